@@ -1,0 +1,78 @@
+from dataclasses import asdict, fields
+from typing import Any
+
+import pytest
+
+from tqttfs_lite.config import RECIPES, ConfigError, TrainingConfig, recipe, variant
+
+SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": "cifar"}, "mnist, fashion-mnist"),
+        ({"time_steps": 0}, "from 1 to 254"),
+        ({"time_steps": 8.0}, "time_steps must be of type int"),
+        ({"seed": True}, "seed must be of type int"),
+        ({"architecture": "784-400(0)-10"}, "quantization degree"),
+        ({"architecture": "784-400-10(9)"}, "too few"),
+        ({"architecture": "100-400-10"}, "does not fit mnist"),
+        ({"architecture": "32x32-4C3-10"}, "does not fit mnist"),
+        ({"architecture": "784-400-11"}, "output layer of 10"),
+        ({"epochs": 0}, "1 or more"),
+        ({"batch_size": 0}, "55000"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("nan")}, "above 0"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"pooling": "median"}, "max or average"),
+        ({"seed": -1}, "0 or more"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_what_is_allowed(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TrainingConfig(**{**SMLP, **changes})
+
+
+def test_unknown_and_missing_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting learnin_rate.*learning_rate"):
+        TrainingConfig.from_dict({**SMLP, "learnin_rate": 0.1})
+    with pytest.raises(ConfigError, match="missing setting dataset"):
+        TrainingConfig.from_dict({"architecture": "784-10", "time_steps": 8})
+
+
+def test_equal_networks_have_equal_configurations_and_different_settings_different_names() -> None:
+    assert recipe("784-400-10(2)", "mnist", 8) == recipe("784 - 400(1)-10(2)", "mnist", 8)
+    names = {
+        recipe("784-400-10", "mnist", 8, **change).name
+        for change in ({}, {"seed": 1}, {"epochs": 3}, {"theta": 2}, {"flip": True})
+    }
+    assert len(names) == 5
+
+
+def test_a_whole_number_for_a_real_setting_is_the_same_setting() -> None:
+    assert recipe("784-10", "mnist", 8, theta=1).hash == recipe("784-10", "mnist", 8, theta=1.0).hash
+
+
+def test_the_hash_covers_what_differs_from_the_defaults_and_nothing_else() -> None:
+    """Stored results keep their names when a setting is added; this hash is one that results were stored under."""
+    config = TrainingConfig("784-400(1)-10(2)", "mnist", 8, epochs=3)
+    assert config.hash.startswith("ad117947c221")
+
+
+def test_a_config_survives_its_dictionary() -> None:
+    config = recipe("784-400-400-10", "fashion-mnist", 16, seed=4)
+    assert TrainingConfig.from_dict(asdict(config)) == config
+
+
+def test_the_baseline_has_the_recipe_of_the_quantized_network() -> None:
+    baseline, quantized = (recipe(text, "mnist", 8) for text in ("784-400-10", "784-400(1)-10(2)"))
+    different = [f.name for f in fields(baseline) if getattr(baseline, f.name) != getattr(quantized, f.name)]
+    assert different == ["architecture"]
+    assert variant(baseline, "1-2") == quantized
+
+
+@pytest.mark.parametrize(("dataset", "family"), RECIPES)
+def test_every_recipe_is_a_valid_configuration(dataset: str, family: str) -> None:
+    text = {"SMLP": "784-400-10", "SCNN": "28x28-16C5-P2-10"}[family]
+    recipe(text, dataset, 8)

@@ -1,0 +1,140 @@
+"""A whole network against the literal neuron, layer after layer, convolutions and pooling included."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tqttfs_lite.coding import decode, encode
+from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.network import Output, SpikingNetwork
+from tqttfs_lite.neuron import tq_ttfs_neuron
+from tqttfs_lite.notation import Architecture
+
+SMALL_SCNN = "8x8-3C3(1)-P2-4C3(2)-P2-12(2)-10(4)"
+
+
+def as_matrix(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """The weights of a linear map on images of this shape, one row per output value."""
+    size = torch.Size(shape).numel()
+    return layer(torch.eye(size).view(size, *shape)).flatten(1).T.detach()
+
+
+def literal_run(network: SpikingNetwork, times: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """V and S of the output over all T steps, and the firing times of every layer, by the loop over time steps."""
+    T = network.time_steps
+    S = torch.stack([times.flatten(1) == t for t in range(T)]).float()
+    shape: tuple[int, ...] = (1, *times.shape[1:])
+    fired = []
+    layers = zip(network.synapses, network.architecture.quantization, network.pools, strict=True)
+    for synapses, q, pool in layers:
+        if isinstance(synapses, nn.Conv2d):
+            W, shape = as_matrix(synapses, shape), (synapses.out_channels, *shape[1:])
+        else:
+            W = synapses.weight.detach()
+            shape = (synapses.out_features,)
+        V, S = tq_ttfs_neuron(S, W, q)
+        C = S.cumsum(0)
+        fired.append((T - C.sum(0)).to(torch.uint8))
+        if pool > 1:
+            windows = C.view(T * len(times), *shape)
+            # Max pooling of the cumulative state hands on a window's earliest spike; average pooling is linear.
+            pooling = functional.max_pool2d if network.pooling == "max" else functional.avg_pool2d
+            pooled = pooling(windows, pool)
+            shape = tuple(pooled.shape[1:])
+            C = pooled.view(T, len(times), -1)
+            S = C.diff(dim=0, prepend=torch.zeros_like(C[:1]))
+    return V, S, fired
+
+
+def network_with_exact_weights(text: str, time_steps: int, pooling: str = "max", gain: float = 1.0) -> SpikingNetwork:
+    """Random weights that are multiples of 1/16, so that sums are exact in any order."""
+    torch.manual_seed(0)
+    network = SpikingNetwork(Architecture.parse(text), time_steps, pooling=pooling)  # type: ignore[arg-type]
+    for weight in network.parameters():
+        nn.init.normal_(weight, std=2 * gain / weight[0].numel() ** 0.5)
+        weight.data = (weight.data * 16).round() / 16
+    return network
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("gain", [0.2, 1.0])
+@pytest.mark.parametrize(
+    ("text", "time_steps"),
+    [
+        ("64-20-10", 8),
+        ("64-20(2)-10(4)", 8),
+        ("64-20(4)-12(2)-10(1)", 8),
+        ("64-20(1)-10(3)", 8),  # a clock that does not divide T
+        ("64-20(3)-10(2)", 7),
+        ("64-10(2)", 5),
+        (SMALL_SCNN, 16),
+        (SMALL_SCNN.replace("(2)", "(3)"), 14),
+    ],
+)
+def test_the_network_equals_the_literal_loop(text: str, time_steps: int, pooling: str, gain: float) -> None:
+    network = network_with_exact_weights(text, time_steps, pooling, gain)
+    times = encode(torch.randint(0, 256, (40, 8, 8), dtype=torch.uint8), time_steps)
+    V, S, fired = literal_run(network, times)
+    output = network(times, record=True)
+    for found, expected in zip(output.firing_times, fired, strict=True):
+        assert torch.equal(found.flatten(1), expected)
+    expected_decision = decode(V, S > 0, range(time_steps), time_steps)
+    decision = decode(output.V, output.S, output.steps, time_steps)
+    assert torch.equal(decision.step, expected_decision.step)
+    assert torch.equal(decision.label, expected_decision.label)
+
+
+@pytest.mark.parametrize("text", ["64-20(2)-10(4)", SMALL_SCNN])
+def test_counts_go_up_to_and_including_the_decision(text: str) -> None:
+    network = network_with_exact_weights(text, 16)
+    images = torch.randint(0, 256, (50, 8, 8), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (50,))
+    V, S, fired = literal_run(network, encode(images, 16))
+    decision = decode(V, S > 0, range(16), 16)
+    found = evaluate(network, images, labels, batch_size=7)
+    assert found.images == 50
+    assert found.correct == int((decision.label == labels).sum())
+    assert found.silent == int((S.sum((0, 2)) == 0).sum())
+    assert found.steps == int(decision.step.sum())
+    counted = tuple(int((times < decision.step[:, None]).sum()) for times in fired)
+    assert found.spikes == counted
+    assert sum(counted) > 0
+
+
+def test_pooling_before_or_after_the_threshold_gives_the_same_spikes_but_a_gradient_to_the_highest_potential() -> None:
+    network = network_with_exact_weights(SMALL_SCNN, 16)
+    output: Output = network(encode(torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), 16))
+    output.V.sum().backward()
+    gradients = [weight.grad for weight in network.parameters()]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def test_a_layer_that_could_never_fire_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"T = 8 .* layer 10\(9\)"):
+        SpikingNetwork(Architecture.parse("784-400-10(9)"), 8)
+    with pytest.raises(ValueError, match="too few for layer"):
+        SpikingNetwork(Architecture.parse("784-400(4)-10(3)"), 5)  # ticks at 2, before the first spike can be there
+
+
+@pytest.mark.parametrize("time_steps", [0, -3, 255])
+def test_impossible_numbers_of_time_steps_are_refused(time_steps: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 254"):
+        SpikingNetwork(Architecture.parse("784-10"), time_steps)
+
+
+def test_images_of_another_size_are_refused() -> None:
+    network = SpikingNetwork(Architecture.parse("28x28-2C3-10"), 4)
+    with pytest.raises(ValueError, match=r"32x32.*28x28"):
+        network(torch.zeros(1, 32, 32, dtype=torch.uint8))
+
+
+def test_dropout_leaves_out_the_same_neurons_on_every_step_and_only_in_training() -> None:
+    network = SpikingNetwork(Architecture.parse("4-64-10"), 4, dropout=0.5)
+    V = torch.full((4, 1, 64), 2.0)
+    read = network.clocks[1]
+    C = network._fire_and_pool(V, network.clocks[0], read, 1)
+    assert torch.equal(C[0], C[-1])
+    assert set(C.unique().tolist()) == {0.0, 2.0}
+    network.eval()
+    assert set(network._fire_and_pool(V, network.clocks[0], read, 1).unique().tolist()) == {1.0}

@@ -1,0 +1,73 @@
+"""The literal neurons against the slides' sentences about them, on cases small enough to follow by hand."""
+
+import pytest
+import torch
+
+from tqttfs_lite.neuron import Atan, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
+
+
+def one_neuron(*input_spikes: float) -> torch.Tensor:
+    """[T] -> [T, 1, 1]"""
+    return torch.tensor(input_spikes, dtype=torch.float32)[:, None, None]
+
+
+W = torch.tensor([[0.75]])
+
+
+def test_the_if_neuron_fires_many_times_and_restarts_at_rest_plus_its_input() -> None:
+    V, S = if_neuron(one_neuron(1, 1, 1, 1, 1), W)
+    assert V.flatten().tolist() == [0.75, 1.5, 0.75, 1.5, 0.75]
+    assert S.flatten().tolist() == [0, 1, 0, 1, 0]
+
+
+def test_the_ttfs_neuron_fires_once_and_stays_at_rest() -> None:
+    V, S = ttfs_neuron(one_neuron(1, 1, 1, 1, 1), W)
+    assert V.flatten().tolist() == [0.75, 1.5, 0, 0, 0]
+    assert S.flatten().tolist() == [0, 1, 0, 0, 0]
+
+
+def test_the_quantized_neuron_charges_on_every_step_but_fires_only_on_its_clock() -> None:
+    V, S = tq_ttfs_neuron(one_neuron(1, 1, 1, 1, 1), W, q=4)
+    assert V.flatten().tolist() == [0.75, 1.5, 2.25, 3.0, 0]
+    assert S.flatten().tolist() == [0, 0, 0, 1, 0]
+
+
+def test_a_crossing_that_is_gone_by_the_tick_leaves_no_spike() -> None:
+    weights = torch.tensor([[1.5, -1.0]])
+    S_in = torch.tensor([[1.0, 0], [0, 1], [0, 0], [0, 0]])[:, None]
+    assert tq_ttfs_neuron(S_in, weights, q=2)[1].sum() == 0
+    assert ttfs_neuron(S_in, weights)[1].flatten().tolist() == [1, 0, 0, 0]
+
+
+def test_a_potential_at_the_threshold_is_not_above_it() -> None:
+    assert ttfs_neuron(one_neuron(1, 0, 0), torch.tensor([[1.0]]))[1].sum() == 0
+
+
+def test_a_clock_that_does_not_divide_the_time_ticks_only_whole_periods() -> None:
+    """T = 8, q = 3 ticks at t = 2 and 5; what arrives after 5 is never fired on."""
+    always = torch.tensor([[2.0]])
+    assert tq_ttfs_neuron(one_neuron(0, 0, 0, 0, 0, 1, 1, 1), always, q=3)[1].flatten().nonzero().tolist() == [[5]]
+    assert tq_ttfs_neuron(one_neuron(0, 0, 0, 0, 0, 0, 1, 1), always, q=3)[1].sum() == 0
+
+
+@pytest.mark.parametrize("q", [0, -1])
+def test_a_degree_below_one_is_refused(q: int) -> None:
+    with pytest.raises(ValueError, match="q must be 1 or more"):
+        tq_ttfs_neuron(one_neuron(1), W, q=q)
+
+
+def test_a_threshold_below_rest_is_refused() -> None:
+    for neuron in (if_neuron, ttfs_neuron):
+        with pytest.raises(ValueError, match="at least V_reset"):
+            neuron(one_neuron(1), W, theta=-0.5)
+
+
+def test_the_surrogate_is_a_step_with_the_derivative_of_atan() -> None:
+    x = torch.tensor([-2.0, 0.0, 0.5], dtype=torch.float64, requires_grad=True)
+    step = Atan.apply(x, 2.0)
+    step.sum().backward()
+    assert step.tolist() == [0, 0, 1]
+    smooth = torch.atan(torch.pi / 2 * 2.0 * x) / torch.pi  # SpikingJelly's primitive
+    (expected,) = torch.autograd.grad(smooth.sum(), x)
+    torch.testing.assert_close(x.grad, expected)
+    torch.testing.assert_close(atan_derivative(x.detach(), 2.0), expected)

@@ -1,0 +1,105 @@
+"""The paths module: where things lie, and files that are whole or not there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tqttfs_lite import paths
+
+
+def test_everything_moves_with_the_environment_but_the_published_facts(monkeypatch, tmp_path):
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    assert paths.data_directory() == tmp_path
+    assert paths.raw_directory() == tmp_path / "raw"
+    assert paths.runs_directory() == tmp_path / "runs"
+    assert paths.checkpoints_directory() == tmp_path / "checkpoints"
+    assert paths.results_directory() == tmp_path / "results"
+    assert paths.paper_directory() == paths.REPOSITORY / "data" / "paper"
+    assert paths.checksums_file() == paths.REPOSITORY / "data" / "checksums.sha256"
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_the_repository_is_the_default(monkeypatch, unset):
+    monkeypatch.delenv("TQTTFS_DATA", raising=False)
+    if unset is not None:
+        monkeypatch.setenv("TQTTFS_DATA", unset)
+    assert paths.data_directory() == Path(__file__).resolve().parent.parent / "data"
+
+
+def test_a_relative_folder_is_made_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQTTFS_DATA", "elsewhere")
+    assert paths.data_directory() == tmp_path / "elsewhere"
+
+
+def test_atomic_write_makes_the_folder_and_leaves_one_file(tmp_path):
+    target = tmp_path / "new" / "result.json"
+    with paths.atomic_write(target) as temporary:
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".json"
+        temporary.write_text("42")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["result.json"]
+    assert target.read_text() == "42"
+
+
+def test_atomic_write_keeps_the_old_file_on_failure(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), paths.atomic_write(target) as temporary:
+        temporary.write_text("ne")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert target.read_text() == "old"
+
+
+def test_a_reader_keeps_the_old_file_whole(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    with open(target) as reader:
+        with paths.atomic_write(target) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"  # replaced, not overwritten in place
+    assert target.read_text() == "new"
+
+
+def test_atomic_write_of_nothing_is_an_error(tmp_path):
+    target = tmp_path / "result.json"
+    with pytest.raises(FileNotFoundError), paths.atomic_write(target):
+        pass
+    assert not target.exists()
+
+
+def test_atomic_write_survives_a_kill(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    script = (
+        "import sys, time; from tqttfs_lite.paths import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    print('ready', flush=True); time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=paths.REPOSITORY) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert target.read_text() == "old"
+    with paths.atomic_write(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_two_processes_do_not_share_a_temporary_file(monkeypatch, tmp_path):
+    target = tmp_path / "result.json"
+    with paths.atomic_write(target) as mine:
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with paths.atomic_write(target) as other:
+            assert mine != other
+            other.write_text("other")
+        mine.write_text("mine")
+    assert target.read_text() == "mine"

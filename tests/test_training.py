@@ -1,0 +1,173 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tqttfs_lite import training
+from tqttfs_lite.checkpoints import GRID
+from tqttfs_lite.coding import decode
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import Images
+from tqttfs_lite.training import build, first_spike_loss, train
+
+TINY = TrainingConfig(
+    "784-16(1)-10(2)",
+    "mnist",
+    4,
+    epochs=3,
+    batch_size=32,
+    initial_gain=2.0,
+    dropout=0.1,
+    shift=1,
+    flip=True,
+    averaging=0.9,
+)
+
+
+@pytest.fixture
+def small_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two easily told classes, and a data directory of one's own."""
+
+    def load(name: str, split: str) -> Images:
+        generator = torch.Generator().manual_seed(len(split))
+        labels = torch.randint(0, 2, (320,), generator=generator)
+        images = torch.randint(0, 100, (320, 28, 28), generator=generator, dtype=torch.uint8)
+        images[labels == 1, :14] += 150
+        return Images(images, labels)
+
+    monkeypatch.setattr(training, "load", load)
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+
+
+def same_weights(a: training.Trained, b: training.Trained) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.network.parameters(), b.network.parameters(), strict=True))
+
+
+@pytest.mark.usefixtures("small_data")
+def test_training_learns_and_publishes_rounded_weights() -> None:
+    trained = train(replace(TINY, epochs=6), progress=False)
+    assert trained.history[-1].validation_accuracy > 95
+    assert trained.history[-1].loss < trained.history[0].loss
+    for weight in trained.network.parameters():
+        assert bool((weight / GRID % 1 == 0).all())
+        assert torch.equal(weight, weight.half().float())
+
+
+@pytest.mark.usefixtures("small_data")
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    first = train(TINY, progress=False)
+    for state in training.paths.runs_directory().iterdir():
+        state.unlink()
+    torch.manual_seed(99)  # whatever the caller did with the global random state
+    assert same_weights(first, train(TINY, progress=False))
+    assert not same_weights(first, train(replace(TINY, seed=1), progress=False))
+
+
+@pytest.mark.usefixtures("small_data")
+def test_the_callers_random_state_is_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(replace(TINY, epochs=1), progress=False)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Path) -> None:
+    """kill -9 of a real `tqttfs train` once its first epoch is stored; then the same command again."""
+    command = [sys.executable, "-m", "tqttfs_lite.cli", "train", "784-16-10(2)", "--dataset", "mnist", "--time-steps"]
+    command += ["4", "--epochs", "3", "--batch-size", "500"]
+    raw = training.paths.raw_directory()
+    checkpoints = []
+    for killed in (False, True):
+        data = tmp_path / f"killed-{killed}"
+        data.mkdir()
+        (data / "raw").symlink_to(raw)
+        environment = {**os.environ, "TQTTFS_DATA": str(data), "OMP_NUM_THREADS": "1"}
+        if killed:
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not list(data.glob("runs/*.safetensors")):
+                assert process.poll() is None, "the training ended before it could be killed"
+                time.sleep(0.01)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            assert not list(data.glob("results/*.json"))
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        (checkpoint,) = data.glob("checkpoints/*.safetensors")
+        checkpoints.append(checkpoint.read_bytes())
+        assert not list(data.glob("runs/*.safetensors"))
+    assert checkpoints[0] == checkpoints[1]
+
+
+@pytest.mark.usefixtures("small_data")
+def test_a_loss_that_is_no_number_ends_the_run_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "first_spike_loss", lambda V, *_: V.sum() * math.nan)
+    with pytest.raises(FloatingPointError, match="learning_rate below"):
+        train(TINY, progress=False)
+
+
+def test_initial_weights_fill_their_interval() -> None:
+    network = build(replace(TINY, initial_gain=3.0))
+    for weight in network.parameters():
+        bound = 3 / math.sqrt(weight.shape[1])
+        assert 0.8 * bound < weight.abs().max() <= bound
+
+
+def soft_decoder_by_hand(V: list[list[float]], label: int, sharpness: float) -> float:
+    """The likelihood of the label, spelled out step by step."""
+    waited, likelihood = 1.0, 0.0
+    for k, potentials in enumerate(V):
+        weights = [math.exp(sharpness * (v - 1)) for v in potentials]
+        last = k == len(V) - 1
+        total = sum(weights) + (0 if last else 1)
+        likelihood += waited * weights[label] / total
+        waited *= 1 / total
+    return likelihood
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_loss_is_minus_the_log_likelihood_of_the_soft_decoder(label: int) -> None:
+    V = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]]
+    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), theta=1.0, sharpness=3.0)
+    assert math.exp(-loss.item()) == pytest.approx(soft_decoder_by_hand(V, label, 3.0), rel=1e-5)
+
+
+def test_a_sharp_soft_decoder_is_the_slides_decoder() -> None:
+    torch.manual_seed(0)
+    V = 2 * torch.randn(4, 200, 5)
+    decided = decode(V, V > 1, range(4), 4).label
+    losses = torch.stack(
+        [
+            torch.stack([first_spike_loss(V[:, i : i + 1], torch.tensor([c]), 1.0, 1000.0) for c in range(5)])
+            for i in range(200)
+        ]
+    )
+    assert torch.equal(losses.argmin(dim=1), decided)
+    assert losses.min(dim=1).values.median() < 1e-3
+
+
+def test_augmentation_moves_an_image_within_its_reach() -> None:
+    pixels = torch.zeros(200, 28, 28, dtype=torch.uint8)
+    pixels[:, 10, 12] = 200
+    torch.manual_seed(0)
+    moved = training._augment(pixels, replace(TINY, shift=2, flip=False))
+    places = {tuple(place) for _, *place in moved.nonzero().tolist()}
+    assert places == {(10 + down, 12 + right) for down in range(-2, 3) for right in range(-2, 3)}
+    mirrored = training._augment(pixels, replace(TINY, shift=0, flip=True))
+    assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
+
+
+def test_the_learning_rate_rises_over_a_tenth_and_falls_to_zero() -> None:
+    rates = [training._schedule(i / 1000) for i in range(1001)]
+    assert rates[0] == 0 and rates[-1] == pytest.approx(0)
+    assert max(rates) == rates[100] == 1
+    assert rates[:101] == sorted(rates[:101]) and rates[100:] == sorted(rates[100:], reverse=True)

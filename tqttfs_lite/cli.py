@@ -1,0 +1,168 @@
+"""The command `tqttfs`: data, train, evaluate, energy, verify."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from tqttfs_lite import datasets, energy, experiment, paths, results
+from tqttfs_lite.checkpoints import CheckpointError
+from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.results import Result, ResultError
+
+# What a user can cause and mend; anything else is a defect of ours and keeps its traceback.
+USER_ERRORS = (datasets.DatasetError, CheckpointError, ResultError, ValueError, FloatingPointError, OSError)
+MAIN_SETTINGS = {"architecture", "dataset", "time_steps"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status, 0 where all is well."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except USER_ERRORS as error:
+        print(f"tqttfs: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("tqttfs: interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        return 130
+
+
+def data(options: argparse.Namespace) -> int:
+    for name in options.datasets or datasets.CLASSES:
+        datasets.fetch(name)
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    chosen = {name: value for name, value in vars(options).items() if name in _settings() and value is not None}
+    result = experiment.run(recipe(options.architecture, options.dataset, options.time_steps, **chosen))
+    _report(result, result.test)
+    print(f"result      {results.result_file(result.config)}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    return _evaluate_again([_result(path) for path in options.files])
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Every result whose checkpoint is there; a checkpoint without a result proves nothing and is an error."""
+    stored = results.read_all()
+    named = {result.checkpoint for result in stored}
+    for path in sorted(paths.checkpoints_directory().glob("*.safetensors")):
+        if path not in named:
+            raise ResultError(f"{path.name} has no result file in {paths.results_directory().name}/")
+    kept = [result for result in stored if result.checkpoint.exists()]
+    print(f"{len(stored)} results, {len(kept)} of them with a checkpoint")
+    return _evaluate_again(kept)
+
+
+def show_energy(options: argparse.Namespace) -> int:
+    result = _result(options.file)
+    baseline = _result(options.baseline) if options.baseline else result
+    architecture = Architecture.parse(result.config.architecture)
+    steps = result.test.mean_steps
+    alphas = energy.frequency_coefficients(steps, baseline.test.mean_steps, architecture.quantization)
+    energies = energy.layer_energies(architecture.sizes(), result.test.mean_spikes, alphas)
+    print(f"{architecture}: {steps:.3f} inference time steps, against {baseline.test.mean_steps:.3f} of the baseline")
+    print(f"{'layer':8}{'neurons':>9}{'FLOPs':>10}{'spikes':>10}{'alpha':>8}{'energy / nJ':>13}")
+    rows = zip(
+        architecture.spiking_layers, architecture.sizes(), result.test.mean_spikes, alphas, energies, strict=True
+    )
+    for layer, (neurons, flops), spikes, alpha, joules in rows:
+        print(f"{layer!s:8}{neurons:9}{flops:10}{spikes:10.2f}{alpha:8.3f}{joules:13.3f}")
+    print(f"{'total':45}{sum(energies):13.3f}")
+    return 0
+
+
+def _evaluate_again(stored: Sequence[Result]) -> int:
+    """Re-evaluate and compare; 1 where a count differs."""
+    changed = 0
+    for result in stored:
+        found = experiment.evaluate_again(result, progress=True)
+        _report(result, found)
+        if found != result.test:
+            changed += 1
+            print(f"DIFFERS     the result file says {result.test}", file=sys.stderr)
+        else:
+            print("confirmed   the same counts as the result file")
+    print(f"{len(stored) - changed} of {len(stored)} confirmed")
+    return 1 if changed else 0
+
+
+def _report(result: Result, found: Evaluation) -> None:
+    spikes = ", ".join(f"{count:.2f}" for count in found.mean_spikes)
+    print(
+        f"{result.config.dataset} {result.config.architecture}, T = {result.config.time_steps}, seed {result.config.seed}\n"
+        f"accuracy    {found.accuracy:.2f} % ({found.correct} of {found.images} test images)\n"
+        f"steps       {found.mean_steps:.3f} on average, {found.silent} images without an output spike\n"
+        f"spikes      {spikes} per layer and image"
+    )
+
+
+def _result(path: Path) -> Result:
+    """The result that a checkpoint or result file belongs to, named by either."""
+    if not path.exists():
+        raise ResultError(f"{path} does not exist; name a checkpoint in {paths.checkpoints_directory()}")
+    return results.read(paths.results_directory() / f"{path.stem}.json" if path.suffix == ".safetensors" else path)
+
+
+def _settings() -> dict[str, type]:
+    """The fields of `TrainingConfig` that are flags of their own, with the types that read them."""
+    types = {"int": int, "float": float, "bool": _yes_or_no}
+    return {f.name: types.get(str(f.type), str) for f in fields(TrainingConfig) if f.name not in MAIN_SETTINGS}
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return text == "yes"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tqttfs", description="Train and measure TQ-TTFS spiking neural networks.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.set_defaults(command=command)
+        return sub
+
+    sub = add("data", data, "Fetch the data sets and check them against the published sums.")
+    sub.add_argument(
+        "datasets", nargs="*", metavar="DATASET", help=f"{' or '.join(datasets.CLASSES)}; both if left out"
+    )
+
+    sub = add("train", train, "Train a network, or read its result where it was trained before.")
+    sub.add_argument("architecture", help="such as '784-400(1)-10(2)'; a bracket is that layer's quantization degree q")
+    sub.add_argument("--dataset", required=True, help=" or ".join(datasets.CLASSES))
+    sub.add_argument("--time-steps", type=int, required=True, help="T")
+    defaults = {f.name: f.default for f in fields(TrainingConfig)}
+    for name, kind in _settings().items():
+        help_text = (
+            f"yes or no (default: the recipe's, else {defaults[name]})"
+            if kind is _yes_or_no
+            else (f"default: the recipe's, else {defaults[name]}")
+        )
+        sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_text)
+
+    sub = add("evaluate", evaluate, "Evaluate trained networks again and compare with their result files.")
+    sub.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+
+    sub = add("energy", show_energy, "Print the slides' energy table of a trained network.")
+    sub.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+    sub.add_argument("--baseline", type=Path, help="the unquantized network that alpha refers to (default: itself)")
+
+    add("verify", verify, "Evaluate every stored checkpoint again and compare with its result file.")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What makes a trained network: one frozen configuration, stored in every result that it made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from hashlib import sha256
+from typing import Any, get_args
+
+from tqttfs_lite.datasets import CLASSES, IMAGE_SHAPE
+from tqttfs_lite.network import PoolingMode, clocks
+from tqttfs_lite.notation import Architecture, Convolution
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be trained; the message names the field and what is allowed."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run; raises `ConfigError` for values that cannot be trained.
+
+    The defaults are the plain case, what training is without this or that help; `RECIPES` holds the choices.  A default
+    is never changed once results exist, and a new field's default is what was done before it came: the hash covers the
+    fields that differ from their defaults, so that old results stay valid.
+    """
+
+    architecture: str  # the slides' notation with its quantization degrees
+    dataset: str  # "mnist" or "fashion-mnist"
+    time_steps: int  # T
+    seed: int = 0
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
+    weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
+    initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
+    sharpness: float = 4.0  # of the loss's soft decoder; the slides' decoder is its limit for large values
+    dropout: float = 0.0  # of hidden neurons, the same ones on every step
+    shift: int = 0  # training images move by up to this many pixels in each direction
+    flip: bool = False  # training images are mirrored left to right half of the time
+    averaging: float = 0.0  # decay of the running mean of the weights, which is what is evaluated and kept
+    pooling: PoolingMode = "max"
+    theta: float = 1.0  # SpikingJelly's default, the framework that the authors use
+    surrogate_alpha: float = 2.0  # likewise
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            wanted = {"int": int, "float": (int, float), "bool": bool, "PoolingMode": str, "str": str}[str(field.type)]
+            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+                raise ConfigError(f"{field.name} must be of type {field.type}, not {value!r}")
+            if field.type == "float":
+                object.__setattr__(self, field.name, float(value))
+        _check_dataset(self.dataset)
+        architecture = Architecture.parse(self.architecture)
+        clocks(architecture, self.time_steps)
+        _check_fit(architecture, self.dataset)
+        # The canonical spelling, so that equal networks have equal configurations.
+        object.__setattr__(self, "architecture", str(architecture))
+        for name, allowed, valid in (
+            ("seed", "0 or more", self.seed >= 0),
+            ("epochs", "1 or more", self.epochs >= 1),
+            ("batch_size", "from 1 to 55000, the training images", 1 <= self.batch_size <= 55_000),
+            ("learning_rate", "above 0 and at most 1", 0 < self.learning_rate <= 1),
+            ("weight_decay", "from 0 to 1", 0 <= self.weight_decay <= 1),
+            ("initial_gain", "above 0 and at most 100", 0 < self.initial_gain <= 100),
+            ("dropout", "from 0 up to, not including, 1", 0 <= self.dropout < 1),
+            ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
+            ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
+            ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
+            ("pooling", " or ".join(get_args(PoolingMode)), self.pooling in get_args(PoolingMode)),
+            ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
+            ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),
+        ):
+            if not valid:
+                raise ConfigError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the settings that are not the defaults, as canonical JSON, in hexadecimal digits."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """A file name that a reader can decipher and that no other configuration has."""
+        network = Architecture.parse(self.architecture)
+        degrees = f"q{network.short_form}"
+        return "_".join(
+            [self.dataset, network.unquantized, degrees, f"T{self.time_steps}", f"seed{self.seed}", self.hash[:8]]
+        )
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> TrainingConfig:
+        """The inverse of `dataclasses.asdict`; raises `ConfigError` for a field that is unknown or missing."""
+        known = {field.name for field in fields(TrainingConfig)}
+        if unknown := values.keys() - known:
+            raise ConfigError(f"unknown setting {', '.join(sorted(unknown))}: allowed are {', '.join(sorted(known))}")
+        if missing := {"architecture", "dataset", "time_steps"} - values.keys():
+            raise ConfigError(f"missing setting {', '.join(sorted(missing))}")
+        return TrainingConfig(**values)
+
+
+# Chosen on the validation split, one recipe for the unquantized baseline and the quantized networks alike.
+# A gain of 1 leaves the network silent at first; mirrored digits would be other signs, mirrored clothes are clothes.
+_COMMON = {"initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
+RECIPES: dict[tuple[str, str], dict[str, Any]] = {
+    ("mnist", "SMLP"): {**_COMMON, "epochs": 40},
+    ("mnist", "SCNN"): {**_COMMON, "epochs": 20},
+    ("fashion-mnist", "SMLP"): {**_COMMON, "epochs": 40, "flip": True},
+    ("fashion-mnist", "SCNN"): {**_COMMON, "epochs": 20, "flip": True},
+}
+
+
+def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
+    """The published recipe of the network's family on this data set, with changes of one's own.
+
+    >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
+    '784-400(1)-10(1)'
+    """
+    layers = Architecture.parse(architecture).layers
+    family = "SCNN" if any(isinstance(layer, Convolution) for layer in layers) else "SMLP"
+    _check_dataset(dataset)
+    settings = {"architecture": architecture, "dataset": dataset, "time_steps": time_steps}
+    return TrainingConfig.from_dict({**settings, **RECIPES[dataset, family], **changes})
+
+
+def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
+    """The same run with other quantization degrees, given in the short form such as 1-2-4."""
+    return replace(config, architecture=str(Architecture.parse(config.architecture).with_quantization(quantization)))
+
+
+def _check_dataset(name: str) -> None:
+    if name not in CLASSES:
+        raise ConfigError(f"unknown data set {name!r}: choose one of {', '.join(CLASSES)}")
+
+
+def _check_fit(architecture: Architecture, dataset: str) -> None:
+    _, height, width = IMAGE_SHAPE
+    if architecture.input_shape not in ((height * width,), (height, width)):
+        raise ConfigError(
+            f"{architecture} does not fit {dataset}, whose images make its input {height * width} or {height}x{width}"
+        )
+    if architecture.spiking_layers[-1] != architecture.layers[-1] or architecture.shapes()[-1] != (10,):
+        raise ConfigError(f"{architecture} does not fit {dataset}, whose 10 classes want an output layer of 10")

@@ -1,0 +1,71 @@
+"""What a network does on a data set: right answers, decision steps, spikes per layer up to the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from tqttfs_lite.coding import decode, encode, tied_for_first
+from tqttfs_lite.network import SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts over a data set; whole numbers, so that a second evaluation can be held to equality."""
+
+    images: int
+    correct: int  # by the slides' decoder
+    correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first
+    silent: int  # images for which no output neuron fired
+    steps: int  # sum over images of the inference time steps
+    spikes: tuple[int, ...]  # of each spiking layer, up to and including the decision step, sum over images
+
+    @property
+    def accuracy(self) -> float:
+        """Right answers in percent."""
+        return 100 * self.correct / self.images
+
+    @property
+    def mean_steps(self) -> float:
+        """Mean inference time steps: the step of the first output spike, counted from 1; T where there is none."""
+        return self.steps / self.images
+
+    @property
+    def mean_spikes(self) -> tuple[float, ...]:
+        """Mean spikes of each spiking layer for an image."""
+        return tuple(spikes / self.images for spikes in self.spikes)
+
+
+@torch.no_grad()
+def evaluate(
+    network: SpikingNetwork,
+    images: UInt8[Tensor, "n height width"],
+    labels: Int64[Tensor, " n"],
+    *,
+    batch_size: int = 500,
+    progress: bool = False,
+) -> Evaluation:
+    """Run every image through the network in float32 and decode as the slides do."""
+    training = network.training
+    network.eval()
+    correct = correct_if_tied = silent = steps = 0
+    spikes = torch.zeros(len(network.clocks), dtype=torch.int64)
+    batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    total = -(-len(images) // batch_size)
+    for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
+        output = network(encode(pixels, network.time_steps), record=True)
+        decision = decode(output.V, output.S, output.steps, network.time_steps)
+        tied = tied_for_first(output.S)
+        correct += int((decision.label == label).sum())
+        correct_if_tied += int(tied.gather(1, label[:, None]).sum())
+        silent += int((~tied.any(dim=1)).sum())
+        steps += int(decision.step.sum())
+        for l, times in enumerate(output.firing_times):
+            # A neuron that never fires has time T, which is no step of an image that runs to the end.
+            spikes[l] += (times.flatten(1) < decision.step[:, None]).sum()
+    network.train(training)
+    return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))

@@ -1,0 +1,84 @@
+"""From a configuration to its result: read where it is stored, trained and evaluated where it is not."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+
+import torch
+from filelock import FileLock
+
+from tqttfs_lite import checkpoints, paths, results
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import data_sums, load
+from tqttfs_lite.evaluation import Evaluation, evaluate
+from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.results import Result
+from tqttfs_lite.training import build, train, training_dtype
+
+
+def run(config: TrainingConfig, *, progress: bool = True) -> Result:
+    """The result of a configuration: from its file if there is one, else trained, evaluated once and stored.
+
+    Two processes that ask for the same configuration train it once: the second waits for the first.
+    """
+    stored = results.result_file(config)
+    if stored.exists():
+        return results.read(stored)
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"{config.name}.lock"):
+        if stored.exists():
+            return results.read(stored)
+        trained = train(config, progress=progress)
+        test = load(config.dataset, "test")
+        score = evaluate(trained.network, test.images, test.labels, progress=progress)
+        digest = checkpoints.write(trained.network, paths.checkpoints_directory() / f"{config.name}.safetensors")
+        result = Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), _made())
+        results.write(result)
+        (paths.runs_directory() / f"{config.name}.safetensors").unlink()  # nothing left to go on from
+    return result
+
+
+def trained_network(result: Result) -> SpikingNetwork:
+    """The network of a result, with the weights that the result was measured with.
+
+    Raises `checkpoints.CheckpointError` where the checkpoint is missing or is not the one of the result.
+    """
+    network = build(result.config)
+    checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
+    return network
+
+
+def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
+    """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test`."""
+    test = load(result.config.dataset, "test")
+    return evaluate(trained_network(result), test.images, test.labels, progress=progress)
+
+
+def _made() -> dict[str, str | int]:
+    """Where and when: what a reader needs to judge, or repeat, a run."""
+    processor = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": str(processor),
+        "threads": torch.get_num_threads(),
+        "training_dtype": str(training_dtype()).removeprefix("torch."),
+    }
+
+
+def _commit() -> str:
+    """The commit of the code, marked where the library has changed since; "unknown" outside a checkout."""
+    git = ["git", "-C", str(paths.REPOSITORY)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--", "tqttfs_lite"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit} with changes" if changes else commit

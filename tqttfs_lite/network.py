@@ -1,0 +1,150 @@
+"""An `Architecture` as a network of TQ-TTFS neurons, each layer on its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tqttfs_lite.coding import check_time_steps
+from tqttfs_lite.firing import cumulative_state, fire, firing_time, ticks
+from tqttfs_lite.neuron import SURROGATE_ALPHA, THRESHOLD
+from tqttfs_lite.notation import Architecture, Convolution, Pooling
+
+PoolingMode = Literal["max", "average"]
+
+
+class Output(NamedTuple):
+    """The output layer over time, and the firing times of every spiking layer where they were asked for.
+
+    `steps` are the time steps of V and S, counted from 0; the last V is always the one at the end of time.
+    S is meant up to an image's first output spike, which is as far as inference runs.
+    """
+
+    V: Float[Tensor, "K B classes"]
+    S: Bool[Tensor, "K B classes"]
+    steps: tuple[int, ...]
+    firing_times: list[UInt8[Tensor, "B ..."]]
+
+
+class SpikingNetwork(nn.Module):
+    """A feed-forward network of TQ-TTFS neurons that turns spike times into output potentials and spikes.
+
+    Layers have weights and nothing else, no bias, as in the slides' equations.  Max pooling hands on the earliest spike
+    of its window: it is taken over the membrane potentials just before the threshold, which gives the same spikes,
+    since the first neuron of a window to cross is the first on which the window's highest potential does.
+    Average pooling hands on the mean of the window's firing states, which the next layer's weights could do as well.
+
+    Raises `ValueError` for T outside 1 to 254 and for a layer whose clock never ticks while it has input.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        time_steps: int,
+        *,
+        theta: float = THRESHOLD,
+        surrogate_alpha: float = SURROGATE_ALPHA,
+        pooling: PoolingMode = "max",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.architecture, self.time_steps = architecture, time_steps
+        self.theta, self.surrogate_alpha, self.pooling, self.dropout = theta, surrogate_alpha, pooling, dropout
+        self.clocks = clocks(architecture, time_steps)
+        # Where no output neuron fires, the potentials at the end of time decide, whether or not the clock ticks there.
+        output_clock = tuple(self.clocks[-1])
+        end = time_steps - 1
+        self.observed = output_clock if output_clock[-1] == end else (*output_clock, end)
+        self.synapses = nn.ModuleList(_synapses(architecture))
+        self.pools = _pools(architecture)
+
+    def forward(self, spike_times: UInt8[Tensor, "B ..."], *, record: bool = False) -> Output:
+        """Run a batch of encoded images; `record` keeps every layer's firing times, T where a neuron never fires."""
+        firing_times = []
+        reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the layer before
+        C = cumulative_state(self._as_input(spike_times), reads[0], self._dtype())
+        for l, synapses in enumerate(self.synapses):
+            if isinstance(synapses, nn.Linear):
+                C = C.flatten(2)
+            V = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])  # [K, B, ...]
+            if record:
+                on_clock = V[: len(self.clocks[l])]
+                firing_times.append(firing_time(on_clock, self.clocks[l], never=self.time_steps, theta=self.theta))
+            if l < len(reads) - 1:
+                C = self._fire_and_pool(V, self.clocks[l], reads[l + 1], self.pools[l])
+        may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
+        return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed, firing_times)
+
+    def _fire_and_pool(self, V: Tensor, clock: Sequence[int], read_at: Sequence[int], pool: int) -> Tensor:
+        if pool > 1 and self.pooling == "max":
+            V = _over_time(functional.max_pool2d, V, pool)
+        C = fire(V, clock, read_at, self.theta, self.surrogate_alpha)
+        if pool > 1 and self.pooling == "average":
+            C = _over_time(functional.avg_pool2d, C, pool)
+        if self.training and self.dropout:
+            C = C * functional.dropout(torch.ones_like(C[0]), self.dropout)  # the same neurons on every step
+        return C
+
+    def _as_input(self, spike_times: Tensor) -> Tensor:
+        """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values."""
+        shape = self.architecture.input_shape
+        if prod(spike_times.shape[1:]) != prod(shape):
+            found = "x".join(map(str, spike_times.shape[1:]))
+            raise ValueError(f"the images are {found}, but {self.architecture} wants {'x'.join(map(str, shape))}")
+        return spike_times.reshape(-1, *(shape if len(shape) == 1 else (1, *shape)))
+
+    def _dtype(self) -> torch.dtype:
+        weight = next(self.parameters())
+        device = weight.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def clocks(architecture: Architecture, time_steps: int) -> list[range]:
+    """The steps on which each spiking layer is computed; raises `ValueError` for a layer that could never fire.
+
+    >>> [list(steps) for steps in clocks(Architecture.parse("784-400(1)-10(4)"), time_steps=8)]
+    [[0, 1, 2, 3, 4, 5, 6, 7], [3, 7]]
+    """
+    check_time_steps(time_steps)
+    steps: list[range] = []
+    for layer in architecture.spiking_layers:
+        steps.append(ticks(time_steps, layer.quantization, first_input=steps[-1][0] if steps else 0))
+        if not steps[-1]:
+            raise ValueError(
+                f"T = {time_steps} time steps are too few for layer {layer} of {architecture}: its clock never ticks"
+                " after its first input; take a smaller quantization degree or more time steps"
+            )
+    return steps
+
+
+def _synapses(architecture: Architecture) -> list[nn.Linear | nn.Conv2d]:
+    """The weights of every spiking layer, as PyTorch's layers without bias."""
+    synapses: list[nn.Linear | nn.Conv2d] = []
+    shape = architecture.input_shape if len(architecture.input_shape) == 1 else (1, *architecture.input_shape)
+    for layer, outputs in zip(architecture.layers, architecture.shapes(), strict=True):
+        if isinstance(layer, Convolution):
+            synapses.append(nn.Conv2d(shape[0], layer.channels, layer.kernel, padding="same", bias=False))
+        elif not isinstance(layer, Pooling):
+            synapses.append(nn.Linear(prod(shape), layer.features, bias=False))
+        shape = outputs
+    return synapses
+
+
+def _pools(architecture: Architecture) -> list[int]:
+    """The size of the pooling window behind every spiking layer, 1 where there is none."""
+    return [
+        after.size if isinstance(after, Pooling) else 1
+        for layer, after in pairwise((*architecture.layers, None))
+        if not isinstance(layer, Pooling)
+    ]
+
+
+def _over_time(pool: Callable[[Tensor, int], Tensor], x: Tensor, size: int) -> Tensor:
+    return pool(x.flatten(0, 1), size).unflatten(0, x.shape[:2])

@@ -1,0 +1,65 @@
+"""Where everything lies: the data folder and its parts, and how a file is written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def data_directory() -> Path:
+    """The folder of data sets, checkpoints and results: `$TQTTFS_DATA`, else `data/` of the repository."""
+    return Path(os.environ.get("TQTTFS_DATA") or REPOSITORY / "data").absolute()
+
+
+def raw_directory() -> Path:
+    """The data sets as published, torchvision's root; ignored by git."""
+    return data_directory() / "raw"
+
+
+def runs_directory() -> Path:
+    """The state of unfinished trainings; ignored by git."""
+    return data_directory() / "runs"
+
+
+def checkpoints_directory() -> Path:
+    """The trained weights, `<experiment>.safetensors`."""
+    return data_directory() / "checkpoints"
+
+
+def results_directory() -> Path:
+    """The measured numbers, `<experiment>.json`."""
+    return data_directory() / "results"
+
+
+def paper_directory() -> Path:
+    """The paper's tables as CSV; always the repository's own, whatever `$TQTTFS_DATA` says."""
+    return REPOSITORY / "data" / "paper"
+
+
+def checksums_file() -> Path:
+    """The committed SHA-256 sums of the data sets; always the repository's own, like the paper's tables."""
+    return REPOSITORY / "data" / "checksums.sha256"
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write to; it becomes `path` on success and vanishes on failure.
+
+    A reader, and the next run after a kill, sees the old file or the whole new one, never a part.
+    The temporary name ends like `path`, since some writers look at (or append) the suffix.
+
+    Raises:
+        FileNotFoundError: the block ended without writing the temporary file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""Result files: what a trained network scored, and everything that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqttfs_lite import paths
+from tqttfs_lite.config import ConfigError, TrainingConfig
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.training import Epoch
+
+
+class ResultError(RuntimeError):
+    """A result file that is missing, damaged, or says something else than its configuration."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trained network: its configuration, its history, its test score and where all of it was made."""
+
+    config: TrainingConfig
+    history: tuple[Epoch, ...]
+    test: Evaluation
+    checkpoint_sha256: str
+    data_sha256: dict[str, str]
+    made: dict[str, str | int]  # date, commit, versions, processor, threads, training data type
+
+    @property
+    def checkpoint(self) -> Path:
+        return paths.checkpoints_directory() / f"{self.config.name}.safetensors"
+
+    @property
+    def seconds(self) -> float:
+        """Training time, validation included."""
+        return sum(epoch.seconds for epoch in self.history)
+
+
+def result_file(config: TrainingConfig) -> Path:
+    return paths.results_directory() / f"{config.name}.json"
+
+
+def write(result: Result) -> Path:
+    """Store a result as JSON that a person can read; returns the file."""
+    content = {
+        "config_sha256": result.config.hash,
+        "config": asdict(result.config),
+        "test": asdict(result.test),
+        "checkpoint_sha256": result.checkpoint_sha256,
+        "data_sha256": result.data_sha256,
+        "made": result.made,
+        "history": [epoch._asdict() for epoch in result.history],
+    }
+    path = result_file(result.config)
+    with paths.atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    return path
+
+
+def read(path: Path) -> Result:
+    """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        config = TrainingConfig.from_dict(content["config"])
+        test = Evaluation(**{**content["test"], "spikes": tuple(content["test"]["spikes"])})
+        history = tuple(Epoch(**epoch) for epoch in content["history"])
+        result = Result(config, history, test, content["checkpoint_sha256"], content["data_sha256"], content["made"])
+        stored_hash = content["config_sha256"]
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, ConfigError) as damage:
+        raise ResultError(f"{path.name} is no readable result file: {damage}") from None
+    if stored_hash != config.hash or path.stem != config.name:
+        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
+    return result
+
+
+def read_all() -> list[Result]:
+    """Every stored result, in the order of their names."""
+    return [read(path) for path in sorted(paths.results_directory().glob("*.json"))]
+
+
+def select(results: Sequence[Result], **settings: object) -> list[Result]:
+    """The results whose configuration has these settings.
+
+    >>> select([], dataset="mnist")
+    []
+    """
+    return [r for r in results if all(getattr(r.config, name) == value for name, value in settings.items())]

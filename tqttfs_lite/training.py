@@ -1,0 +1,200 @@
+"""Surrogate-gradient training of a `TrainingConfig`, with a checkpoint every epoch from which a killed run goes on."""
+
+from __future__ import annotations
+
+import math
+import time
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from tqttfs_lite import checkpoints, paths
+from tqttfs_lite.coding import encode
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import load
+from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.notation import Architecture
+
+WARM_UP = 0.1  # of the epochs
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Epoch(NamedTuple):
+    """One line of a training's history."""
+
+    loss: float  # mean over the epoch's batches
+    validation_accuracy: float  # percent
+    validation_steps: float  # mean inference time steps
+    seconds: float
+
+
+class Trained(NamedTuple):
+    """A finished training: the averaged weights, rounded as they are published, and how they came about."""
+
+    network: SpikingNetwork
+    history: list[Epoch]
+
+
+def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
+    """Train from scratch, or from the last whole epoch of a run of the same configuration that was cut off.
+
+    Every epoch draws its random numbers from the seed and its own number alone, so that a resumed run ends with the
+    same weights, bit for bit, as one that was never cut off.
+    Raises `FloatingPointError` where the loss is no longer a number.
+    """
+    data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
+    state = _State(config)
+    state_file = paths.runs_directory() / f"{config.name}.safetensors"
+    history = state.read(state_file) if state_file.exists() else []
+    batches = len(data.images) // config.batch_size
+    bar = tqdm(
+        total=config.epochs * batches,
+        initial=len(history) * batches,
+        desc=f"{config.dataset} {config.architecture} seed {config.seed}",
+        unit="batch",
+        disable=not progress,
+    )
+    with bar, torch.random.fork_rng():
+        for epoch in range(len(history), config.epochs):
+            torch.manual_seed(_epoch_seed(config.seed, epoch))
+            started, total = time.perf_counter(), 0.0
+            order = torch.randperm(len(data.images))[: batches * config.batch_size]
+            for i, chosen in enumerate(order.split(config.batch_size)):
+                total += state.step(_augment(data.images[chosen], config), data.labels[chosen], epoch + i / batches)
+                bar.update()
+            score = evaluate(state.averaged, held_out.images, held_out.labels)
+            seconds = time.perf_counter() - started
+            history.append(Epoch(total / batches, score.accuracy, score.mean_steps, seconds))
+            bar.set_postfix_str(f"epoch {epoch + 1}, loss {total / batches:.3f}, validation {score.accuracy:.2f} %")
+            state.write(state_file, history)
+    checkpoints.round_weights(state.averaged)
+    return Trained(state.averaged, history)
+
+
+def training_dtype() -> torch.dtype:
+    """bfloat16 for the matrix products where the processor multiplies it in hardware, float32 elsewhere."""
+    return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
+
+
+def build(config: TrainingConfig) -> SpikingNetwork:
+    """The configuration's network with its initial weights, which PyTorch's random state decides."""
+    network = SpikingNetwork(
+        Architecture.parse(config.architecture),
+        config.time_steps,
+        theta=config.theta,
+        surrogate_alpha=config.surrogate_alpha,
+        pooling=config.pooling,
+        dropout=config.dropout,
+    )
+    for weight in network.parameters():
+        bound = config.initial_gain / math.sqrt(weight[0].numel())
+        torch.nn.init.uniform_(weight, -bound, bound)
+    return network
+
+
+def first_spike_loss(
+    V: Float[Tensor, "K B classes"], labels: Int64[Tensor, " B"], theta: float, sharpness: float
+) -> Float[Tensor, ""]:
+    """Minus the log-likelihood of the right answer under a soft version of the slides' decoder.
+
+    At each step the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ..., V_N]), the
+    first of them for waiting; at the last step it has to decide.  For a large sharpness β it is the slides' decoder:
+    it waits while every V is below θ, decides for the highest V at the first step on which one is above, and for the
+    highest V of all at the end.  The likelihood of a class is the sum over steps of having waited so far times
+    deciding for it now.
+
+    >>> V = torch.tensor([[[0.0, 0.0]], [[0.0, 9.0]]])
+    >>> round(first_spike_loss(V, torch.tensor([1]), theta=1.0, sharpness=10.0).item(), 4)
+    0.0
+    """
+    logits = sharpness * (V.float() - theta)
+    decide = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)
+    decide = torch.cat([decide[:-1, :, 1:], torch.log_softmax(logits[-1:], dim=2)])  # [K, B, classes]
+    wait = -torch.logsumexp(functional.pad(logits[:-1], (1, 0)), dim=2)  # [K-1, B], log probability of waiting
+    waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
+    right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
+    return -torch.logsumexp(waited + right, dim=0).mean()
+
+
+class _State:
+    """All that changes while a network is trained."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            self.network = build(config)
+        self.averaged = deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay)
+        self.steps = 0
+
+    def step(self, pixels: Tensor, labels: Tensor, epoch: float) -> float:
+        """One batch, at this fraction of epochs; returns the loss."""
+        config = self.config
+        self.optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(epoch / config.epochs)
+        with torch.autocast("cpu", torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
+            output = self.network(encode(pixels, config.time_steps))
+        loss = first_spike_loss(output.V, labels, config.theta, config.sharpness)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(
+                f"the loss became {loss.item()}: take a learning_rate below {config.learning_rate}"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.steps += 1
+        # The running mean forgets the first weights faster than the later ones.
+        decay = min(config.averaging, self.steps / (self.steps + 10))
+        torch._foreach_lerp_([*self.averaged.parameters()], [w.detach() for w in self.network.parameters()], 1 - decay)
+        return loss.item()
+
+    def read(self, path: Path) -> list[Epoch]:
+        """Go on from a file that `write` made; returns the history so far."""
+        tensors, metadata = checkpoints.read_tensors(path)
+        self.network.load_state_dict({key: tensors[f"weight.{key}"] for key in self.network.state_dict()})
+        self.averaged.load_state_dict({key: tensors[f"averaged.{key}"] for key in self.averaged.state_dict()})
+        for i, weight in enumerate(self.network.parameters()):
+            self.optimizer.state[weight] = {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE}
+        self.steps = metadata["steps"]
+        return [Epoch(*line) for line in metadata["history"]]
+
+    def write(self, path: Path, history: list[Epoch]) -> None:
+        tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
+        tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
+        for i, state in enumerate(self.optimizer.state.values()):
+            tensors |= {f"adam.{i}.{key}": state[key] for key in ADAM_STATE}
+        checkpoints.write_tensors(tensors, {"steps": self.steps, "history": history}, path)
+
+
+def _schedule(progress: float) -> float:
+    """The learning rate over its peak: up over the first tenth, then down as a cosine."""
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """A random seed for each epoch of each run, none of them shared."""
+    return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
+
+
+def _augment(pixels: UInt8[Tensor, "B height width"], config: TrainingConfig) -> UInt8[Tensor, "B height width"]:
+    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set."""
+    batch, height, width = pixels.shape
+    image = torch.arange(batch)[:, None, None]
+    if reach := config.shift:
+        padded = functional.pad(pixels, (reach, reach, reach, reach))
+        down, right = torch.randint(0, 2 * reach + 1, (2, batch, 1, 1))
+        pixels = padded[image, down + torch.arange(height)[:, None], right + torch.arange(width)]
+    if config.flip:
+        mirrored = torch.rand(batch, 1, 1) < 0.5
+        pixels = torch.where(mirrored, pixels.flip(2), pixels)
+    return pixels
