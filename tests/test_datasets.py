@@ -214,9 +214,7 @@ def test_when_every_source_fails_each_reason_is_given_and_nothing_is_left(raw, p
     with pytest.raises(DatasetError) as caught:
         fetch("mnist")
     message = str(caught.value)
-    assert message.startswith(
-        "cannot fetch mnist, every source failed. first: no route; second: train-images"
-    )
+    assert message.startswith("cannot fetch mnist, every source failed. first: no route; second: train-images")
     assert message.endswith("third: OSError")
     assert "\n" not in message
     assert leftovers(raw) == [] and list((raw / "MNIST" / "raw").iterdir()) == []
@@ -284,9 +282,7 @@ datasets.fetch("mnist")
 
 
 @pytest.mark.parametrize(("moment", "moved"), [("downloading", 0), ("moving", 2)])
-def test_a_killed_fetch_leaves_nothing_that_passes_for_complete(
-    raw, published, monkeypatch, tmp_path, moment, moved
-):
+def test_a_killed_fetch_leaves_nothing_that_passes_for_complete(raw, published, monkeypatch, tmp_path, moment, moved):
     good = tmp_path / "good"
     good.mkdir()
     for file, content in published.items():

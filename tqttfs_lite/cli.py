@@ -73,11 +73,10 @@ def show_energy(options: argparse.Namespace) -> int:
     energies = energy.layer_energies(architecture.sizes(), result.test.mean_spikes, alphas)
     print(f"{architecture}: {steps:.3f} inference time steps, against {baseline.test.mean_steps:.3f} of the baseline")
     print(f"{'layer':8}{'neurons':>9}{'FLOPs':>10}{'spikes':>10}{'alpha':>8}{'energy / nJ':>13}")
-    rows = zip(
-        architecture.spiking_layers, architecture.sizes(), result.test.mean_spikes, alphas, energies, strict=True
-    )
-    for layer, (neurons, flops), spikes, alpha, joules in rows:
-        print(f"{layer!s:8}{neurons:9}{flops:10}{spikes:10.2f}{alpha:8.3f}{joules:13.3f}")
+    layers = zip(architecture.spiking_layers, architecture.sizes(), strict=True)
+    rows = zip(layers, result.test.mean_spikes, alphas, energies, strict=True)
+    for (layer, (neurons, flops)), spikes, alpha, nanojoules in rows:
+        print(f"{layer!s:8}{neurons:9}{flops:10}{spikes:10.2f}{alpha:8.3f}{nanojoules:13.3f}")
     print(f"{'total':45}{sum(energies):13.3f}")
     return 0
 
@@ -98,9 +97,10 @@ def _evaluate_again(stored: Sequence[Result]) -> int:
 
 
 def _report(result: Result, found: Evaluation) -> None:
+    config = result.config
     spikes = ", ".join(f"{count:.2f}" for count in found.mean_spikes)
     print(
-        f"{result.config.dataset} {result.config.architecture}, T = {result.config.time_steps}, seed {result.config.seed}\n"
+        f"{config.dataset} {config.architecture}, T = {config.time_steps}, seed {config.seed}\n"
         f"accuracy    {found.accuracy:.2f} % ({found.correct} of {found.images} test images)\n"
         f"steps       {found.mean_steps:.3f} on average, {found.silent} images without an output spike\n"
         f"spikes      {spikes} per layer and image"
@@ -114,9 +114,9 @@ def _result(path: Path) -> Result:
     return results.read(paths.results_directory() / f"{path.stem}.json" if path.suffix == ".safetensors" else path)
 
 
-def _settings() -> dict[str, type]:
+def _settings() -> dict[str, Callable[[str], object]]:
     """The fields of `TrainingConfig` that are flags of their own, with the types that read them."""
-    types = {"int": int, "float": float, "bool": _yes_or_no}
+    types: dict[str, Callable[[str], object]] = {"int": int, "float": float, "bool": _yes_or_no}
     return {f.name: types.get(str(f.type), str) for f in fields(TrainingConfig) if f.name not in MAIN_SETTINGS}
 
 

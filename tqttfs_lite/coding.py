@@ -13,7 +13,7 @@ from torch import Tensor
 def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:
     """Intensity to latency: t = Round((T - 1)(1 - x / 255)); every pixel spikes once, the brightest first.
 
-    The rounding mode never matters: 2 (T - 1)(255 - x) is even and an odd multiple of 255 is not, so no pixel lands on .5.
+    The rounding mode never matters, since no pixel lands on .5: 2 (T - 1)(255 - x) is even, an odd multiple of 255 not.
     Raises `ValueError` for a T outside 1 to 254, the largest that leaves a byte value for "never".
 
     >>> encode(torch.tensor([255, 128, 0], dtype=torch.uint8), time_steps=8)

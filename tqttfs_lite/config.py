@@ -45,8 +45,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            wanted = {"int": int, "float": (int, float), "bool": bool, "PoolingMode": str, "str": str}[str(field.type)]
+            value: Any = getattr(self, field.name)
+            types: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool}
+            wanted = types.get(str(field.type), str)
             if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
                 raise ConfigError(f"{field.name} must be of type {field.type}, not {value!r}")
             if field.type == "float":

@@ -231,9 +231,7 @@ def _from_npm(name: str, workspace: Path) -> Path:
 def _run(command: list[str], folder: Path) -> None:
     words = " ".join(command)
     try:
-        subprocess.run(
-            command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS
-        )
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or ["no message"]
         raise RuntimeError(f"`{words}` failed: {lines[-1]}") from error

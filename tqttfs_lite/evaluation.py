@@ -64,8 +64,8 @@ def evaluate(
         correct_if_tied += int(tied.gather(1, label[:, None]).sum())
         silent += int((~tied.any(dim=1)).sum())
         steps += int(decision.step.sum())
-        for l, times in enumerate(output.firing_times):
+        for layer, times in enumerate(output.firing_times):
             # A neuron that never fires has time T, which is no step of an image that runs to the end.
-            spikes[l] += (times.flatten(1) < decision.step[:, None]).sum()
+            spikes[layer] += (times.flatten(1) < decision.step[:, None]).sum()
     network.train(training)
     return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))

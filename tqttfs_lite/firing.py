@@ -34,7 +34,7 @@ def ticks(time_steps: int, q: int, first_input: int = 0) -> range:
 
 def firing_time(
     V: Float[Tensor, "K B *N"], steps: Sequence[int], never: int, theta: float = THRESHOLD
-) -> UInt8[Tensor, B * N]:
+) -> UInt8[Tensor, " B *N"]:
     """The first of the steps on which V > theta; `never` where there is none.
 
     V[k] is the membrane potential at steps[k].
@@ -46,7 +46,7 @@ def firing_time(
     return torch.where(V > theta, at, never).amin(dim=0)
 
 
-def cumulative_state(time: UInt8[Tensor, B * N], steps: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "K B *N"]:
+def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "K B *N"]:
     """C: 1 from the firing time on, read at these steps.
 
     >>> cumulative_state(torch.tensor([[1, 4]], dtype=torch.uint8), steps=(0, 1, 3), dtype=torch.float32).tolist()

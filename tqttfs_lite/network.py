@@ -70,15 +70,15 @@ class SpikingNetwork(nn.Module):
         firing_times = []
         reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the layer before
         C = cumulative_state(self._as_input(spike_times), reads[0], self._dtype())
-        for l, synapses in enumerate(self.synapses):
+        for layer, synapses in enumerate(self.synapses):
             if isinstance(synapses, nn.Linear):
                 C = C.flatten(2)
             V = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])  # [K, B, ...]
             if record:
-                on_clock = V[: len(self.clocks[l])]
-                firing_times.append(firing_time(on_clock, self.clocks[l], never=self.time_steps, theta=self.theta))
-            if l < len(reads) - 1:
-                C = self._fire_and_pool(V, self.clocks[l], reads[l + 1], self.pools[l])
+                on_clock = V[: len(self.clocks[layer])]
+                firing_times.append(firing_time(on_clock, self.clocks[layer], never=self.time_steps, theta=self.theta))
+            if layer < len(reads) - 1:
+                C = self._fire_and_pool(V, self.clocks[layer], reads[layer + 1], self.pools[layer])
         may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
         return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed, firing_times)
 
