@@ -31,7 +31,7 @@ SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
 )
 def test_what_cannot_be_trained_is_refused_with_what_is_allowed(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        TrainingConfig(**{**SMLP, **changes})
+        TrainingConfig.from_dict({**SMLP, **changes})
 
 
 def test_unknown_and_missing_settings_are_named() -> None:

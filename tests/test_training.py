@@ -84,17 +84,16 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
         environment = {**os.environ, "TQTTFS_DATA": str(data), "OMP_NUM_THREADS": "1"}
         if killed:
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while not list(data.glob("runs/*.safetensors")):
+            while not list(data.glob("runs/*.state.safetensors")):
                 assert process.poll() is None, "the training ended before it could be killed"
                 time.sleep(0.01)
             time.sleep(0.3)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            assert not list(data.glob("results/*.json"))
+            assert not list(data.glob("runs/*.json"))
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        (checkpoint,) = data.glob("checkpoints/*.safetensors")
+        (checkpoint,) = data.glob("runs/*.safetensors")  # and the state is gone
         checkpoints.append(checkpoint.read_bytes())
-        assert not list(data.glob("runs/*.safetensors"))
     assert checkpoints[0] == checkpoints[1]
 
 

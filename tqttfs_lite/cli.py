@@ -42,9 +42,10 @@ def data(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in vars(options).items() if name in _settings() and value is not None}
-    result = experiment.run(recipe(options.architecture, options.dataset, options.time_steps, **chosen))
+    config = recipe(options.architecture, options.dataset, options.time_steps, **chosen)
+    result = experiment.run(config, publish=options.publish)
     _report(result, result.test)
-    print(f"result      {results.result_file(result.config)}")
+    print(f"result      {results.find(config)}")
     return 0
 
 
@@ -111,7 +112,10 @@ def _result(path: Path) -> Result:
     """The result that a checkpoint or result file belongs to, named by either."""
     if not path.exists():
         raise ResultError(f"{path} does not exist; name a checkpoint in {paths.checkpoints_directory()}")
-    return results.read(paths.results_directory() / f"{path.stem}.json" if path.suffix == ".safetensors" else path)
+    if path.suffix != ".safetensors":
+        return results.read(path)
+    folder = paths.results_directory() if path.parent.name == paths.checkpoints_directory().name else path.parent
+    return results.read(folder / f"{path.stem}.json")
 
 
 def _settings() -> dict[str, Callable[[str], object]]:
@@ -144,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("architecture", help="such as '784-400(1)-10(2)'; a bracket is that layer's quantization degree q")
     sub.add_argument("--dataset", required=True, help=" or ".join(datasets.CLASSES))
     sub.add_argument("--time-steps", type=int, required=True, help="T")
+    sub.add_argument("--publish", action="store_true", help="store among the published results instead of data/runs/")
     defaults = {f.name: f.default for f in fields(TrainingConfig)}
     for name, kind in _settings().items():
         help_text = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -44,14 +44,6 @@ class TrainingConfig:
     surrogate_alpha: float = 2.0  # likewise
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value: Any = getattr(self, field.name)
-            types: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "bool": bool}
-            wanted = types.get(str(field.type), str)
-            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-                raise ConfigError(f"{field.name} must be of type {field.type}, not {value!r}")
-            if field.type == "float":
-                object.__setattr__(self, field.name, float(value))
         _check_dataset(self.dataset)
         architecture = Architecture.parse(self.architecture)
         clocks(architecture, self.time_steps)
@@ -69,7 +61,6 @@ class TrainingConfig:
             ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
             ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
             ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
-            ("pooling", " or ".join(get_args(PoolingMode)), self.pooling in get_args(PoolingMode)),
             ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
             ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),
         ):
@@ -93,13 +84,16 @@ class TrainingConfig:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> TrainingConfig:
-        """The inverse of `dataclasses.asdict`; raises `ConfigError` for a field that is unknown or missing."""
+        """The inverse of `dataclasses.asdict`, and the way in for what users give.
+
+        Raises `ConfigError` for a setting that is unknown, missing or of the wrong type.
+        """
         known = {field.name for field in fields(TrainingConfig)}
         if unknown := values.keys() - known:
             raise ConfigError(f"unknown setting {', '.join(sorted(unknown))}: allowed are {', '.join(sorted(known))}")
         if missing := {"architecture", "dataset", "time_steps"} - values.keys():
             raise ConfigError(f"missing setting {', '.join(sorted(missing))}")
-        return TrainingConfig(**values)
+        return TrainingConfig(**{f.name: _typed(f, values[f.name]) for f in fields(TrainingConfig) if f.name in values})
 
 
 # Chosen on the validation split, one recipe for the unquantized baseline and the quantized networks alike.
@@ -129,6 +123,19 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
     """The same run with other quantization degrees, given in the short form such as 1-2-4."""
     return replace(config, architecture=str(Architecture.parse(config.architecture).with_quantization(quantization)))
+
+
+def _typed(field: Field[Any], value: Any) -> Any:
+    """The value as the field's type, a whole number for a real setting included."""
+    if field.type == "PoolingMode":
+        allowed, valid = " or ".join(get_args(PoolingMode)), value in get_args(PoolingMode)
+    else:
+        types = {"int": int, "float": (int, float), "bool": bool, "str": str}
+        allowed = f"of type {field.type}"
+        valid = isinstance(value, types[str(field.type)]) and (field.type == "bool" or not isinstance(value, bool))
+    if not valid:
+        raise ConfigError(f"{field.name} must be {allowed}, not {value!r}")
+    return float(value) if field.type == "float" else value
 
 
 def _check_dataset(name: str) -> None:

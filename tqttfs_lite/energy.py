@@ -56,7 +56,7 @@ def layer_energies(
 def reduction_percent(energy: float, baseline: float) -> float:
     """How much less than the baseline, in percent.
 
-    >>> reduction_percent(34.0, baseline=100.0)
-    66.0
+    >>> reduction_percent(50.0, baseline=200.0)
+    75.0
     """
     return 100 * (1 - energy / baseline)

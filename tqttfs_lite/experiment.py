@@ -15,28 +15,28 @@ from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.results import Result
-from tqttfs_lite.training import build, train, training_dtype
+from tqttfs_lite.training import build, state_file, train, training_dtype
 
 
-def run(config: TrainingConfig, *, progress: bool = True) -> Result:
+def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:
     """The result of a configuration: from its file if there is one, else trained, evaluated once and stored.
 
     Two processes that ask for the same configuration train it once: the second waits for the first.
     """
-    stored = results.result_file(config)
-    if stored.exists():
+    if stored := results.find(config):
         return results.read(stored)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        if stored.exists():
+        if stored := results.find(config):
             return results.read(stored)
         trained = train(config, progress=progress)
         test = load(config.dataset, "test")
         score = evaluate(trained.network, test.images, test.labels, progress=progress)
-        digest = checkpoints.write(trained.network, paths.checkpoints_directory() / f"{config.name}.safetensors")
+        folder = paths.checkpoints_directory() if publish else paths.runs_directory()
+        digest = checkpoints.write(trained.network, folder / f"{config.name}.safetensors")
         result = Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), _made())
-        results.write(result)
-        (paths.runs_directory() / f"{config.name}.safetensors").unlink()  # nothing left to go on from
+        results.write(result, published=publish)
+        state_file(config).unlink()  # nothing is left to go on from
     return result
 
 

@@ -147,4 +147,5 @@ def _pools(architecture: Architecture) -> list[int]:
 
 
 def _over_time(pool: Callable[[Tensor, int], Tensor], x: Tensor, size: int) -> Tensor:
-    return pool(x.flatten(0, 1), size).unflatten(0, x.shape[:2])
+    pooled: Tensor = pool(x.flatten(0, 1), size).unflatten(0, x.shape[:2])
+    return pooled

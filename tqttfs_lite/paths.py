@@ -19,17 +19,17 @@ def raw_directory() -> Path:
 
 
 def runs_directory() -> Path:
-    """The state of unfinished trainings; ignored by git."""
+    """Trainings of one's own, unfinished ones and results that are not published; ignored by git."""
     return data_directory() / "runs"
 
 
 def checkpoints_directory() -> Path:
-    """The trained weights, `<experiment>.safetensors`."""
+    """The published weights, `<experiment>.safetensors`."""
     return data_directory() / "checkpoints"
 
 
 def results_directory() -> Path:
-    """The measured numbers, `<experiment>.json`."""
+    """The published numbers, `<experiment>.json`."""
     return data_directory() / "results"
 
 

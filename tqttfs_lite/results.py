@@ -1,9 +1,12 @@
-"""Result files: what a trained network scored, and everything that made it."""
+"""Result files: what a trained network scored, and everything that made it.
+
+Published results lie in `data/results/` with their weights in `data/checkpoints/`, and git keeps them.  A result of
+one's own lies with its weights in `data/runs/`, which git ignores, so that trying things out changes no table.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,10 @@ class Result:
 
     @property
     def checkpoint(self) -> Path:
-        return paths.checkpoints_directory() / f"{self.config.name}.safetensors"
+        """The file of its weights; published results of further seeds are kept without."""
+        published = result_file(self.config, published=True).exists()
+        folder = paths.checkpoints_directory() if published else paths.runs_directory()
+        return folder / f"{self.config.name}.safetensors"
 
     @property
     def seconds(self) -> float:
@@ -39,11 +45,17 @@ class Result:
         return sum(epoch.seconds for epoch in self.history)
 
 
-def result_file(config: TrainingConfig) -> Path:
-    return paths.results_directory() / f"{config.name}.json"
+def result_file(config: TrainingConfig, *, published: bool) -> Path:
+    return (paths.results_directory() if published else paths.runs_directory()) / f"{config.name}.json"
 
 
-def write(result: Result) -> Path:
+def find(config: TrainingConfig) -> Path | None:
+    """The result file of a configuration that was trained before, published or one's own; None if it was not."""
+    candidates = [result_file(config, published=published) for published in (True, False)]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def write(result: Result, *, published: bool) -> Path:
     """Store a result as JSON that a person can read; returns the file."""
     content = {
         "config_sha256": result.config.hash,
@@ -54,7 +66,7 @@ def write(result: Result) -> Path:
         "made": result.made,
         "history": [epoch._asdict() for epoch in result.history],
     }
-    path = result_file(result.config)
+    path = result_file(result.config, published=published)
     with paths.atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
     return path
@@ -78,15 +90,7 @@ def read(path: Path) -> Result:
     return result
 
 
-def read_all() -> list[Result]:
-    """Every stored result, in the order of their names."""
-    return [read(path) for path in sorted(paths.results_directory().glob("*.json"))]
-
-
-def select(results: Sequence[Result], **settings: object) -> list[Result]:
-    """The results whose configuration has these settings.
-
-    >>> select([], dataset="mnist")
-    []
-    """
-    return [r for r in results if all(getattr(r.config, name) == value for name, value in settings.items())]
+def read_all(*, published: bool = True) -> list[Result]:
+    """Every published result, or every one of one's own, in the order of their names."""
+    folder = paths.results_directory() if published else paths.runs_directory()
+    return [read(path) for path in sorted(folder.glob("*.json"))]

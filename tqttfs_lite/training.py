@@ -18,11 +18,12 @@ from tqdm import tqdm
 from tqttfs_lite import checkpoints, paths
 from tqttfs_lite.coding import encode
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import load
+from tqttfs_lite.datasets import IMAGE_SHAPE, load
 from tqttfs_lite.evaluation import evaluate
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
 
+TRAINING_IMAGES = 55_000
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
@@ -52,8 +53,8 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     """
     data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
     state = _State(config)
-    state_file = paths.runs_directory() / f"{config.name}.safetensors"
-    history = state.read(state_file) if state_file.exists() else []
+    resumable = state_file(config)
+    history = state.read(resumable) if resumable.exists() else []
     batches = len(data.images) // config.batch_size
     bar = tqdm(
         total=config.epochs * batches,
@@ -74,9 +75,28 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
             seconds = time.perf_counter() - started
             history.append(Epoch(total / batches, score.accuracy, score.mean_steps, seconds))
             bar.set_postfix_str(f"epoch {epoch + 1}, loss {total / batches:.3f}, validation {score.accuracy:.2f} %")
-            state.write(state_file, history)
+            state.write(resumable, history)
     checkpoints.round_weights(state.averaged)
     return Trained(state.averaged, history)
+
+
+def state_file(config: TrainingConfig) -> Path:
+    """Where an unfinished training keeps all that it needs to go on."""
+    return paths.runs_directory() / f"{config.name}.state.safetensors"
+
+
+def seconds_per_epoch(config: TrainingConfig, batches: int = 8) -> float:
+    """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
+    state = _State(config)
+    pixels = torch.zeros(config.batch_size, *IMAGE_SHAPE[1:], dtype=torch.uint8)
+    labels = torch.zeros(config.batch_size, dtype=torch.int64)
+    with torch.random.fork_rng():
+        state.step(pixels, labels, 0.0)  # the first one also reserves memory
+        started = time.perf_counter()
+        for _ in range(batches):
+            state.step(pixels, labels, 0.0)
+    seconds = (time.perf_counter() - started) / batches
+    return seconds * (TRAINING_IMAGES // config.batch_size)
 
 
 def training_dtype() -> torch.dtype:

@@ -1,0 +1,199 @@
+"""Build the book from the executed notebooks: stage the sources, fill in the status page, build, check.
+
+    python book/build.py        `make book` puts the executed notebooks into _build/notebooks and calls this
+
+The sources are staged into `_build/book-source` in the repository's own layout, with the executed notebooks
+in place of the committed ones, so that a relative link means the same in the repository and in the book.
+Nothing is executed here.  The pages come out in `_build/html`; a warning of Sphinx, a notebook without a
+complete execution, and a page that did not come out are errors.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import files, version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUILD = REPOSITORY / "_build"
+EXECUTED = BUILD / "notebooks"
+STAGE = BUILD / "book-source"
+HTML = BUILD / "html"
+STATUS_MARK = "<!-- status table -->"
+
+
+class BookError(Exception):
+    """What keeps the book from being built, in a sentence for whoever builds it."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What papermill recorded about the run of one notebook."""
+
+    page: str
+    """The page in the table of contents, as in `notebooks/01_coding`."""
+    title: str
+    started: datetime
+    seconds: float
+    cells: int
+    python: str
+
+
+def toc_pages(toc: Path) -> list[str]:
+    """The pages that a table of contents names, in reading order, as paths without a suffix."""
+    pages: list[str] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, dict):
+            pages.extend(str(node[key]) for key in ("root", "file") if key in node)
+            for key in ("parts", "chapters", "sections"):
+                visit(node.get(key))
+        elif isinstance(node, list):
+            for child in node:
+                visit(child)
+
+    visit(yaml.safe_load(toc.read_text("utf-8")))
+    return pages
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The code cells that an author wrote: all but the one that papermill injects for `-p`."""
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+
+
+def read_execution(page: str) -> Execution:
+    """The record of `page`'s execution.
+
+    Raises:
+        BookError: the executed copy is missing, incomplete, failed, or not a run of the committed notebook.
+    """
+    executed, source = EXECUTED.parent / f"{page}.ipynb", REPOSITORY / f"{page}.ipynb"
+    if not source.exists():
+        raise BookError(f"{page}.ipynb: the table of contents names it, but there is no such notebook")
+    if not executed.exists():
+        raise BookError(f"{page}.ipynb has not been executed: run `make book`")
+    notebook, committed = (nbformat.read(path, as_version=4) for path in (executed, source))
+    record = notebook.metadata.get("papermill", {})
+    if record.get("exception") or not record.get("end_time"):
+        raise BookError(f"{page}.ipynb: its execution failed or was interrupted: run `make book`")
+    cells = code_cells(notebook)
+    if [cell.source for cell in cells] != [cell.source for cell in code_cells(committed)]:
+        raise BookError(f"{page}.ipynb has changed since it was executed: run `make book`")
+    headings = (line for cell in notebook.cells for line in cell.source.splitlines() if line.startswith("# "))
+    return Execution(
+        page=page,
+        title=next(headings, f"# {page}").removeprefix("# ").strip(),
+        started=datetime.fromisoformat(record["start_time"]).astimezone(UTC),
+        seconds=float(record["duration"]),
+        cells=len(cells),
+        python=notebook.metadata.language_info.version,
+    )
+
+
+def status_table(executions: list[Execution], torch: str) -> str:
+    """The executions as a Markdown table, one row each and a row of totals.
+
+    >>> from datetime import datetime
+    >>> run = Execution("notebooks/01_coding", "Coding", datetime(2026, 1, 2, 3, 4), 5.06, 7, "3.11.9")
+    >>> print(status_table([run], torch="2.0"))
+    | notebook | executed (UTC) | seconds | result | Python | PyTorch |
+    |---|---|--:|---|---|---|
+    | [Coding](../notebooks/01_coding.ipynb) | 2026-01-02&nbsp;03:04 | 5.1 | 7 cells passed | 3.11.9 | 2.0 |
+    | all 1 | | 5.1 | 7 cells passed | | |
+    """
+    rows = [
+        f"| [{run.title}](../{run.page}.ipynb) | {run.started:%Y-%m-%d&nbsp;%H:%M} | {run.seconds:.1f}"
+        f" | {run.cells} cells passed | {run.python} | {torch} |"
+        for run in executions
+    ]
+    seconds, cells = sum(run.seconds for run in executions), sum(run.cells for run in executions)
+    return "\n".join(
+        [
+            "| notebook | executed (UTC) | seconds | result | Python | PyTorch |",
+            "|---|---|--:|---|---|---|",
+            *rows,
+            f"| all {len(executions)} | | {seconds:.1f} | {cells} cells passed | | |",
+        ]
+    )
+
+
+def copy_mathjax(target: Path) -> None:
+    """Copy MathJax and its fonts from the sphinx-mathjax-offline wheel: no reader fetches them elsewhere.
+
+    `tex-chtml-full.js` holds every TeX extension, so nothing but fonts is loaded later.
+    """
+    copied = 0
+    for file in files("sphinx-mathjax-offline") or []:
+        path = file.as_posix().partition("/static/mathjax/")[2]
+        if path == "tex-chtml-full.js" or (path.startswith("output/chtml/fonts/") and path.endswith(".woff")):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.locate(), target / path)
+            copied += 1
+    if copied < 2:
+        raise BookError("the installed sphinx-mathjax-offline holds no MathJax where it was expected")
+
+
+def stage(executions: list[Execution]) -> None:
+    """Lay out `_build/book-source`: pages, executed notebooks, the data they link to, MathJax."""
+    shutil.rmtree(STAGE, ignore_errors=True)
+    no_pages = shutil.ignore_patterns("build.py", "__pycache__")
+    shutil.copytree(REPOSITORY / "book", STAGE / "book", ignore=no_pages)
+    (STAGE / "notebooks").mkdir()
+    for run in executions:
+        shutil.copyfile(EXECUTED.parent / f"{run.page}.ipynb", STAGE / f"{run.page}.ipynb")
+    for folder in ("data/paper", "data/results"):
+        if (REPOSITORY / folder).is_dir():
+            shutil.copytree(REPOSITORY / folder, STAGE / folder)
+    copy_mathjax(STAGE / "book" / "_static" / "mathjax")
+
+    status = STAGE / "book" / "status.md"
+    text = status.read_text("utf-8")
+    if text.count(STATUS_MARK) != 1:
+        raise BookError(f"book/status.md needs the line {STATUS_MARK} once: the table goes there")
+    status.write_text(text.replace(STATUS_MARK, status_table(executions, version("torch"))), "utf-8")
+
+
+def build_html() -> None:
+    """Run Jupyter Book on the staged sources, every page anew; warnings are errors."""
+    shutil.rmtree(HTML, ignore_errors=True)  # a page that is gone from the table of contents must not survive
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(STAGE)]
+    command += ["--config", str(STAGE / "book" / "_config.yml"), "--toc", str(STAGE / "book" / "_toc.yml")]
+    command += ["--path-output", str(REPOSITORY), "--all", "-q", "-W", "-n", "--keep-going"]
+    if subprocess.run(command, check=False).returncode:
+        raise BookError("Jupyter Book ended with errors or warnings: see above")
+
+
+def check_html(pages: list[str]) -> None:
+    """Assert that every page came out: Jupyter Book has ways of ending well without writing them."""
+    expected = ["index.html", *(f"{page}.html" for page in pages)]
+    if missing := [page for page in expected if not (HTML / page).is_file()]:
+        raise BookError(f"the build ended well but did not write {', '.join(missing)}")
+
+
+def main() -> None:
+    """Stage, build and check; an error ends the program with one sentence."""
+    try:
+        pages = toc_pages(REPOSITORY / "book" / "_toc.yml")
+        executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
+        stage(executions)
+        build_html()
+        check_html(pages)
+    except BookError as error:
+        sys.exit(f"book/build.py: {error}")
+    print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The command as its users meet it: what it prints, what it leaves behind, its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tqttfs_lite import experiment, results, training
+from tqttfs_lite.cli import main
+from tqttfs_lite.config import RECIPES, TrainingConfig
+from tqttfs_lite.datasets import DatasetError, Images, load
+
+TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--publish"]
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A data directory of one's own with random images in place of the data sets."""
+
+    def random_images(name: str, split: str) -> Images:
+        generator = torch.Generator().manual_seed(len(split))
+        images = torch.randint(0, 256, (300, 28, 28), generator=generator, dtype=torch.uint8)
+        return Images(images, torch.randint(0, 10, (300,), generator=generator))
+
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    for module in (training, experiment):
+        monkeypatch.setattr(module, "load", random_images)
+    return tmp_path
+
+
+def test_train_stores_a_result_that_evaluate_and_verify_confirm(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(TRAIN) == 0
+    (checkpoint,) = (home / "checkpoints").iterdir()
+    (result_file,) = (home / "results").glob("*.json")
+    assert "of 300 test images" in capsys.readouterr().out
+    for command in (["evaluate", str(checkpoint)], ["evaluate", str(result_file)], ["verify"]):
+        assert main(command) == 0
+        assert "1 of 1 confirmed" in capsys.readouterr().out
+    monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("it was trained before"))
+    assert main(TRAIN) == 0
+    assert main(["energy", str(checkpoint)]) == 0
+    assert "energy / nJ" in capsys.readouterr().out
+
+
+def test_a_result_says_what_made_it(home: Path) -> None:
+    main(TRAIN)
+    (result,) = results.read_all()
+    assert result.config == TrainingConfig("784-16(1)-10(2)", "mnist", 4, **{**RECIPES["mnist", "SMLP"], "epochs": 1})
+    assert len(result.history) == 1 and result.seconds > 0
+    assert result.made["torch"] == torch.__version__
+    assert set(result.data_sha256) and len(result.checkpoint_sha256) == 64
+    assert results.read(results.result_file(result.config, published=True)) == result
+
+
+def test_a_result_of_ones_own_changes_nothing_published(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(TRAIN[:-1]) == 0
+    assert results.read_all() == [] and len(results.read_all(published=False)) == 1
+    (checkpoint,) = (home / "runs").glob("*.safetensors")
+    assert main(["evaluate", str(checkpoint)]) == 0
+    assert "1 of 1 confirmed" in capsys.readouterr().out
+
+
+def test_a_changed_count_is_found_and_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(TRAIN)
+    (path,) = (home / "results").glob("*.json")
+    content = json.loads(path.read_text())
+    content["test"]["correct"] += 1
+    path.write_text(json.dumps(content))
+    assert main(["verify"]) == 1
+    assert "DIFFERS" in capsys.readouterr().err
+
+
+def test_a_changed_configuration_is_found(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(TRAIN)
+    (path,) = (home / "results").glob("*.json")
+    content = json.loads(path.read_text())
+    content["config"]["learning_rate"] = 0.5
+    path.write_text(json.dumps(content))
+    assert main(["verify"]) == 1
+    assert "changed by hand" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_and_one_without_a_result_are_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(TRAIN)
+    (checkpoint,) = (home / "checkpoints").iterdir()
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert main(["evaluate", str(checkpoint)]) == 1
+    assert "is corrupted" in capsys.readouterr().err
+    checkpoint.rename(checkpoint.with_name("stray.safetensors"))
+    assert main(["verify"]) == 1
+    assert "stray.safetensors has no result" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "784-4O0-10", "--dataset", "mnist", "--time-steps", "8"], "'-' and a layer"),
+        (["train", "784-400(0)-10", "--dataset", "mnist", "--time-steps", "8"], "quantization degree"),
+        (["train", "784-400-10", "--dataset", "mnist", "--time-steps", "0"], "from 1 to 254"),
+        (["train", "784-400-10", "--dataset", "mnits", "--time-steps", "8"], "mnist, fashion-mnist"),
+        (["train", "100-400-10", "--dataset", "mnist", "--time-steps", "8"], "does not fit mnist"),
+        (["train", "784-400-10", "--dataset", "mnist", "--time-steps", "8", "--dropout", "2"], "dropout must be"),
+        (["data", "cifar"], "mnist, fashion-mnist"),
+        (["evaluate", "nowhere.safetensors"], "does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_non_zero_status(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("tqttfs: ") and words in error and "Traceback" not in error
+
+
+def test_missing_data_says_how_to_fetch_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    assert main(TRAIN) == 1
+    assert "run `tqttfs data`" in capsys.readouterr().err
+    with pytest.raises(DatasetError):
+        load("mnist", "test")
+
+
+def test_an_unknown_flag_or_command_ends_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["trian"], [*TRAIN, "--learnin-rate", "1"], ["train"], [*TRAIN, "--flip", "maybe"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+        assert "usage: tqttfs" in capsys.readouterr().err
+
+
+def test_an_interruption_says_that_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run", interrupted)
+    assert main(TRAIN) == 130
+    assert "goes on from the last whole epoch" in capsys.readouterr().err
+
+
+@pytest.mark.data
+def test_every_committed_result_is_whole_and_its_checkpoint_unchanged() -> None:
+    """Names, hashes and sums; `tqttfs verify` counts the right answers again."""
+    stored = results.read_all()
+    assert stored
+    for result in stored:
+        assert result.test.images == 10_000
+        if result.checkpoint.exists():
+            experiment.trained_network(result)
+            assert result.checkpoint.stat().st_size < 4 * 2**20

@@ -1,0 +1,29 @@
+"""One direction of imports: a module may use only those listed before it."""
+
+import ast
+
+import pytest
+
+from tqttfs_lite import paths
+
+PACKAGE = paths.REPOSITORY / "tqttfs_lite"
+ORDER = [
+    *("paths", "neuron", "notation", "firing", "coding", "network", "paper", "datasets", "config", "checkpoints"),
+    *("evaluation", "energy", "training", "results", "experiment", "figures", "notebook", "cli"),
+]
+
+
+def test_every_module_has_its_place() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_from_those_before_it(module: str) -> None:
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "tqttfs_lite":
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tqttfs_lite."):
+            imported.add((node.module or "").split(".")[1])
+    assert imported <= set(ORDER[: ORDER.index(module)])

@@ -1,0 +1,115 @@
+"""pyproject.toml, constraints.txt and environment.yml agree, with each other and with what is installed."""
+
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# What `make` installs; the peers are a target of their own.
+INSTALLED_EXTRAS = {"notebooks", "book", "test"}
+
+
+def constraints() -> list[Requirement]:
+    lines = (REPOSITORY / "constraints.txt").read_text("utf-8").splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pins() -> dict[str, Version]:
+    """Each constraint's exact version, by normalised name."""
+    return {canonicalize_name(pin.name): Version(next(iter(pin.specifier)).version) for pin in constraints()}
+
+
+def named_requirements() -> list[tuple[str, Requirement]]:
+    """Every dependency that pyproject.toml names, with its group."""
+    groups = {"dependencies": PROJECT["dependencies"], **EXTRAS}
+    return [(group, Requirement(line)) for group, lines in groups.items() for line in lines]
+
+
+def installed() -> dict[str, metadata.Distribution]:
+    return {canonicalize_name(found.metadata["Name"]): found for found in metadata.distributions()}
+
+
+@pytest.mark.parametrize("pin", constraints(), ids=str)
+def test_a_constraint_is_one_exact_public_version(pin: Requirement) -> None:
+    (specifier,) = pin.specifier
+    assert specifier.operator == "=="
+    assert "*" not in specifier.version
+    assert Version(specifier.version).local is None, "a local version exists in no public registry"
+    assert pin.url is None and pin.marker is None
+
+
+def test_no_package_is_pinned_twice() -> None:
+    assert len(pins()) == len(constraints())
+
+
+@pytest.mark.parametrize(("group", "requirement"), named_requirements(), ids=str)
+def test_every_named_dependency_is_pinned_to_a_version_it_admits(group: str, requirement: Requirement) -> None:
+    version = pins().get(canonicalize_name(requirement.name))
+    assert version is not None, f"{requirement.name} of {group} is missing in constraints.txt"
+    assert version in requirement.specifier
+
+
+def test_what_the_pinned_packages_need_is_pinned_too() -> None:
+    pinned, present = pins(), installed()
+    missing = set()
+    for name in pinned.keys() & present.keys():
+        for line in present[name].requires or []:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                missing.update({canonicalize_name(needed.name)} - pinned.keys())
+    assert not missing
+
+
+def test_every_pin_admits_the_first_python_that_the_project_admits() -> None:
+    first = min(specifier.version for specifier in SpecifierSet(PROJECT["requires-python"]))
+    refused = {
+        name: str(found.metadata["Requires-Python"])
+        for name, found in installed().items()
+        if name in pins() and first not in SpecifierSet(found.metadata["Requires-Python"] or "")
+    }
+    assert not refused
+
+
+def test_the_running_environment_has_the_pinned_versions() -> None:
+    present = {name: Version(found.version).public for name, found in installed().items()}
+    different = {
+        name: f"installed {present[name]}, pinned {version}"
+        for name, version in pins().items()
+        if name in present and present[name] != version.public
+    }
+    assert not different
+
+
+def test_the_running_environment_has_all_that_make_installs() -> None:
+    wanted = {
+        canonicalize_name(requirement.name)
+        for group, requirement in named_requirements()
+        if group in INSTALLED_EXTRAS | {"dependencies"}
+    }
+    assert wanted <= installed().keys()
+
+
+def test_conda_installs_the_package_with_its_extras_through_the_constraints() -> None:
+    *packages, by_pip = yaml.safe_load((REPOSITORY / "environment.yml").read_text("utf-8"))["dependencies"]
+    assert "pip" in packages
+    constraint, package = by_pip["pip"]
+    assert constraint == "-c constraints.txt"
+    assert package.startswith("-e .")
+    assert Requirement(f"{PROJECT['name']}{package.removeprefix('-e .')}").extras == INSTALLED_EXTRAS
+
+
+def test_one_python_everywhere() -> None:
+    packages = yaml.safe_load((REPOSITORY / "environment.yml").read_text("utf-8"))["dependencies"]
+    (python,) = (line.removeprefix("python=") for line in packages if str(line).startswith("python="))
+    assert python in SpecifierSet(PROJECT["requires-python"])
+    assert python == f"{sys.version_info.major}.{sys.version_info.minor}", "the pins are those of conda's Python"
