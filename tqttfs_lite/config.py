@@ -130,7 +130,7 @@ def _typed(field: Field[Any], value: Any) -> Any:
     if field.type == "PoolingMode":
         allowed, valid = " or ".join(get_args(PoolingMode)), value in get_args(PoolingMode)
     else:
-        types = {"int": int, "float": (int, float), "bool": bool, "str": str}
+        types: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
         allowed = f"of type {field.type}"
         valid = isinstance(value, types[str(field.type)]) and (field.type == "bool" or not isinstance(value, bool))
     if not valid:
