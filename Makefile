@@ -19,7 +19,7 @@ EXECUTED := $(NOTEBOOKS:%=_build/%)
 LIBRARY := $(wildcard tqttfs_lite/*.py)
 RESULTS := $(wildcard data/paper/* data/results/* data/checkpoints/*)
 
-.PHONY: help book test data lint peers constraints clean
+.PHONY: help book test notebooks data lint peers constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -31,6 +31,10 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
+
+notebooks: $(EXECUTED) ## put today's outputs into the committed notebooks, and today's results into the README
+	$(BIN)/python book/refresh.py
+	$(BIN)/python book/readme.py
 
 data: .venv/.installed ## fetch and verify MNIST and FashionMNIST
 	$(BIN)/tqttfs data

@@ -1,0 +1,40 @@
+"""Put the outputs of executed notebooks into the committed ones: `make notebooks` calls this after papermill.
+
+What differs from run to run is left out: papermill's record of times and paths, and what went to stderr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXECUTED = REPOSITORY / "_build" / "notebooks"
+COMMITTED = REPOSITORY / "notebooks"
+
+
+def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without what a second run would change."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if not cell.metadata.get("tags", True):
+            cell.metadata.pop("tags")
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return notebook
+
+
+def main() -> None:
+    for committed in sorted(COMMITTED.glob("*.ipynb")):
+        executed = nbformat.read(EXECUTED / committed.name, as_version=4)
+        committed.write_text(nbformat.writes(cleaned(executed)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

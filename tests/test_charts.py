@@ -1,0 +1,43 @@
+"""The data behind the figures of results."""
+
+import pandas as pd
+import pytest
+import torch
+
+from tqttfs_lite import charts
+from tqttfs_lite.training import Epoch
+
+
+def test_the_learning_curve_shows_every_epoch() -> None:
+    figure = charts.learning_curve([Epoch(0.5, 90.0, 4.0, 1.0), Epoch(0.25, 95.0, 4.0, 1.0)])
+    loss, accuracy = (axes.lines[0] for axes in figure.axes)
+    assert list(loss.get_ydata()) == [0.5, 0.25]
+    assert list(accuracy.get_ydata()) == [90.0, 95.0]
+    assert list(loss.get_xdata()) == [1, 2]
+
+
+def test_the_race_marks_the_chosen_class_and_its_step() -> None:
+    V = torch.tensor([[0.1, 0.2], [0.3, 1.5]])
+    figure = charts.output_race(V, steps=(1, 3), classes=("a", "b"), label=1, decision_step=4)
+    (axes,) = figure.axes
+    coloured = [line for line in axes.lines if line.get_color() == charts.OURS]
+    assert [list(line.get_ydata()) for line in coloured] == [pytest.approx([0.2, 1.5])]
+    assert list(coloured[0].get_xdata()) == [2, 4]
+    assert any(list(line.get_xdata()) == [4, 4] for line in axes.lines)
+    assert "b" in [text.get_text() for text in axes.texts]
+
+
+def test_the_comparison_shows_the_papers_and_our_accuracy() -> None:
+    (axes,) = charts.accuracy_comparison([("one", 98.6, 98.5), ("two", 88.1, 89.0)]).axes
+    published, ours = axes.lines
+    assert list(published.get_xdata()) == [98.6, 88.1]
+    assert list(ours.get_xdata()) == [98.5, 89.0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+
+
+def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
+    table = pd.DataFrame({"none": [5.0, 4.0, 3.0, 2.0, 1.0], "1-2, seed 0": [1.0] * 5}, index=list("abcde"))
+    (axes,) = charts.energy_bars(table).axes
+    tops = [bar.get_y() + bar.get_height() for bar in axes.containers[-1]]
+    assert tops == [15.0, 5.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "1-2\nseed 0"]

@@ -1,0 +1,87 @@
+"""Figures of results, in the style of `figures`: trainings, decisions, accuracies and energies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame
+from torch import Tensor
+
+from tqttfs_lite.figures import COLORS, INK, MUTED, panels
+from tqttfs_lite.neuron import THRESHOLD
+from tqttfs_lite.training import Epoch
+
+OURS = COLORS["TQ-TTFS"]
+LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
+
+
+def learning_curve(history: Sequence[Epoch]) -> Figure:
+    """The loss and the validation accuracy of a training, by epoch."""
+    figure, ((loss, accuracy),) = panels(1, 2, height=2.4)
+    epochs = range(1, len(history) + 1)
+    marker = "o" if len(history) < 8 else ""
+    loss.plot(epochs, [epoch.loss for epoch in history], color=INK, marker=marker)
+    loss.set(xlabel="epoch", ylabel="training loss")
+    accuracy.plot(epochs, [epoch.validation_accuracy for epoch in history], color=OURS, marker=marker)
+    accuracy.set(xlabel="epoch", ylabel="validation accuracy, %")
+    for axes in (loss, accuracy):
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    return figure
+
+
+def output_race(
+    V: Float[Tensor, "K classes"],
+    steps: Sequence[int],
+    classes: Sequence[str],
+    label: int,
+    decision_step: int,
+    theta: float = THRESHOLD,
+) -> Figure:
+    """The output potentials of one image, the chosen class in colour, and the step on which it was decided.
+
+    `steps` count from 0, as t does; `decision_step` and the axis count from 1, as the slides count inference steps.
+    """
+    figure, ((axes,),) = panels(1, 1, height=2.8)
+    shown = [t + 1 for t in steps]
+    for c in range(len(classes)):
+        chosen = c == label
+        color, width = (OURS, 2.2) if chosen else (MUTED, 0.9)
+        axes.plot(shown, V[:, c], "o-", color=color, lw=width, zorder=2 + chosen)
+    offset = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "color": OURS}
+    axes.annotate(classes[label], (shown[-1], V[-1, label].item()), **offset)
+    axes.axhline(theta, color=INK, ls="--", lw=1)
+    axes.annotate("θ", (shown[0], theta), (3, 3), textcoords="offset points")
+    axes.axvline(decision_step, color=INK, ls=":", lw=1)
+    axes.set(xlabel="time step, counted from 1", ylabel="output potential V", xticks=shown)
+    return figure
+
+
+def accuracy_comparison(rows: Sequence[tuple[str, float, float]]) -> Figure:
+    """A line for each network: its name, the paper's accuracy (ring) and ours (disc), in percent."""
+    figure, ((axes,),) = panels(1, 1, height=0.9 + 0.4 * len(rows))
+    _, published, ours = zip(*rows, strict=True)
+    places = range(len(rows))
+    axes.hlines(places, published, ours, color=MUTED, lw=1, zorder=1)
+    axes.plot(published, places, "o", markerfacecolor="white", color=INK, markersize=8, label="the paper")
+    axes.plot(ours, places, "o", color=OURS, markersize=6, label="ours")
+    axes.set(xlabel="test accuracy, %", yticks=places, yticklabels=[name for name, _, _ in rows])
+    axes.margins(y=0.3)
+    axes.invert_yaxis()
+    axes.legend(loc="best")
+    return figure
+
+
+def energy_bars(nanojoules: DataFrame) -> Figure:
+    """Energy per image: a bar for every column (a configuration), divided among the rows (its layers), in nJ."""
+    figure, ((axes,),) = panels(1, 1, height=3.2)
+    names = [str(name).replace(", ", "\n") for name in nanojoules.columns]
+    bottom = nanojoules.iloc[0] * 0
+    for (layer, heights), color in zip(nanojoules.iterrows(), LAYERS, strict=True):
+        axes.bar(names, heights, bottom=bottom, color=color, width=0.62, label=layer)
+        bottom = bottom + heights
+    axes.set_ylabel("energy per image, nJ")
+    axes.legend()
+    return figure
