@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import product
 from math import ceil, pi
 from typing import Any
 
@@ -22,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from tqttfs_lite.coding import encode
+from tqttfs_lite.firing import ticks
 from tqttfs_lite.network import clocks
 from tqttfs_lite.neuron import SURROGATE_ALPHA, THRESHOLD, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.notation import Architecture
@@ -29,7 +31,6 @@ from tqttfs_lite.notation import Architecture
 COLORS = {"IF": "#0072B2", "TTFS": "#D55E00", "TQ-TTFS": "#009E73"}
 INK, MUTED, FAINT, CARD = "#333333", "#767676", "#D0D0D0", "#FFFFFF"
 WIDTH = 7.2  # inches, the book's column
-SVG: dict[str, Any] = {"metadata": {"Date": None}}  # for savefig: a file without the time of day
 MOST_FRAMES = 16  # of one image; beyond that they are too small to see
 
 STYLE: dict[Any, Any] = {
@@ -56,7 +57,7 @@ def use_style() -> None:
 
         backend = InlineBackend.instance(parent=shell)
         backend.shell = shell
-        backend.print_figure_kwargs = dict(SVG, bbox_inches="tight")
+        backend.print_figure_kwargs = dict[str, Any](bbox_inches="tight", metadata={"Date": None})
         backend.figure_formats = {"svg"}
 
 
@@ -74,9 +75,10 @@ def time_axis(axes: Axes, time_steps: int) -> None:
 def encoding_curve(time_steps: int) -> Figure:
     """The spike time of every pixel intensity, and the line before rounding (slide "Encode")."""
     figure, ((axes,),) = panels(1, 1, height=2.8)
-    pixels = torch.arange(256, dtype=torch.uint8)
-    axes.plot(pixels, (time_steps - 1) * (1 - pixels.double() / 255), color=MUTED, ls="--", lw=1, label="not rounded")
-    axes.plot(pixels, encode(pixels, time_steps), color=INK, drawstyle="steps-mid", label="rounded, as encoded")
+    x = np.arange(256)
+    t = encode(torch.arange(256, dtype=torch.uint8), time_steps).numpy()
+    axes.plot(x, (time_steps - 1) * (1 - x / 255), color=MUTED, ls="--", lw=1, label="not rounded")
+    axes.plot(x, t, color=INK, drawstyle="steps-mid", label="rounded, as encoded")
     axes.set(xlabel="pixel intensity x", ylabel="spike time t", xlim=(-3, 258), xticks=[0, 51, 102, 153, 204, 255])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.legend()
@@ -88,20 +90,18 @@ def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Fi
 
     At most 16 steps are drawn, evenly spaced, the first and the last among them.
     """
-    times = encode(image, time_steps)
+    times = encode(image, time_steps).numpy()
     steps = np.unique(np.linspace(0, time_steps - 1, min(time_steps, MOST_FRAMES)).round().astype(int))
     columns = ceil(len(steps) / 2)
     figure = plt.figure(figsize=(WIDTH, min(3.0, 0.6 + 2 * WIDTH / (columns + 2))))
     grid = figure.add_gridspec(2, columns + 2)
-    picture = figure.add_subplot(grid[:, :2])
-    picture.imshow(image, cmap="gray", vmin=0, vmax=255)
-    picture.set(title="image", xticks=[], yticks=[])
+    picture = figure.add_subplot(grid[:, :2], title="image", xticks=[], yticks=[])
+    picture.imshow(image.numpy(), cmap="gray", vmin=0, vmax=255, interpolation="none")
     for position, step in enumerate(steps):
         row, column = divmod(position, columns)
-        frame = figure.add_subplot(grid[row, 2 + column])
-        frame.imshow(times == step, cmap="binary", vmin=0, vmax=1, interpolation="nearest")
+        frame = figure.add_subplot(grid[row, 2 + column], xticks=[], yticks=[])
+        frame.imshow(times == step, cmap="binary", vmin=0, vmax=1, interpolation="none")
         frame.set_title(f"t = {step}", fontsize=8, fontweight="normal")
-        frame.set(xticks=[], yticks=[])
         frame.spines[:].set(visible=True, color=FAINT)
     return figure
 
@@ -111,18 +111,16 @@ def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps
     ratios = {"height_ratios": (3, 1.2)}
     figure, axes = panels(2, len(spike_times), height=4.2, sharex=True, sharey="row", gridspec_kw=ratios)
     for (dots, counts), (name, times) in zip(axes.T, spike_times.items(), strict=True):
-        flat = times.flatten()
-        dashes = flat.double()[:, None] + torch.tensor([-0.15, 0.15, torch.nan])  # one line: a small SVG
+        flat = times.flatten().numpy()
+        dashes = flat[:, None] + np.array([-0.15, 0.15, np.nan])  # one line: a small SVG
         dots.plot(dashes.flatten(), np.arange(len(flat)).repeat(3), color=INK, lw=1)
         dots.set(title=name, ylim=(len(flat) + 8, -8))
-        per_step = torch.bincount(flat.long(), minlength=time_steps)
-        bars = counts.bar(range(time_steps), per_step, color=MUTED)
+        bars = counts.bar(range(time_steps), np.bincount(flat, minlength=time_steps), color=MUTED)
         if time_steps <= MOST_FRAMES:
-            counts.bar_label(bars, fontsize=7 if time_steps <= 8 else 6, padding=1)
+            counts.bar_label(bars, fontsize=6.5, padding=1)
         time_axis(counts, time_steps)
     axes[0, 0].set_ylabel("pixel, row by row")
-    axes[1, 0].set_ylabel("spikes")
-    axes[1, 0].margins(y=0.2)
+    axes[1, 0].set(ylabel="spikes", ymargin=0.2)
     return figure
 
 
@@ -140,22 +138,20 @@ def membrane_traces(
         neurons["TQ-TTFS"] = tq_ttfs_neuron(S_in, W, q, theta)
     ratios = {"height_ratios": (2, 3, 0.7)}
     figure, axes = panels(3, len(neurons), height=4.2, sharex=True, sharey="row", gridspec_kw=ratios)
-    arrivals = S_in[:, 0].nonzero()  # [spikes, (t, i)]
     for (received, membrane, output), (name, (V, S)) in zip(axes.T, neurons.items(), strict=True):
-        fired_before = S.flatten().cumsum(0) - S.flatten() > 0
-        for t, i in arrivals.tolist():
-            color = FAINT if name != "IF" and fired_before[t] else INK
+        deaf = (S.flatten().cumsum(0) - S.flatten() > 0) & (name != "IF")  # [T], from the step after its spike
+        for t, i in S_in[:, 0].nonzero().tolist():
+            color = FAINT if deaf[t] else INK
             received.plot(t, i, "o", color=color, markerfacecolor=color if W[0, i] > 0 else CARD)
         received.set_title(f"TQ-TTFS, q = {q}" if name == "TQ-TTFS" else name, color=COLORS[name])
         membrane.axhline(theta, color=MUTED, ls="--", lw=1)
-        membrane.plot(range(time_steps), V.flatten(), "o-", color=COLORS[name])
+        membrane.plot(range(time_steps), V.flatten().numpy(), "o-", color=COLORS[name])
         output.vlines(S.flatten().nonzero().flatten().tolist(), 0, 1, color=COLORS[name], lw=2.5)
-        if name == "TQ-TTFS" and q is not None:
-            for tick in range(q - 1, time_steps, q):
-                for panel in (received, membrane, output):
-                    panel.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
-        time_axis(output, time_steps)
         output.set(ylim=(0, 1.2), yticks=[])
+        time_axis(output, time_steps)
+    if q is not None:
+        for panel, tick in product(axes[:, -1], ticks(time_steps, q)):
+            panel.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
     axes[0, 0].set(ylabel="input i", ylim=(-0.8, S_in.shape[2] - 0.2))
     axes[0, 0].yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes[1, 0].set_ylabel("potential V")
@@ -165,7 +161,7 @@ def membrane_traces(
 
 
 def surrogate_gradient(alpha: float = SURROGATE_ALPHA) -> Figure:
-    """The firing step and the arctangent that stands in for it, and that arctangent's derivative (slide "Atan")."""
+    """The firing step, the arctangent that stands in for it, and its derivative (slides, "Training method")."""
     figure, ((step, slope),) = panels(1, 2, height=2.6, sharex=True)
     x = torch.linspace(-2, 2, 401, dtype=torch.float64)
     step.plot(x, x > 0, color=INK, label="forward: the step")
@@ -189,24 +185,22 @@ def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
         axes.plot(steps, [row] * len(steps), "o", color=COLORS["TQ-TTFS"] if row else INK)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
     time_axis(axes, time_steps)
     return figure
 
 
 def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q: int, time_steps: int) -> Figure:
-    """When the same neurons fire without and with quantization, T for never; a disc's area counts neurons.
+    """When neurons that fire without quantization fire with it, T for never; a disc's area counts neurons.
 
     The dashed line is the first tick at or after the unquantized spike.
     """
     figure, ((axes,),) = panels(1, 1, height=3.4)
-    pairs, counts = torch.stack([ttfs, tq]).unique(dim=1, return_counts=True)
-    axes.scatter(*pairs, s=250 * counts / counts.max(), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
+    pairs, counts = torch.stack([ttfs, tq])[:, ttfs < time_steps].unique(dim=1, return_counts=True)
+    axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
     t = np.arange(time_steps)
-    first_tick = (t // q + 1) * q - 1
-    axes.step(t, first_tick.clip(max=time_steps), where="mid", color=MUTED, lw=1, ls="--")
-    time_axis(axes, time_steps + 1)
+    axes.step(t, ((t // q + 1) * q - 1).clip(max=time_steps), where="mid", color=MUTED, lw=1, ls="--")
+    time_axis(axes, time_steps)
     axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
-    axes.set_yticks([*range(q - 1, time_steps, q), time_steps], [*map(str, range(q - 1, time_steps, q)), "never"])
+    shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
+    axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
     return figure

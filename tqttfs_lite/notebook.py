@@ -36,7 +36,8 @@ def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
     if unknown := sorted(given.keys() - allowed.keys()):
         raise ValueError(f"unknown parameter {', '.join(unknown)}: this notebook takes {', '.join(allowed)}")
     for name, wanted in allowed.items():
-        if type(given[name]) is not wanted:
+        # papermill reads `-p theta 1` as a whole number, which will do for a real one.
+        if type(given[name]) is not wanted and not (wanted is float and type(given[name]) is int):
             raise ValueError(f"parameter {name} must be of type {wanted.__name__}, not {given[name]!r}")
 
 

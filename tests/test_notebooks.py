@@ -1,0 +1,106 @@
+"""What all notebooks promise: checked parameters, described figures, clean outputs."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from tqttfs_lite import paths
+
+FOLDER = paths.REPOSITORY / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PARAMETER = re.compile(r"^(\w+): (int|str|float) = .+  # .+$")
+
+
+def cells(path: Path, kind: str = "code") -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def parameters(path: Path) -> dict[str, str]:
+    """Name and type of every parameter."""
+    (cell,) = (cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", []))
+    matches = [PARAMETER.match(line) for line in cell.source.splitlines()]
+    assert all(matches), f"{path.name}: a parameter is one line of `name: type = value  # what it is`"
+    return {match[1]: match[2] for match in matches if match}
+
+
+def test_there_are_ten() -> None:
+    assert len(NOTEBOOKS) == 10
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_is_checked(path: Path) -> None:
+    calls = [
+        node
+        for cell in cells(path)
+        for node in ast.walk(ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE)))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "check_parameters"
+    ]
+    assert len(calls) == 1
+    assert {keyword.arg: ast.unparse(keyword.value) for keyword in calls[0].keywords} == parameters(path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_has_a_description_a_name_and_a_caption(path: Path) -> None:
+    names = []
+    for cell in cells(path):
+        if "plt.show()" in cell.source:
+            about = cell.metadata["mystnb"]
+            assert len(about["image"]["alt"]) > 30
+            assert about["figure"]["caption"]
+            names.append(about["figure"]["name"])
+        assert not any("image/png" in output.get("data", {}) for output in cell.outputs), "figures are SVG"
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_committed_outputs_are_whole_and_clean(path: Path) -> None:
+    executed = [cell for cell in cells(path) if cell.source.strip()]
+    assert [cell.execution_count for cell in executed] == list(range(1, len(executed) + 1))
+    for cell in executed:
+        assert not any(output.get("name") == "stderr" or output.output_type == "error" for output in cell.outputs)
+    assert set(nbformat.read(path, as_version=4).metadata) == {"kernelspec", "language_info"}
+    assert str(paths.REPOSITORY) not in path.read_text()
+
+
+def run(name: str, tmp_path: Path, **values: object) -> None:
+    papermill.execute_notebook(
+        FOLDER / f"{name}.ipynb", tmp_path / "out.ipynb", values, cwd=FOLDER, kernel_name="python3", progress_bar=False
+    )
+
+
+NOISE = pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops and sockets
+
+
+@NOISE
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"adition_pj": 0.1}, "unknown parameter adition_pj: this notebook takes addition_pj"),
+        ({"addition_pj": "cheap"}, "parameter addition_pj must be of type float, not 'cheap'"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
+    with pytest.raises(PapermillExecutionError, match=re.escape(words)):
+        run("09_audit", tmp_path, **values)
+
+
+@NOISE
+@pytest.mark.data
+def test_another_quantization_runs(tmp_path: Path) -> None:
+    run("04_mnist_smlp", tmp_path, quantization="2-4")
+
+
+@NOISE
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({"quantization": "2-0"}, "a quantization degree"), ({"time_steps": 0}, "from 1 to 254")],
+)
+def test_a_network_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
+    with pytest.raises(PapermillExecutionError, match=words):
+        run("10_your_own_quantization", tmp_path, **values)

@@ -1,0 +1,106 @@
+"""The literal neuron and the encoder against two other libraries, SpikingJelly and snnTorch (`make peers`).
+
+Neither has a quantized neuron, so it is put together from theirs: the input spikes of every window of q steps are added
+up, which leaves a plain neuron that takes one step per window and has to fire on the same windows.
+"""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tqttfs_lite.coding import encode
+from tqttfs_lite.neuron import atan_derivative, tq_ttfs_neuron
+
+pytestmark = pytest.mark.peers
+THETA = 1.0
+CASES = [(8, 1), (8, 2), (16, 4), (9, 3)]
+
+
+def case(T: int) -> tuple[Tensor, Tensor]:
+    """Input spikes [T, 32, 20] and weights [10, 20] that are multiples of 1/8, so that V = theta is common."""
+    torch.manual_seed(0)
+    times = torch.randint(0, T, (32, 20))
+    return torch.stack([times == t for t in range(T)]).float(), torch.randint(-4, 6, (10, 20)) / 8
+
+
+def first_windows(spikes: Tensor) -> Tensor:
+    """Whether and in which window each neuron fires first, [windows, B, N]."""
+    return spikes.cumsum(0).clamp(max=1).diff(dim=0, prepend=torch.zeros_like(spikes[:1]))
+
+
+def binned(S_in: Tensor, q: int) -> Tensor:
+    return S_in.unflatten(0, (-1, q)).sum(1)
+
+
+def ours(S_in: Tensor, W: Tensor, q: int) -> Tensor:
+    """Spikes by window, [T / q, B, N]."""
+    return tq_ttfs_neuron(S_in, W, q, THETA)[1][q - 1 :: q]
+
+
+def spikingjelly_spikes(current: Tensor) -> Tensor:
+    """An IF neuron that falls far below rest after its first spike; it fires at V >= theta, hence one ulp more."""
+    from spikingjelly.activation_based import functional, neuron, surrogate
+
+    threshold = torch.nextafter(torch.tensor(THETA), torch.tensor(2.0)).item()
+    node = neuron.IFNode(
+        v_threshold=threshold,
+        v_reset=-1e9,
+        surrogate_function=surrogate.ATan(2.0),
+        detach_reset=True,
+        step_mode="m",
+    )
+    node.set_reset_value("v", 0.0)
+    functional.reset_net(node)
+    spikes: Tensor = node(current)
+    return spikes
+
+
+@pytest.mark.parametrize(("T", "q"), CASES)
+def test_spikes_equal_spikingjellys(T: int, q: int) -> None:
+    S_in, W = case(T)
+    assert torch.equal(spikingjelly_spikes(binned(S_in, q) @ W.T), ours(S_in, W, q))
+
+
+@pytest.mark.parametrize(("T", "q"), CASES)
+def test_gradients_agree_with_spikingjellys(T: int, q: int) -> None:
+    S_in, W = case(T)
+    pull = torch.randn(T // q, 32, 10)
+    gradients = []
+    for spikes in (lambda W: spikingjelly_spikes(binned(S_in, q) @ W.T), lambda W: ours(S_in, W, q)):
+        weights = W.clone().requires_grad_()
+        (spikes(weights).cumsum(0) * pull).sum().backward()
+        gradients.append(weights.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("T", "q"), CASES)
+def test_spikes_equal_snntorchs(T: int, q: int) -> None:
+    import snntorch
+    from snntorch import surrogate
+
+    S_in, W = case(T)
+    leaky = snntorch.Leaky(beta=1.0, threshold=THETA, reset_mechanism="none", spike_grad=surrogate.atan(alpha=2.0))
+    V = leaky.init_leaky()
+    spikes = []
+    for current in binned(S_in, q) @ W.T:
+        S, V = leaky(current, V)
+        spikes.append(S)
+    assert torch.equal(first_windows(torch.stack(spikes)), ours(S_in, W, q))
+
+
+def test_the_encoder_equals_spikingjellys_on_every_pixel_value() -> None:
+    from spikingjelly.activation_based.encoding import LatencyEncoder
+
+    pixels = torch.arange(256, dtype=torch.uint8)
+    for T in (2, 8, 16, 33):
+        encoder = LatencyEncoder(T, "linear")
+        spikes = torch.stack([encoder(pixels / 255) for _ in range(T)])
+        assert torch.equal(spikes.argmax(0), encode(pixels, T).long())
+
+
+def test_the_surrogate_equals_spikingjellys() -> None:
+    from spikingjelly.activation_based.surrogate import ATan
+
+    x = torch.linspace(-3, 3, 61, requires_grad=True)
+    ATan(2.0)(x).sum().backward()
+    torch.testing.assert_close(x.grad, atan_derivative(x.detach(), 2.0))
