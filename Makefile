@@ -63,7 +63,7 @@ clean: ## remove what was built; the environment and the data sets stay
 	  || { echo 'Python 3.11 is needed: install it, or name it, as in: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' \
 	  || { echo 'Python has no venv module: on Debian and Ubuntu, apt-get install python3.11-venv' >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
+	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
