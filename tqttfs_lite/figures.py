@@ -86,10 +86,7 @@ def encoding_curve(time_steps: int) -> Figure:
 
 
 def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Figure:
-    """An image, and for each time step the pixels that spike on it, in black (slide "Encode").
-
-    At most 16 steps are drawn, evenly spaced, the first and the last among them.
-    """
+    """An image, and for each of at most 16 time steps the pixels that spike on it, in black (slide "Encode")."""
     times = encode(image, time_steps).numpy()
     steps = np.unique(np.linspace(0, time_steps - 1, min(time_steps, MOST_FRAMES)).round().astype(int))
     columns = ceil(len(steps) / 2)
@@ -108,8 +105,7 @@ def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Fi
 
 def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps: int) -> Figure:
     """One column for each set of spike times: a dash for every spike, pixels top to bottom, and spikes per step."""
-    ratios = {"height_ratios": (3, 1.2)}
-    figure, axes = panels(2, len(spike_times), height=4.2, sharex=True, sharey="row", gridspec_kw=ratios)
+    figure, axes = panels(2, len(spike_times), height=4.2, sharex=True, sharey="row", height_ratios=(3, 1.2))
     for (dots, counts), (name, times) in zip(axes.T, spike_times.items(), strict=True):
         flat = times.flatten().numpy()
         dashes = flat[:, None] + np.array([-0.15, 0.15, np.nan])  # one line: a small SVG
@@ -119,7 +115,7 @@ def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps
         if time_steps <= MOST_FRAMES:
             counts.bar_label(bars, fontsize=6.5, padding=1)
         time_axis(counts, time_steps)
-    axes[0, 0].set_ylabel("pixel, row by row")
+    axes[0, 0].set(ylabel="pixel, row by row")
     axes[1, 0].set(ylabel="spikes", ymargin=0.2)
     return figure
 
@@ -136,8 +132,7 @@ def membrane_traces(
     neurons = {"IF": if_neuron(S_in, W, theta), "TTFS": ttfs_neuron(S_in, W, theta)}
     if q is not None:
         neurons["TQ-TTFS"] = tq_ttfs_neuron(S_in, W, q, theta)
-    ratios = {"height_ratios": (2, 3, 0.7)}
-    figure, axes = panels(3, len(neurons), height=4.2, sharex=True, sharey="row", gridspec_kw=ratios)
+    figure, axes = panels(3, len(neurons), height=4.2, sharex=True, sharey="row", height_ratios=(2, 3, 0.7))
     for (received, membrane, output), (name, (V, S)) in zip(axes.T, neurons.items(), strict=True):
         deaf = (S.flatten().cumsum(0) - S.flatten() > 0) & (name != "IF")  # [T], from the step after its spike
         for t, i in S_in[:, 0].nonzero().tolist():
@@ -190,10 +185,7 @@ def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
 
 
 def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q: int, time_steps: int) -> Figure:
-    """When neurons that fire without quantization fire with it, T for never; a disc's area counts neurons.
-
-    The dashed line is the first tick at or after the unquantized spike.
-    """
+    """When neurons that fire without quantization fire with it (T: never), and the first tick they could fire on."""
     figure, ((axes,),) = panels(1, 1, height=3.4)
     pairs, counts = torch.stack([ttfs, tq])[:, ttfs < time_steps].unique(dim=1, return_counts=True)
     axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
