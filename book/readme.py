@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from statistics import mean, stdev
 
 from tqttfs_lite import paper, paths, results
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.results import Result
 
 README = paths.REPOSITORY / "README.md"
@@ -14,28 +15,36 @@ START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end
 
 
 def table() -> str:
-    """One row per data set, network and training length; several seeds are averaged."""
-
-    def row_of(result: Result) -> tuple[str, str, int]:
-        return result.config.dataset, result.config.architecture, result.config.epochs
-
-    # The slides leave q out where it is 1 in every layer; the canonical notation does not.
-    published = {
-        (dataset, str(Architecture.parse(row.architecture))): row.accuracy_percent
-        for dataset in ("mnist", "fashion-mnist")
-        for row in paper.accuracy(dataset)
-        if row.reference == "this paper"
-    }
-    lines = ["| data | network | the paper, % | ours, % | seeds | epochs | steps |", "|---|---|---|---|---|---|---|"]
-    for row, group in groupby(sorted(results.read_all(), key=row_of), key=row_of):
+    """One row per configuration; several seeds are averaged."""
+    lines = [
+        "| data | network | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for config, group in groupby(sorted(results.read_all(), key=_order), key=_without_seed):
         tests = [result.test for result in group]
         scores = [test.accuracy for test in tests]
-        ours = f"{mean(scores):.2f}" + (f" ± {stdev(scores):.2f}" if len(scores) > 1 else "")
-        steps = f"{mean(test.mean_steps for test in tests):.2f}"
-        dataset, network, epochs = row
-        paper_percent = published.get((dataset, network), "")
-        lines.append(f"| {dataset} | {network} | {paper_percent} | {ours} | {len(scores)} | {epochs} | {steps} |")
+        cells = [
+            config.dataset,
+            config.architecture,
+            paper.own_accuracy(config.dataset).get(config.architecture, ""),
+            f"{mean(scores):.2f}" + (f" ± {stdev(scores):.2f}" if len(scores) > 1 else ""),
+            len(scores),
+            config.epochs,
+            f"{mean(test.mean_steps for test in tests):.2f}",
+            f"{mean(100 * test.silent / test.images for test in tests):.1f}",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _without_seed(result: Result) -> TrainingConfig:
+    return replace(result.config, seed=0)
+
+
+def _order(result: Result) -> tuple[str, str, int, str]:
+    """By data set, network and training length; the hash keeps the seeds of a configuration together."""
+    config = _without_seed(result)
+    return config.dataset, config.architecture, config.epochs, config.hash
 
 
 def updated(text: str) -> str:
@@ -46,4 +55,4 @@ def updated(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text()))
+    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -32,8 +32,11 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def main() -> None:
     for committed in sorted(COMMITTED.glob("*.ipynb")):
-        executed = nbformat.read(EXECUTED / committed.name, as_version=4)
-        committed.write_text(nbformat.writes(cleaned(executed)) + "\n")
+        executed = EXECUTED / committed.name
+        text = nbformat.writes(cleaned(nbformat.read(executed, as_version=4))) + "\n"
+        if text != committed.read_text(encoding="utf-8"):
+            committed.write_text(text, encoding="utf-8")
+            executed.touch()  # it is not older than its source for that
 
 
 if __name__ == "__main__":

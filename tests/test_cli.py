@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import experiment, results, training
+from tqttfs_lite import experiment, paths, results, training
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import RECIPES, TrainingConfig
 from tqttfs_lite.datasets import DatasetError, Images, load
@@ -41,8 +41,44 @@ def test_train_stores_a_result_that_evaluate_and_verify_confirm(
         assert "1 of 1 confirmed" in capsys.readouterr().out
     monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("it was trained before"))
     assert main(TRAIN) == 0
+
+
+def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(TRAIN)
+    (checkpoint,) = (home / "checkpoints").iterdir()
+    assert main(["energy", str(checkpoint)]) == 1
+    assert "name one with --baseline" in capsys.readouterr().err
+    main([TRAIN[0], "784-16-10", *TRAIN[2:-1]])
     assert main(["energy", str(checkpoint)]) == 0
     assert "energy / nJ" in capsys.readouterr().out
+    main([TRAIN[0], "784-17-10", *TRAIN[2:-1]])
+    (other,) = (home / "runs").glob("*784-17-10*.json")
+    assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1
+    assert "another network" in capsys.readouterr().err
+
+
+def test_verify_needs_something_to_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify"]) == 1
+    assert "nothing to verify" in capsys.readouterr().err
+
+
+def test_publishing_moves_a_result_of_ones_own(home: Path) -> None:
+    assert main(TRAIN[:-1]) == 0
+    (own,) = results.read_all(published=False)
+    assert main(TRAIN) == 0
+    (published,) = results.read_all()
+    assert published == own and published.published and results.read_all(published=False) == []
+    assert main(["verify"]) == 0
+
+
+def test_what_a_kill_leaves_behind_is_no_result(home: Path) -> None:
+    main(TRAIN)
+    (path,) = (home / "results").glob("*.json")
+    with pytest.raises(RuntimeError), paths.atomic_write(path) as temporary:
+        left = temporary.with_name(temporary.name)
+        raise RuntimeError
+    left.write_text("{")
+    assert len(results.read_all()) == 1
 
 
 def test_a_result_says_what_made_it(home: Path) -> None:
@@ -144,7 +180,7 @@ def test_an_interruption_says_that_nothing_is_lost(
 
     monkeypatch.setattr(experiment, "run", interrupted)
     assert main(TRAIN) == 130
-    assert "goes on from the last whole epoch" in capsys.readouterr().err
+    assert "goes on from its last whole epoch" in capsys.readouterr().err
 
 
 @pytest.mark.data

@@ -102,7 +102,7 @@ def test_counts_go_up_to_and_including_the_decision(text: str) -> None:
     assert sum(counted) > 0
 
 
-def test_pooling_before_or_after_the_threshold_gives_the_same_spikes_but_a_gradient_to_the_highest_potential() -> None:
+def test_gradients_reach_every_layer_through_pooling() -> None:
     network = network_with_exact_weights(SMALL_SCNN, 16)
     output: Output = network(encode(torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), 16))
     output.V.sum().backward()

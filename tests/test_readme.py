@@ -2,11 +2,10 @@
 
 import re
 
-import readme
-
+from book import readme
 from tqttfs_lite import paths
 
-TEXT = readme.README.read_text()
+TEXT = readme.README.read_text(encoding="utf-8")
 
 
 def test_the_table_of_results_is_the_stored_results() -> None:

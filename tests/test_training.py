@@ -111,23 +111,35 @@ def test_initial_weights_fill_their_interval() -> None:
         assert 0.8 * bound < weight.abs().max() <= bound
 
 
-def soft_decoder_by_hand(V: list[list[float]], label: int, sharpness: float) -> float:
-    """The likelihood of the label, spelled out step by step."""
+def soft_decoder_by_hand(V: list[list[float]], label: int, sharpness: float, silence_costs: bool) -> float:
+    """The likelihood of the label, spelled out tick by tick."""
     waited, likelihood = 1.0, 0.0
     for k, potentials in enumerate(V):
         weights = [math.exp(sharpness * (v - 1)) for v in potentials]
-        last = k == len(V) - 1
-        total = sum(weights) + (0 if last else 1)
+        has_to_decide = k == len(V) - 1 and not silence_costs
+        total = sum(weights) + (0 if has_to_decide else 1)
         likelihood += waited * weights[label] / total
         waited *= 1 / total
     return likelihood
 
 
+@pytest.mark.parametrize("silence_costs", [False, True])
 @pytest.mark.parametrize("label", [0, 1, 2])
-def test_the_loss_is_minus_the_log_likelihood_of_the_soft_decoder(label: int) -> None:
+def test_the_loss_is_minus_the_log_likelihood_of_the_soft_decoder(label: int, silence_costs: bool) -> None:
     V = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]]
-    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), theta=1.0, sharpness=3.0)
-    assert math.exp(-loss.item()) == pytest.approx(soft_decoder_by_hand(V, label, 3.0), rel=1e-5)
+    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), 1.0, 3.0, silence_costs)
+    assert math.exp(-loss.item()) == pytest.approx(soft_decoder_by_hand(V, label, 3.0, silence_costs), rel=1e-5)
+
+
+@pytest.mark.usefixtures("small_data")
+def test_where_silence_costs_every_image_gets_a_spike() -> None:
+    silent = {}
+    for costs in (False, True):
+        config = replace(TINY, epochs=6, silence_costs=costs, architecture="784-16(1)-10(3)")  # T = 4: one tick
+        trained = train(config, progress=False)
+        test = training.load("mnist", "validation")
+        silent[costs] = training.evaluate(trained.network, test.images, test.labels).silent
+    assert silent[True] < silent[False]
 
 
 def test_a_sharp_soft_decoder_is_the_slides_decoder() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqttfs_lite import datasets, energy, experiment, paths, results
 from tqttfs_lite.checkpoints import CheckpointError
-from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.config import TrainingConfig, recipe, variant
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, ResultError
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tqttfs: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("tqttfs: interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        print("tqttfs: interrupted; a training goes on from its last whole epoch", file=sys.stderr)
         return 130
 
 
@@ -61,14 +61,21 @@ def verify(options: argparse.Namespace) -> int:
         if path not in named:
             raise ResultError(f"{path.name} has no result file in {paths.results_directory().name}/")
     kept = [result for result in stored if result.checkpoint.exists()]
+    if not kept:
+        raise ResultError(f"there is no published checkpoint in {paths.checkpoints_directory()}: nothing to verify")
     print(f"{len(stored)} results, {len(kept)} of them with a checkpoint")
     return _evaluate_again(kept)
 
 
 def show_energy(options: argparse.Namespace) -> int:
     result = _result(options.file)
-    baseline = _result(options.baseline) if options.baseline else result
     architecture = Architecture.parse(result.config.architecture)
+    plain = variant(result.config, "-".join("1" for _ in architecture.quantization))
+    if not (found := options.baseline or results.find(plain)):
+        raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
+    baseline = _result(found)
+    if variant(baseline.config, architecture.short_form).architecture != result.config.architecture:
+        raise ResultError(f"{baseline.config.architecture} is no baseline of {architecture}: it is another network")
     steps = result.test.mean_steps
     alphas = energy.frequency_coefficients(steps, baseline.test.mean_steps, architecture.quantization)
     energies = energy.layer_energies(architecture.sizes(), result.test.mean_spikes, alphas)
@@ -111,7 +118,7 @@ def _report(result: Result, found: Evaluation) -> None:
 def _result(path: Path) -> Result:
     """The result that a checkpoint or result file belongs to, named by either."""
     if not path.exists():
-        raise ResultError(f"{path} does not exist; name a checkpoint in {paths.checkpoints_directory()}")
+        raise ResultError(f"{path} does not exist: name a checkpoint in {paths.checkpoints_directory()}")
     if path.suffix != ".safetensors":
         return results.read(path)
     folder = paths.results_directory() if path.parent.name == paths.checkpoints_directory().name else path.parent
@@ -163,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("energy", show_energy, "Print the slides' energy table of a trained network.")
     sub.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
-    sub.add_argument("--baseline", type=Path, help="the unquantized network that alpha refers to (default: itself)")
+    sub.add_argument("--baseline", type=Path, help="the unquantized network that alpha refers to (default: by recipe)")
 
     add("verify", verify, "Evaluate every stored checkpoint again and compare with its result file.")
     return parser

@@ -18,7 +18,10 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One training run; raises `ConfigError` for values that cannot be trained.
+    """One training run.
+
+    Raises `ValueError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
+    for a setting, and a plain one where T is impossible or a layer could never fire.
 
     The defaults are the plain case, what training is without this or that help; `RECIPES` holds the choices.  A default
     is never changed once results exist, and a new field's default is what was done before it came: the hash covers the
@@ -35,6 +38,7 @@ class TrainingConfig:
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
     sharpness: float = 4.0  # of the loss's soft decoder; the slides' decoder is its limit for large values
+    silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
     dropout: float = 0.0  # of hidden neurons, the same ones on every step
     shift: int = 0  # training images move by up to this many pixels in each direction
     flip: bool = False  # training images are mirrored left to right half of the time
@@ -110,6 +114,8 @@ RECIPES: dict[tuple[str, str], dict[str, Any]] = {
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The published recipe of the network's family on this data set, with changes of one's own.
 
+    Raises `ValueError` as `TrainingConfig` does.
+
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
     '784-400(1)-10(1)'
     """
@@ -121,7 +127,7 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 
 
 def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
-    """The same run with other quantization degrees, given in the short form such as 1-2-4."""
+    """The same run with other degrees, in the short form such as 1-2-4; raises `NotationError` if they do not fit."""
     return replace(config, architecture=str(Architecture.parse(config.architecture).with_quantization(quantization)))
 
 

@@ -19,7 +19,7 @@ class Evaluation:
 
     images: int
     correct: int  # by the slides' decoder
-    correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first
+    correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first, if any do
     silent: int  # images for which no output neuron fired
     steps: int  # sum over images of the inference time steps
     spikes: tuple[int, ...]  # of each spiking layer, up to and including the decision step, sum over images
@@ -41,6 +41,7 @@ class Evaluation:
 
 
 @torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
 def evaluate(
     network: SpikingNetwork,
     images: UInt8[Tensor, "n height width"],
@@ -49,8 +50,7 @@ def evaluate(
     batch_size: int = 500,
     progress: bool = False,
 ) -> Evaluation:
-    """Run every image through the network in float32 and decode as the slides do."""
-    training = network.training
+    """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode."""
     network.eval()
     correct = correct_if_tied = silent = steps = 0
     spikes = torch.zeros(len(network.clocks), dtype=torch.int64)
@@ -59,13 +59,14 @@ def evaluate(
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
         output = network(encode(pixels, network.time_steps), record=True)
         decision = decode(output.V, output.S, output.steps, network.time_steps)
+        right = decision.label == label
         tied = tied_for_first(output.S)
-        correct += int((decision.label == label).sum())
-        correct_if_tied += int(tied.gather(1, label[:, None]).sum())
-        silent += int((~tied.any(dim=1)).sum())
+        undecided = ~tied.any(dim=1)
+        correct += int(right.sum())
+        correct_if_tied += int((tied.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
+        silent += int(undecided.sum())
         steps += int(decision.step.sum())
         for layer, times in enumerate(output.firing_times):
             # A neuron that never fires has time T, which is no step of an image that runs to the end.
             spikes[layer] += (times.flatten(1) < decision.step[:, None]).sum()
-    network.train(training)
     return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))

@@ -14,30 +14,38 @@ from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.results import Result
+from tqttfs_lite.results import Result, result_file
 from tqttfs_lite.training import build, state_file, train, training_dtype
 
 
 def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:
     """The result of a configuration: from its file if there is one, else trained, evaluated once and stored.
 
-    Two processes that ask for the same configuration train it once: the second waits for the first.
+    With `publish` it ends up among the published results, wherever it was before.  Two processes that ask for the same
+    configuration train it once: the second waits for the first.
+
+    Raises `DatasetError` where the data sets are missing or damaged, and what `training.train` raises.
     """
-    if stored := results.find(config):
+    if stored := results.find(config, published_only=publish):
         return results.read(stored)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        if stored := results.find(config):
-            return results.read(stored)
-        trained = train(config, progress=progress)
-        test = load(config.dataset, "test")
-        score = evaluate(trained.network, test.images, test.labels, progress=progress)
-        folder = paths.checkpoints_directory() if publish else paths.runs_directory()
-        digest = checkpoints.write(trained.network, folder / f"{config.name}.safetensors")
-        result = Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), _made())
-        results.write(result, published=publish)
-        state_file(config).unlink()  # nothing is left to go on from
-    return result
+        if not (stored := results.find(config)):
+            result = _train_and_evaluate(config, progress)
+            stored = results.write(result, result_file(config, published=False))
+            state_file(config).unlink()  # nothing is left to go on from
+        if publish and stored.parent != paths.results_directory():
+            stored = results.publish(results.read(stored))
+        return results.read(stored)
+
+
+def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:
+    made = _made()  # before training: the code that runs, not the one that is there when it ends
+    trained = train(config, progress=progress)
+    test = load(config.dataset, "test")
+    score = evaluate(trained.network, test.images, test.labels, progress=progress)
+    digest = checkpoints.write(trained.network, results.checkpoint_file(config, published=False))
+    return Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), made)
 
 
 def trained_network(result: Result) -> SpikingNetwork:

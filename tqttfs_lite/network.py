@@ -94,11 +94,12 @@ class SpikingNetwork(nn.Module):
 
     def _as_input(self, spike_times: Tensor) -> Tensor:
         """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values."""
-        shape = self.architecture.input_shape
+        shape = self.architecture.image_shape
         if prod(spike_times.shape[1:]) != prod(shape):
-            found = "x".join(map(str, spike_times.shape[1:]))
-            raise ValueError(f"the images are {found}, but {self.architecture} wants {'x'.join(map(str, shape))}")
-        return spike_times.reshape(-1, *(shape if len(shape) == 1 else (1, *shape)))
+            sizes = (spike_times.shape[1:], self.architecture.input_shape)
+            found, wanted = ("x".join(map(str, size)) for size in sizes)
+            raise ValueError(f"the images are {found}, but {self.architecture} wants {wanted}")
+        return spike_times.reshape(-1, *shape)
 
     def _dtype(self) -> torch.dtype:
         weight = next(self.parameters())
@@ -127,7 +128,7 @@ def clocks(architecture: Architecture, time_steps: int) -> list[range]:
 def _synapses(architecture: Architecture) -> list[nn.Linear | nn.Conv2d]:
     """The weights of every spiking layer, as PyTorch's layers without bias."""
     synapses: list[nn.Linear | nn.Conv2d] = []
-    shape = architecture.input_shape if len(architecture.input_shape) == 1 else (1, *architecture.input_shape)
+    shape = architecture.image_shape
     for layer, outputs in zip(architecture.layers, architecture.shapes(), strict=True):
         if isinstance(layer, Convolution):
             synapses.append(nn.Conv2d(shape[0], layer.channels, layer.kernel, padding="same", bias=False))

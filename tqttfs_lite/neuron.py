@@ -23,7 +23,7 @@ SURROGATE_ALPHA = 2.0
 class Atan(torch.autograd.Function):
     """The Heaviside step whose gradient is the Atan surrogate's (slides, "Training method").
 
-    Forward 1 where x > 0, else 0.  Backward g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²) (Fang et al. 2021,
+    Forward 1 where x > 0, else 0.  Backward g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²) (Fang et al. 2023,
     SpikingJelly's ATan).
     """
 

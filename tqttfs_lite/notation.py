@@ -61,7 +61,10 @@ class Pooling:
 
 
 class LayerSize(NamedTuple):
-    """A spiking layer's neurons and its FLOPs at one time step, as the slides count them."""
+    """A spiking layer's neurons and FLOPs, as the slides count them.
+
+    FLOPs are synaptic connections: the additions that it takes if every one of the layer's inputs spikes once.
+    """
 
     neurons: int
     flops: int
@@ -88,6 +91,11 @@ class Architecture:
 
     def __str__(self) -> str:
         return "-".join(["x".join(map(str, self.input_shape)), *map(str, self.layers)])
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one input: (features,), or (1, height, width), since an image has one channel."""
+        return _image_shape(self.input_shape)
 
     @property
     def spiking_layers(self) -> tuple[Linear | Convolution, ...]:
@@ -117,7 +125,7 @@ class Architecture:
         return re.sub(r"\([0-9]+\)", "", str(self))
 
     def with_quantization(self, short_form: str) -> Architecture:
-        """The same network with the degrees of a short form, one for every spiking layer.
+        """The same network with the degrees of a short form, one for every spiking layer; raises `NotationError`.
 
         >>> str(Architecture.parse("784-400-10").with_quantization("2-4"))
         '784-400(2)-10(4)'
@@ -130,7 +138,7 @@ class Architecture:
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape that each layer hands on: (features,) or (channels, height, width)."""
-        shape = _image(self.input_shape)
+        shape = self.image_shape
         return tuple(shape := _shape_after(layer, shape) for layer in self.layers)
 
     def sizes(self) -> tuple[LayerSize, ...]:
@@ -142,7 +150,7 @@ class Architecture:
         (LayerSize(neurons=400, flops=313600), LayerSize(neurons=10, flops=4000))
         """
         sizes = []
-        inputs = _image(self.input_shape)
+        inputs = self.image_shape
         for layer, outputs in zip(self.layers, self.shapes(), strict=True):
             neurons = prod(outputs)
             if isinstance(layer, Convolution):
@@ -155,11 +163,13 @@ class Architecture:
     def __post_init__(self) -> None:
         if not self.layers or not isinstance(self.layers[-1], Linear):
             raise ValueError("the last layer is the output layer and must be fully connected, such as 10")
+        for layer in self.layers:
+            if any(number < 1 for number in vars(layer).values()):
+                raise ValueError(f"every number of layer {layer} must be 1 or more")
         self.shapes()
 
 
-def _image(input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A picture without colours has one channel."""
+def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, *input_shape) if len(input_shape) == 2 else input_shape
 
 
@@ -190,7 +200,7 @@ class _Parser:
         if self.take("x×"):
             input_shape.append(self.number("the input's width"))
         layers: list[Linear | Convolution | Pooling] = []
-        shape = _image(tuple(input_shape))
+        shape = _image_shape(tuple(input_shape))
         while self.take("-"):
             start = self.position
             layers.append(self.layer(after=layers[-1] if layers else None))

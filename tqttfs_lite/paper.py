@@ -8,6 +8,7 @@ import csv
 from typing import NamedTuple
 
 from tqttfs_lite import paths
+from tqttfs_lite.notation import Architecture
 
 
 class Accuracy(NamedTuple):
@@ -84,6 +85,16 @@ def accuracy(dataset: str) -> list[Accuracy]:
         Accuracy(r["model"], r["architecture"], r["coding"], float(r["accuracy_percent"]), r["reference"])
         for r in _rows(tables[dataset])
     ]
+
+
+def own_accuracy(dataset: str) -> dict[str, float]:
+    """The paper's own accuracies in percent, by canonical notation, in which the slides' missing brackets are q = 1.
+
+    >>> own_accuracy("mnist")
+    {'784-400(1)-10(1)': 98.1, '784-400(1)-10(2)': 98.6}
+    """
+    own = [row for row in accuracy(dataset) if row.reference == "this paper"]
+    return {str(Architecture.parse(row.architecture)): row.accuracy_percent for row in own}
 
 
 def layers() -> list[Layer]:

@@ -48,14 +48,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; it becomes `path` on success and vanishes on failure.
 
     A reader, and the next run after a kill, sees the old file or the whole new one, never a part.
-    The temporary name ends like `path`, since some writers look at (or append) the suffix.
+    No pattern that looks for files like `path` finds the temporary one, which a kill may leave behind.
 
     Raises:
         FileNotFoundError: the block ended without writing the temporary file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

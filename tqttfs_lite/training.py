@@ -47,9 +47,10 @@ class Trained(NamedTuple):
 def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     """Train from scratch, or from the last whole epoch of a run of the same configuration that was cut off.
 
-    Every epoch draws its random numbers from the seed and its own number alone, so that a resumed run ends with the
-    same weights, bit for bit, as one that was never cut off.
-    Raises `FloatingPointError` where the loss is no longer a number.
+    Every epoch draws its random numbers from the seed and its own number alone, so that on the same machine, with as
+    many threads, a resumed run ends with the same weights, bit for bit, as one that was never cut off.
+    Raises `DatasetError` where the data sets are missing or damaged, `CheckpointError` where the state of an unfinished
+    run is, and `FloatingPointError` where the loss is no longer a number.
     """
     data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
     state = _State(config)
@@ -83,6 +84,12 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
 def state_file(config: TrainingConfig) -> Path:
     """Where an unfinished training keeps all that it needs to go on."""
     return paths.runs_directory() / f"{config.name}.state.safetensors"
+
+
+def finished_epochs(config: TrainingConfig) -> int:
+    """How many epochs of an unfinished training are done."""
+    path = state_file(config)
+    return len(checkpoints.read_tensors(path)[1]["history"]) if path.exists() else 0
 
 
 def seconds_per_epoch(config: TrainingConfig, batches: int = 8) -> float:
@@ -121,24 +128,31 @@ def build(config: TrainingConfig) -> SpikingNetwork:
 
 
 def first_spike_loss(
-    V: Float[Tensor, "K B classes"], labels: Int64[Tensor, " B"], theta: float, sharpness: float
+    V: Float[Tensor, "K B classes"],
+    labels: Int64[Tensor, " B"],
+    theta: float,
+    sharpness: float,
+    silence_costs: bool = False,
 ) -> Float[Tensor, ""]:
     """Minus the log-likelihood of the right answer under a soft version of the slides' decoder.
 
-    At each step the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ..., V_N]), the
-    first of them for waiting; at the last step it has to decide.  For a large sharpness β it is the slides' decoder:
-    it waits while every V is below θ, decides for the highest V at the first step on which one is above, and for the
-    highest V of all at the end.  The likelihood of a class is the sum over steps of having waited so far times
+    At each of the K ticks the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ...,
+    V_N]), the first of them for waiting; at the last one it has to decide.  For a large sharpness β it is the slides'
+    decoder: it waits while every V is below θ, decides for the highest V at the first tick on which one is above, and
+    for the highest V of all at the end.  The likelihood of a class is the sum over ticks of having waited so far times
     deciding for it now.
+
+    With `silence_costs` it may wait at the last tick too, which answers nothing: then only a spike is an answer.
 
     >>> V = torch.tensor([[[0.0, 0.0]], [[0.0, 9.0]]])
     >>> round(first_spike_loss(V, torch.tensor([1]), theta=1.0, sharpness=10.0).item(), 4)
     0.0
     """
     logits = sharpness * (V.float() - theta)
-    decide = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)
-    decide = torch.cat([decide[:-1, :, 1:], torch.log_softmax(logits[-1:], dim=2)])  # [K, B, classes]
-    wait = -torch.logsumexp(functional.pad(logits[:-1], (1, 0)), dim=2)  # [K-1, B], log probability of waiting
+    choice = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)  # [K, B, 1 + classes], waiting first
+    wait, decide = choice[:-1, :, 0], choice[:, :, 1:]
+    if not silence_costs:
+        decide = torch.cat([decide[:-1], torch.log_softmax(logits[-1:], dim=2)])
     waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
     right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
     return -torch.logsumexp(waited + right, dim=0).mean()
@@ -162,7 +176,9 @@ class _State:
         self.optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(epoch / config.epochs)
         with torch.autocast("cpu", torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
             output = self.network(encode(pixels, config.time_steps))
-        loss = first_spike_loss(output.V, labels, config.theta, config.sharpness)
+        # The end of time is no tick where q does not divide T: nothing can fire there.
+        V = output.V[: len(self.network.clocks[-1])] if config.silence_costs else output.V
+        loss = first_spike_loss(V, labels, config.theta, config.sharpness, config.silence_costs)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the loss became {loss.item()}: take a learning_rate below {config.learning_rate}"
@@ -178,13 +194,16 @@ class _State:
 
     def read(self, path: Path) -> list[Epoch]:
         """Go on from a file that `write` made; returns the history so far."""
-        tensors, metadata = checkpoints.read_tensors(path)
-        self.network.load_state_dict({key: tensors[f"weight.{key}"] for key in self.network.state_dict()})
-        self.averaged.load_state_dict({key: tensors[f"averaged.{key}"] for key in self.averaged.state_dict()})
-        for i, weight in enumerate(self.network.parameters()):
-            self.optimizer.state[weight] = {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE}
-        self.steps = metadata["steps"]
-        return [Epoch(*line) for line in metadata["history"]]
+        try:
+            tensors, metadata = checkpoints.read_tensors(path)
+            self.network.load_state_dict({key: tensors[f"weight.{key}"] for key in self.network.state_dict()})
+            self.averaged.load_state_dict({key: tensors[f"averaged.{key}"] for key in self.averaged.state_dict()})
+            for i, weight in enumerate(self.network.parameters()):
+                self.optimizer.state[weight] = {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE}
+            self.steps = metadata["steps"]
+            return [Epoch(*line) for line in metadata["history"]]
+        except (checkpoints.CheckpointError, KeyError, RuntimeError, TypeError) as damage:
+            raise checkpoints.CheckpointError(f"{path} is damaged, delete it to start again: {damage}") from None
 
     def write(self, path: Path, history: list[Epoch]) -> None:
         tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
