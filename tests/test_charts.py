@@ -35,6 +35,32 @@ def test_the_comparison_shows_the_papers_and_our_accuracy() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
 
 
+def test_the_comparison_of_nothing_is_an_empty_figure() -> None:
+    (axes,) = charts.accuracy_comparison([]).axes
+    assert not axes.get_yticklabels()
+
+
+def test_the_decision_bars_are_the_shares() -> None:
+    shares = pd.DataFrame({"1-1": [25.0, 75.0, 0.0], "1-2": [0.0, 40.0, 60.0]}, index=["1", "2", "none"])
+    (axes,) = charts.decision_steps(shares).axes
+    assert [[bar.get_height() for bar in bars] for bars in axes.containers] == [[25, 75, 0], [0, 40, 60]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "none"]
+
+
+def test_a_firing_map_is_drawn_for_every_channel() -> None:
+    times = torch.tensor([[[0, 1]], [[2, 4]], [[4, 4]]], dtype=torch.uint8)
+    *maps, _ = charts.firing_maps(times, time_steps=4).axes
+    assert [axes.images[0].get_array().tolist() for axes in maps] == [[[1, 2]], [[3, 5]], [[5, 5]]]
+    assert maps[0].images[0].get_clim() == (1, 5)
+
+
+def test_the_shares_of_the_layers_add_up_to_all() -> None:
+    amounts = pd.DataFrame({"neurons": [3, 1], "spikes": [1.0, 3.0]}, index=["first", "second"])
+    (axes,) = charts.layer_shares(amounts).axes
+    widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
+    assert widths == [[75, 25], [25, 75]]
+
+
 def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
     table = pd.DataFrame({"none": [5.0, 4.0, 3.0, 2.0, 1.0], "1-2, seed 0": [1.0] * 5}, index=list("abcde"))
     (axes,) = charts.energy_bars(table).axes

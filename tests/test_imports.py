@@ -8,7 +8,19 @@ from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
 ORDER = [
-    *("paths", "neuron", "notation", "firing", "coding", "network", "paper", "datasets", "config", "checkpoints"),
+    *(
+        "paths",
+        "neuron",
+        "notation",
+        "fused",
+        "firing",
+        "coding",
+        "network",
+        "paper",
+        "datasets",
+        "config",
+        "checkpoints",
+    ),
     *("evaluation", "energy", "training", "results", "experiment", "figures", "charts", "notebook", "cli"),
 ]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 from torch import Tensor
 
-from tqttfs_lite.figures import COLORS, INK, MUTED, panels
+from tqttfs_lite.figures import COLORS, INK, MUTED, WIDTH, panels
 from tqttfs_lite.neuron import THRESHOLD
 from tqttfs_lite.training import Epoch
 
@@ -59,10 +59,50 @@ def output_race(
     return figure
 
 
+def decision_steps(shares: DataFrame) -> Figure:
+    """When networks decide: bars over the time steps and "none" (the rows), side by side for each network, in percent."""
+    figure, ((axes,),) = panels(1, 1, height=2.6)
+    width = 0.8 / len(shares.columns)
+    for i, (name, color) in enumerate(zip(shares.columns, LAYERS, strict=False)):
+        offset = (i - (len(shares.columns) - 1) / 2) * width
+        axes.bar([row + offset for row in range(len(shares))], shares[name], width, color=color, label=name)
+    axes.set_xticks(range(len(shares)), list(shares.index))
+    axes.set(xlabel="step of the first output spike, counted from 1", ylabel="share of the images, %")
+    axes.legend(loc="best")
+    return figure
+
+
+def firing_maps(times: UInt8[Tensor, "channels height width"], time_steps: int) -> Figure:
+    """The firing times of a convolution's neurons, one picture a channel: dark is early, white is never (T or later)."""
+    columns = min(8, len(times))
+    rows = -(-len(times) // columns)
+    figure, grid = panels(rows, columns, height=0.3 + rows * WIDTH / columns)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, picture in zip(grid.flat, times, strict=False):
+        shown = axes.imshow(picture.numpy() + 1, cmap="gray", vmin=1, vmax=time_steps + 1, interpolation="none")
+    figure.colorbar(shown, ax=grid, location="right", shrink=0.8, label="step of the spike")
+    return figure
+
+
+def layer_shares(amounts: DataFrame) -> Figure:
+    """How each column's total is divided among the layers, which are the rows: a bar a column, in percent."""
+    figure, ((axes,),) = panels(1, 1, height=0.9 + 0.36 * len(amounts.columns))
+    shares = 100 * amounts / amounts.sum()
+    left = shares.iloc[0] * 0
+    for (layer, widths), color in zip(shares.iterrows(), LAYERS, strict=False):
+        axes.barh(list(shares.columns), widths, left=left, color=color, height=0.62, label=layer)
+        left = left + widths
+    axes.set_xlabel("share of the network's total, %")
+    axes.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=len(shares))
+    return figure
+
+
 def accuracy_comparison(rows: Sequence[tuple[str, float, float]]) -> Figure:
     """A line for each network: its name, the paper's accuracy (ring) and ours (disc), in percent."""
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.4 * len(rows))
-    _, published, ours = zip(*rows, strict=True)
+    published, ours = [row[1] for row in rows], [row[2] for row in rows]
     places = range(len(rows))
     axes.hlines(places, published, ours, color=MUTED, lw=1, zorder=1)
     axes.plot(published, places, "o", markerfacecolor="white", color=INK, markersize=8, label="the paper")

@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.nn import functional
 
+from tqttfs_lite import fused
 from tqttfs_lite.neuron import SURROGATE_ALPHA, THRESHOLD, atan_derivative
 
 LONGEST_TIME = 254  # firing times are kept in one byte, and T itself stands for "never"
@@ -61,14 +63,30 @@ def fire(
     read_at: Sequence[int],
     theta: float = THRESHOLD,
     alpha: float = SURROGATE_ALPHA,
-) -> Float[Tensor, "R B *N"]:
+    *,
+    pool: int = 1,
+    keep: Float[Tensor, B * P] | None = None,
+) -> Float[Tensor, "R B *P"]:
     """The cumulative firing state of neurons that tick on `steps`, as a layer that ticks on `read_at` reads it.
+
+    `pool` is the window of maximum pooling behind the neurons, for V as [K, B, C, H, W]: the earliest spike of a window
+    is that of its highest potential, so the maximum is taken before the threshold.  `keep` multiplies the state, the
+    same on every step, as dropout does.
 
     Backward is backpropagation through time with the firing history held constant, as in `neuron`:
     dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of dL/dC[s] over s >= t, with the Atan surrogate g'.
     """
-    state: Tensor = _Fire.apply(V, tuple(steps), tuple(read_at), theta, alpha)
-    return state
+    if fused.covers(V, pool):
+        image = V.ndim == 5
+        V = V.permute(0, 1, 3, 4, 2) if image else V.flatten(2)[:, :, None, None]  # [K, B, H, W, C]
+        if keep is not None:
+            keep = keep.permute(0, 2, 3, 1) if image else keep.flatten(1)[:, None, None]
+        state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), theta, alpha, pool, keep)
+        return state.permute(0, 1, 4, 2, 3) if image else state[:, :, 0, 0]
+    if pool > 1:
+        V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
+    state = _Fire.apply(V, tuple(steps), tuple(read_at), theta, alpha)
+    return state if keep is None else state * keep
 
 
 class _Fire(torch.autograd.Function):

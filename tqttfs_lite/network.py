@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import Literal, NamedTuple
@@ -83,14 +83,22 @@ class SpikingNetwork(nn.Module):
         return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed, firing_times)
 
     def _fire_and_pool(self, V: Tensor, clock: Sequence[int], read_at: Sequence[int], pool: int) -> Tensor:
-        if pool > 1 and self.pooling == "max":
-            V = _over_time(functional.max_pool2d, V, pool)
-        C = fire(V, clock, read_at, self.theta, self.surrogate_alpha)
-        if pool > 1 and self.pooling == "average":
-            C = _over_time(functional.avg_pool2d, C, pool)
-        if self.training and self.dropout:
-            C = C * functional.dropout(torch.ones_like(C[0]), self.dropout)  # the same neurons on every step
-        return C
+        keep = self._kept_neurons(V, pool)
+        if self.pooling == "max" or pool == 1:
+            return fire(V, clock, read_at, self.theta, self.surrogate_alpha, pool=pool, keep=keep)
+        C: Tensor = fire(V, clock, read_at, self.theta, self.surrogate_alpha)
+        C = functional.avg_pool2d(C.flatten(0, 1), pool).unflatten(0, C.shape[:2])
+        return C if keep is None else C * keep
+
+    def _kept_neurons(self, V: Tensor, pool: int) -> Tensor | None:
+        """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None where none is dropped."""
+        if not (self.training and self.dropout):
+            return None
+        if V.ndim == 3:
+            return functional.dropout(V.new_ones(V.shape[1:]), self.dropout)
+        _, B, C, H, W = V.shape
+        keep = functional.dropout(V.new_ones(B, H // pool, W // pool, C), self.dropout)
+        return keep.permute(0, 3, 1, 2)  # [B, C, H, W] with the channels innermost, as the convolutions like it
 
     def _as_input(self, spike_times: Tensor) -> Tensor:
         """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values."""
@@ -145,8 +153,3 @@ def _pools(architecture: Architecture) -> list[int]:
         for layer, after in pairwise((*architecture.layers, None))
         if not isinstance(layer, Pooling)
     ]
-
-
-def _over_time(pool: Callable[[Tensor, int], Tensor], x: Tensor, size: int) -> Tensor:
-    pooled: Tensor = pool(x.flatten(0, 1), size).unflatten(0, x.shape[:2])
-    return pooled

@@ -1,17 +1,29 @@
-"""What the notebooks share: checked parameters and tables."""
+"""What the notebooks share: checked parameters, a run that says what it does, and tables of results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from types import ModuleType
 
-from tqttfs_lite import experiment, results
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.results import Result
-from tqttfs_lite.training import seconds_per_epoch
+import pandas as pd
+import torch
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from pandas import DataFrame
 
-# What IPython itself puts among a notebook's names.
-IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+from tqttfs_lite import charts, experiment, paper, paths, results
+from tqttfs_lite.coding import decode, encode
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import CLASSES, load
+from tqttfs_lite.network import clocks
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.results import Result
+from tqttfs_lite.training import finished_epochs, seconds_per_epoch
+
+# What IPython itself puts among a notebook's names, apart from functions.
+IPYTHON = {"In", "Out"}
+FIRST_SPIKE, LAST_POTENTIAL = "first spike", "highest potential at the end"
 
 
 def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
@@ -46,32 +58,143 @@ def run(config: TrainingConfig) -> Result:
     if stored := results.find(config):
         print(f"trained before: reading {stored.name}")
     else:
-        minutes = config.epochs * seconds_per_epoch(config) / 60
-        print(f"not trained yet: {config.epochs} epochs take about {minutes:.1f} minutes on this machine")
+        epochs = config.epochs - finished_epochs(config)
+        minutes = epochs * seconds_per_epoch(config) / 60
+        print(f"{epochs} of {config.epochs} epochs to go: about {minutes:.1f} minutes on this machine")
     return experiment.run(config)
 
 
-def summary(result: Result, paper_percent: float | None = None) -> dict[str, str]:
-    """The score of one network in words and figures, for a table."""
-    test = result.test
+def settings(config: TrainingConfig) -> DataFrame:
+    """Every setting of a configuration, one a row.
+
+    >>> settings(TrainingConfig("784-10", "mnist", time_steps=8)).loc["epochs", "value"]
+    '10'
+    """
+    return pd.Series({name: str(value) for name, value in asdict(config).items()}, name="value").to_frame()
+
+
+def layers(config: TrainingConfig) -> DataFrame:
+    """What the notation says of every spiking layer: size, synaptic connections, clock.
+
+    >>> layers(TrainingConfig("784-400(1)-10(4)", "mnist", time_steps=8))
+                neurons  synaptic connections         fires on steps
+    layer
+    1: 400(1)       400                313600 1, 2, 3, 4, 5, 6, 7, 8
+    2: 10(4)         10                  4000                   4, 8
+    """
+    network = Architecture.parse(config.architecture)
+    rows = zip(network.spiking_layers, network.sizes(), clocks(network, config.time_steps), strict=True)
+    return pd.DataFrame(
+        {
+            "layer": f"{number}: {layer}",
+            "neurons": size.neurons,
+            "synaptic connections": size.flops,
+            "fires on steps": ", ".join(str(t + 1) for t in clock),
+        }
+        for number, (layer, size, clock) in enumerate(rows, start=1)
+    ).set_index("layer")
+
+
+def paper_time_steps(dataset: str) -> int:
+    """T of the paper's networks on this data set.
+
+    >>> paper_time_steps("mnist"), paper_time_steps("fashion-mnist")
+    (8, 16)
+    """
+    claim = {"mnist": "mnist_smlp_time_steps", "fashion-mnist": "fashion_smlp_time_steps"}[dataset]
+    return int(paper.claims()[claim].value)
+
+
+def scores(networks: Mapping[str, Result]) -> DataFrame:
+    """The scores of networks by the slides' decoder, a column for each, beside the paper's accuracies."""
+    return DataFrame({name: _score(result) for name, result in networks.items()})
+
+
+def _score(result: Result) -> dict[str, str]:
+    config, test = result.config, result.test
+    printed = paper.own_accuracy(config.dataset).get(config.architecture)
+    same = printed is not None and config.time_steps == paper_time_steps(config.dataset)
     return {
-        "network": result.config.architecture,
-        "time steps T": str(result.config.time_steps),
-        "epochs, seed": f"{result.config.epochs}, {result.config.seed}",
+        "network": config.architecture,
+        "time steps T": str(config.time_steps),
+        "epochs, seed": f"{config.epochs}, {config.seed}",
         "test accuracy": f"{test.accuracy:.2f} %",
-        **({} if paper_percent is None else {"the paper's": f"{paper_percent:.1f} %"}),
+        "the paper's": f"{printed:.1f} %" if same else "not printed",
         "inference time steps": f"{test.mean_steps:.3f}",
         "no output spike": f"{100 * test.silent / test.images:.2f} % of the images",
         "spikes per layer": ", ".join(f"{count:.2f}" for count in test.mean_spikes),
     }
 
 
-def provenance(result: Result) -> dict[str, str]:
-    """Where a result comes from, for a table beside it."""
-    return {
-        "result file": f"{result.config.name}.json",
+def provenance(result: Result) -> Markdown:
+    """Where a result comes from, as a table; a published result file is a link."""
+    name = f"{result.config.name}.json"
+    linked = result.published and paths.results_directory() == paths.REPOSITORY / "data" / "results"
+    commit, _, changes = str(result.made["commit"]).partition(" ")
+    rows = {
+        "result file": f"[{name}](../data/results/{name})" if linked else name,
         "configuration (SHA-256)": result.config.hash[:16],
         "checkpoint (SHA-256)": result.checkpoint_sha256[:16],
-        **{name: str(value)[:19] for name, value in result.made.items()},
+        **result.made,
+        "commit": f"{commit[:12]} {changes}".strip(),
         "training time": f"{result.seconds / 60:.1f} minutes",
     }
+    return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
+
+
+@torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)  # as in `evaluation`: it may round
+def answers(result: Result, batch_size: int = 500) -> DataFrame:
+    """One row for every test image: its label, the answer, the inference time steps, and what the answer rests on."""
+    test = load(result.config.dataset, "test")
+    network = experiment.trained_network(result).eval()
+    batches = []
+    for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
+        output = network(encode(images, network.time_steps))
+        answer, step = decode(output.V, output.S, output.steps, network.time_steps)
+        spike = output.S.any(dim=2).any(dim=0).tolist()
+        by = [FIRST_SPIKE if fired else LAST_POTENTIAL for fired in spike]
+        batches.append(DataFrame({"label": labels.numpy(), "answer": answer.numpy(), "step": step.numpy(), "by": by}))
+    return pd.concat(batches, ignore_index=True)
+
+
+def by_kind(answers: DataFrame) -> DataFrame:
+    """How many answers came from a first spike and how many from the potentials at the end, and how many are right.
+
+    >>> table = pd.DataFrame({"label": [1, 2, 3], "answer": [1, 2, 0], "by": [FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
+    >>> by_kind(table)
+                                  images  right  right, %
+    first spike                        2      2     100.0
+    highest potential at the end       1      0       0.0
+    """
+    right = (answers["answer"] == answers["label"]).groupby(answers["by"]).agg(["size", "sum"])
+    table = right.set_axis(["images", "right"], axis=1).rename_axis(None)
+    return table.assign(**{"right, %": (100 * table["right"] / table["images"]).round(2)})
+
+
+def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataFrame:
+    """The share of images in percent that is answered by a first spike on each step, and by no spike: rows are steps.
+
+    >>> table = pd.DataFrame({"step": [1, 2, 2, 2], "by": [FIRST_SPIKE, FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
+    >>> decision_shares({"a": table}, time_steps=2)["a"].to_dict()
+    {'1': 25.0, '2': 50.0, 'none': 25.0}
+    """
+    rows = [*(str(step) for step in range(1, time_steps + 1)), "none"]
+    steps = {
+        name: table["step"].astype(str).where(table["by"] == FIRST_SPIKE, "none") for name, table in networks.items()
+    }
+    shares = {name: 100 * step.value_counts(normalize=True).reindex(rows, fill_value=0) for name, step in steps.items()}
+    return DataFrame(shares)
+
+
+def race(result: Result, index: int = 0) -> Figure:
+    """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
+    config, test = result.config, load(result.config.dataset, "test")
+    names = CLASSES[config.dataset]
+    with torch.no_grad():
+        output = experiment.trained_network(result).eval()(encode(test.images[[index]], config.time_steps))
+    decision = decode(output.V, output.S, output.steps, config.time_steps)
+    label, step = int(decision.label), int(decision.step)
+    how = f"the first output spike came on step {step}" if output.S.any() else "no output neuron fired by the last step"
+    print(f"{how} of {config.time_steps}: the answer is {names[label]}, the label {names[test.labels[index]]}")
+    return charts.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)

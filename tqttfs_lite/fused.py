@@ -1,0 +1,101 @@
+"""The firing of a layer as one pass over time on the CPU: `fused.cpp`, compiled on first use and kept.
+
+Plain PyTorch walks through the membrane potentials about ten times; the kernel reads them once forward and once
+backward and remembers one byte per neuron.  Where there is no C++ compiler, on a GPU, and for other types than float32
+and bfloat16, `firing.fire` does the same in plain PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tqttfs_lite import paths
+
+log = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("fused.cpp")
+FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared", "-fno-math-errno")
+
+
+def covers(V: Tensor, pool: int) -> bool:
+    """Whether the kernel is there and can take these potentials and this pooling window."""
+    return V.device.type == "cpu" and V.dtype in (torch.float32, torch.bfloat16) and pool in (1, 2) and available()
+
+
+@cache
+def available() -> bool:
+    """Compile the kernel, or find it compiled; False, with a line in the log, where that cannot be done.
+
+    The environment variable TQTTFS_FUSED=0 switches the kernel off.
+    """
+    if os.environ.get("TQTTFS_FUSED") == "0":
+        return False
+    try:
+        torch.ops.load_library(_compiled())
+    except (OSError, RuntimeError) as reason:
+        log.warning("training runs in plain PyTorch, several times slower, without its compiled kernel: %s", reason)
+        return False
+    return True
+
+
+class Fire(torch.autograd.Function):
+    """Forward and backward of `firing.fire` on V as [K, B, H, W, C]; `keep` is [B, H / pool, W / pool, C] or None."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        V: Tensor,
+        steps: Sequence[int],
+        read_at: Sequence[int],
+        theta: float,
+        alpha: float,
+        pool: int,
+        keep: Tensor | None,
+    ) -> Tensor:
+        V = V.contiguous()
+        keep = None if keep is None else keep.to(V.dtype).contiguous()
+        state, time = torch.ops.tqttfs.fire(V, steps, read_at, pool, theta, keep)
+        ctx.save_for_backward(V, time, keep)
+        ctx.settings = (steps, read_at, pool, theta, alpha)
+        return state  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None, None]:
+        V, time, keep = ctx.saved_tensors
+        gradient = torch.ops.tqttfs.fire_backward(V, time, gradients[0].contiguous(), *ctx.settings, keep)
+        return gradient, None, None, None, None, None, None
+
+
+def _compiled() -> Path:
+    """The kernel's library, compiled for this processor and this PyTorch unless that was done before."""
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        raise RuntimeError("there is no C++ compiler (on Debian and Ubuntu: apt-get install g++)")
+    key = [SOURCE.read_text(), FLAGS, compiler, torch.__version__, dict(torch.cpu.get_capabilities())]
+    cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tqttfs-lite"
+    library = cache_folder / f"fused-{sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]}.so"
+    if not library.exists():
+        package = Path(torch.__file__).parent
+        command = [compiler, *FLAGS, f"-I{package}/include", f"-I{package}/include/torch/csrc/api/include"]
+        command += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", str(SOURCE)]
+        command += [f"-L{package}/lib", "-ltorch_cpu", "-lc10"]
+        command += ["-fopenmp"] if torch.backends.openmp.is_available() else []
+        # Two processes may compile at once; each one's library appears whole.
+        with paths.atomic_write(library) as temporary:
+            done = subprocess.run([*command, "-o", temporary], capture_output=True, text=True)
+            if done.returncode:
+                errors = [line for line in done.stderr.splitlines() if "error" in line]
+                raise RuntimeError(f"{compiler} failed: {(errors or ['no message'])[0]}")
+    return library
