@@ -7,22 +7,9 @@ import pytest
 from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
-ORDER = [
-    *(
-        "paths",
-        "neuron",
-        "notation",
-        "fused",
-        "firing",
-        "coding",
-        "network",
-        "paper",
-        "datasets",
-        "config",
-        "checkpoints",
-    ),
-    *("evaluation", "energy", "training", "results", "experiment", "figures", "charts", "notebook", "cli"),
-]
+BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "paper", "datasets"]
+EXPERIMENTS = ["config", "checkpoints", "evaluation", "energy", "training", "results", "experiment"]
+ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "notebook", "cli"]
 
 
 def test_every_module_has_its_place() -> None:
