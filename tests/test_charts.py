@@ -50,8 +50,8 @@ def test_the_decision_bars_are_the_shares() -> None:
 def test_a_firing_map_is_drawn_for_every_channel() -> None:
     times = torch.tensor([[[0, 1]], [[2, 4]], [[4, 4]]], dtype=torch.uint8)
     *maps, _ = charts.firing_maps(times, time_steps=4).axes
-    assert [axes.images[0].get_array().tolist() for axes in maps] == [[[1, 2]], [[3, 5]], [[5, 5]]]
-    assert maps[0].images[0].get_clim() == (1, 5)
+    assert [axes.images[0].get_array().tolist() for axes in maps] == [[[1, 2]], [[3, None]], [[None, None]]]
+    assert maps[0].images[0].get_clim() == (1, 4)
 
 
 def test_the_shares_of_the_layers_add_up_to_all() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle, zip_longest
 
+import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 from torch import Tensor
 
-from tqttfs_lite.figures import COLORS, INK, MUTED, WIDTH, panels
+from tqttfs_lite.figures import COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.neuron import THRESHOLD
 from tqttfs_lite.training import Epoch
 
@@ -60,10 +62,10 @@ def output_race(
 
 
 def decision_steps(shares: DataFrame) -> Figure:
-    """When networks decide: bars over the time steps and "none" (the rows), side by side for each network, in percent."""
+    """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
     figure, ((axes,),) = panels(1, 1, height=2.6)
     width = 0.8 / len(shares.columns)
-    for i, (name, color) in enumerate(zip(shares.columns, LAYERS, strict=False)):
+    for i, (name, color) in enumerate(zip(shares.columns, cycle(LAYERS), strict=False)):
         offset = (i - (len(shares.columns) - 1) / 2) * width
         axes.bar([row + offset for row in range(len(shares))], shares[name], width, color=color, label=name)
     axes.set_xticks(range(len(shares)), list(shares.index))
@@ -73,15 +75,17 @@ def decision_steps(shares: DataFrame) -> Figure:
 
 
 def firing_maps(times: UInt8[Tensor, "channels height width"], time_steps: int) -> Figure:
-    """The firing times of a convolution's neurons, one picture a channel: dark is early, white is never (T or later)."""
+    """The firing times of a convolution's neurons, a picture for each channel: dark is early, white is never."""
     columns = min(8, len(times))
     rows = -(-len(times) // columns)
-    figure, grid = panels(rows, columns, height=0.3 + rows * WIDTH / columns)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, picture in zip(grid.flat, times, strict=False):
-        shown = axes.imshow(picture.numpy() + 1, cmap="gray", vmin=1, vmax=time_steps + 1, interpolation="none")
-    figure.colorbar(shown, ax=grid, location="right", shrink=0.8, label="step of the spike")
+    figure, grid = panels(rows, columns, height=rows * 0.92 * WIDTH / columns)
+    steps = np.ma.masked_greater(times.numpy().astype(int) + 1, time_steps)
+    for axes, picture in zip_longest(grid.flat, steps):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=picture is not None, color=FAINT)
+        if picture is not None:
+            shown = axes.imshow(picture, cmap="viridis", vmin=1, vmax=time_steps, interpolation="none")
+    figure.colorbar(shown, ax=grid, location="right", label="step of the spike", ticks=MaxNLocator(5, integer=True))
     return figure
 
 
@@ -90,7 +94,7 @@ def layer_shares(amounts: DataFrame) -> Figure:
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.36 * len(amounts.columns))
     shares = 100 * amounts / amounts.sum()
     left = shares.iloc[0] * 0
-    for (layer, widths), color in zip(shares.iterrows(), LAYERS, strict=False):
+    for (layer, widths), color in zip(shares.iterrows(), cycle(LAYERS), strict=False):
         axes.barh(list(shares.columns), widths, left=left, color=color, height=0.62, label=layer)
         left = left + widths
     axes.set_xlabel("share of the network's total, %")

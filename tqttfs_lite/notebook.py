@@ -77,10 +77,10 @@ def layers(config: TrainingConfig) -> DataFrame:
     """What the notation says of every spiking layer: size, synaptic connections, clock.
 
     >>> layers(TrainingConfig("784-400(1)-10(4)", "mnist", time_steps=8))
-                neurons  synaptic connections         fires on steps
+               neurons  synaptic connections fires on steps
     layer
-    1: 400(1)       400                313600 1, 2, 3, 4, 5, 6, 7, 8
-    2: 10(4)         10                  4000                   4, 8
+    1: 400(1)      400                313600   1, 2, … to 8
+    2: 10(4)        10                  4000           4, 8
     """
     network = Architecture.parse(config.architecture)
     rows = zip(network.spiking_layers, network.sizes(), clocks(network, config.time_steps), strict=True)
@@ -89,10 +89,15 @@ def layers(config: TrainingConfig) -> DataFrame:
             "layer": f"{number}: {layer}",
             "neurons": size.neurons,
             "synaptic connections": size.flops,
-            "fires on steps": ", ".join(str(t + 1) for t in clock),
+            "fires on steps": _listed([t + 1 for t in clock]),
         }
         for number, (layer, size, clock) in enumerate(rows, start=1)
     ).set_index("layer")
+
+
+def _listed(steps: list[int]) -> str:
+    """All of them if they are few, else the first two and the last."""
+    return ", ".join(map(str, steps)) if len(steps) < 5 else f"{steps[0]}, {steps[1]}, … to {steps[-1]}"
 
 
 def paper_time_steps(dataset: str) -> int:
@@ -161,7 +166,8 @@ def answers(result: Result, batch_size: int = 500) -> DataFrame:
 def by_kind(answers: DataFrame) -> DataFrame:
     """How many answers came from a first spike and how many from the potentials at the end, and how many are right.
 
-    >>> table = pd.DataFrame({"label": [1, 2, 3], "answer": [1, 2, 0], "by": [FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
+    >>> by = [FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]
+    >>> table = pd.DataFrame({"label": [1, 2, 3], "answer": [1, 2, 0], "by": by})
     >>> by_kind(table)
                                   images  right  right, %
     first spike                        2      2     100.0
