@@ -1,10 +1,13 @@
 """Put the outputs of executed notebooks into the committed ones: `make notebooks` calls this after papermill.
 
-What differs from run to run is left out: papermill's record of times and paths, and what went to stderr.
+What differs from run to run is left out: papermill's record of times and paths, what went to stderr, and the names of
+clip paths in figures.
 """
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import nbformat
@@ -12,6 +15,17 @@ import nbformat
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXECUTED = REPOSITORY / "_build" / "notebooks"
 COMMITTED = REPOSITORY / "notebooks"
+
+
+def numbered_clips(svg: str) -> str:
+    """A figure with its clip paths numbered: matplotlib names them by the last bits of the layout, which vary.
+
+    The names also hold a hash of the figure, since a page with several figures needs different ones.
+    """
+    names = dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg))
+    for number, name in enumerate(names):
+        svg = svg.replace(f'"{name}"', f'"clip-{number}"').replace(f"url(#{name})", f"url(#clip-{number})")
+    return re.sub(r'(?<=["#])clip-(?=\d)', f"clip-{sha256(svg.encode()).hexdigest()[:8]}-", svg)
 
 
 def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -27,6 +41,9 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop("tags")
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if svg := output.get("data", {}).get("image/svg+xml"):
+                    output["data"]["image/svg+xml"] = numbered_clips(svg)
     return notebook
 
 

@@ -50,7 +50,7 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to `STYLE`; in a notebook, show figures as SVG that is the same on every run."""
+    """Set matplotlib's defaults to `STYLE`; in a notebook, show figures as SVG, alike on every run."""
     mpl.rcParams.update(STYLE)
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
         from matplotlib_inline.config import InlineBackend
