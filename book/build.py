@@ -148,7 +148,7 @@ def copy_mathjax(target: Path) -> None:
 def stage(executions: list[Execution]) -> None:
     """Lay out `_build/book-source`: pages, executed notebooks, the data they link to, MathJax."""
     shutil.rmtree(STAGE, ignore_errors=True)
-    no_pages = shutil.ignore_patterns("build.py", "__pycache__")
+    no_pages = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(REPOSITORY / "book", STAGE / "book", ignore=no_pages)
     (STAGE / "notebooks").mkdir()
     for run in executions:

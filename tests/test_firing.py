@@ -49,7 +49,7 @@ def both_can_fire(T: int, q1: int, q2: int) -> bool:
     return bool(ticks(T, q1) and ticks(T, q2, first_input=ticks(T, q1)[0]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(two_layers())
 def test_spikes_equal_the_literal_loop(case: tuple[Tensor, Tensor, Tensor, int, int, int, float, torch.dtype]) -> None:
     times, W1, W2, T, q1, q2, theta, _ = case
@@ -62,7 +62,7 @@ def test_spikes_equal_the_literal_loop(case: tuple[Tensor, Tensor, Tensor, int, 
     assert torch.equal(C2, S2.cumsum(0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(two_layers(), st.integers(0, 2**31))
 def test_gradients_equal_backpropagation_through_the_literal_loop(
     case: tuple[Tensor, Tensor, Tensor, int, int, int, float, torch.dtype], seed: int
@@ -80,7 +80,7 @@ def test_gradients_equal_backpropagation_through_the_literal_loop(
         torch.testing.assert_close(a, b)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**31))
 def test_random_real_weights_agree_in_float64(T: int, q: int, seed: int) -> None:
     if q > T:

@@ -87,7 +87,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
             while not list(data.glob("runs/*.state.safetensors")):
                 assert process.poll() is None, "the training ended before it could be killed"
                 time.sleep(0.01)
-            time.sleep(0.3)
+            time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert not list(data.glob("runs/*.json"))
