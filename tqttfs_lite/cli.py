@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from tqttfs_lite import datasets, energy, experiment, paths, results
 from tqttfs_lite.checkpoints import CheckpointError
-from tqttfs_lite.config import TrainingConfig, recipe, variant
+from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, ResultError
@@ -70,11 +70,11 @@ def verify(options: argparse.Namespace) -> int:
 def show_energy(options: argparse.Namespace) -> int:
     result = _result(options.file)
     architecture = Architecture.parse(result.config.architecture)
-    plain = variant(result.config, "-".join("1" for _ in architecture.quantization))
+    plain = replace(result.config, architecture=architecture.unquantized)
     if not (found := options.baseline or results.find(plain)):
         raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
     baseline = _result(found)
-    if variant(baseline.config, architecture.short_form).architecture != result.config.architecture:
+    if Architecture.parse(baseline.config.architecture).unquantized != architecture.unquantized:
         raise ResultError(f"{baseline.config.architecture} is no baseline of {architecture}: it is another network")
     steps = result.test.mean_steps
     alphas = energy.frequency_coefficients(steps, baseline.test.mean_steps, architecture.quantization)
@@ -158,12 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--publish", action="store_true", help="store among the published results instead of data/runs/")
     defaults = {f.name: f.default for f in fields(TrainingConfig)}
     for name, kind in _settings().items():
-        help_text = (
-            f"yes or no (default: the recipe's, else {defaults[name]})"
-            if kind is _yes_or_no
-            else (f"default: the recipe's, else {defaults[name]}")
-        )
-        sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_text)
+        kind_text = "yes or no; " if kind is _yes_or_no else ""
+        default_text = f"{kind_text}default: the recipe's, else {defaults[name]}"
+        sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=default_text)
 
     sub = add("evaluate", evaluate, "Evaluate trained networks again and compare with their result files.")
     sub.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from tqttfs_lite.firing import LONGEST_TIME
+
 
 def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:
     """Intensity to latency: t = Round((T - 1)(1 - x / 255)); every pixel spikes once, the brightest first.
@@ -26,8 +28,9 @@ def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*
 
 
 def check_time_steps(time_steps: int) -> None:
-    if not 1 <= time_steps <= 254:
-        raise ValueError(f"the number of time steps T must be from 1 to 254, not {time_steps}")
+    """Raise `ValueError` for a T that does not leave a byte value for "never"."""
+    if not 1 <= time_steps <= LONGEST_TIME:
+        raise ValueError(f"the number of time steps T must be from 1 to {LONGEST_TIME}, not {time_steps}")
 
 
 class Decision(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, get_args
 
-from tqttfs_lite.datasets import CLASSES, IMAGE_SHAPE
+from tqttfs_lite.datasets import CLASSES, IMAGE_SHAPE, TRAINING_IMAGES
 from tqttfs_lite.network import PoolingMode, clocks
 from tqttfs_lite.notation import Architecture, Convolution
 
@@ -57,7 +57,11 @@ class TrainingConfig:
         for name, allowed, valid in (
             ("seed", "0 or more", self.seed >= 0),
             ("epochs", "1 or more", self.epochs >= 1),
-            ("batch_size", "from 1 to 55000, the training images", 1 <= self.batch_size <= 55_000),
+            (
+                "batch_size",
+                f"from 1 to {TRAINING_IMAGES}, the training images",
+                1 <= self.batch_size <= TRAINING_IMAGES,
+            ),
             ("learning_rate", "above 0 and at most 1", 0 < self.learning_rate <= 1),
             ("weight_decay", "from 0 to 1", 0 <= self.weight_decay <= 1),
             ("initial_gain", "above 0 and at most 100", 0 < self.initial_gain <= 100),
@@ -155,5 +159,5 @@ def _check_fit(architecture: Architecture, dataset: str) -> None:
         raise ConfigError(
             f"{architecture} does not fit {dataset}, whose images make its input {height * width} or {height}x{width}"
         )
-    if architecture.spiking_layers[-1] != architecture.layers[-1] or architecture.shapes()[-1] != (10,):
+    if architecture.shapes()[-1] != (10,):
         raise ConfigError(f"{architecture} does not fit {dataset}, whose 10 classes want an output layer of 10")

@@ -23,6 +23,7 @@ from torchvision.datasets import MNIST, FashionMNIST
 from tqttfs_lite import paths
 
 IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
+TRAINING_IMAGES = 55_000
 VALIDATION_IMAGES = 5_000  # the last training images, fixed: choices are made on them, never on the test set
 CLASSES = {
     "mnist": tuple("0123456789"),

@@ -65,7 +65,7 @@ def fire(
     alpha: float = SURROGATE_ALPHA,
     *,
     pool: int = 1,
-    keep: Float[Tensor, B * P] | None = None,
+    keep: Float[Tensor, " B *P"] | None = None,
 ) -> Float[Tensor, "R B *P"]:
     """The cumulative firing state of neurons that tick on `steps`, as a layer that ticks on `read_at` reads it.
 

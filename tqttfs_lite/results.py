@@ -62,9 +62,8 @@ def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None
 
 def publish(result: Result) -> Path:
     """Move a result of one's own and its weights among the published ones; returns the result file."""
-    checkpoint = checkpoint_file(result.config, published=True)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_bytes(result.checkpoint.read_bytes())
+    with paths.atomic_write(checkpoint_file(result.config, published=True)) as temporary:
+        temporary.write_bytes(result.checkpoint.read_bytes())
     path = write(result, result_file(result.config, published=True))
     result_file(result.config, published=False).unlink()
     result.checkpoint.unlink()

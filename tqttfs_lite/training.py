@@ -20,12 +20,11 @@ from tqdm import tqdm
 from tqttfs_lite import checkpoints, paths
 from tqttfs_lite.coding import encode
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import IMAGE_SHAPE, load
+from tqttfs_lite.datasets import IMAGE_SHAPE, TRAINING_IMAGES, load
 from tqttfs_lite.evaluation import evaluate
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
 
-TRAINING_IMAGES = 55_000
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
