@@ -1,7 +1,7 @@
-"""The compiled kernel against plain PyTorch, which test_firing.py holds to the literal neuron."""
+"""The compiled kernels against plain PyTorch, which test_firing.py holds to the literal neuron."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tqttfs_lite import fused
-from tqttfs_lite.firing import fire
+from tqttfs_lite.firing import convolve_and_fire, fire, firing_time, ticks
 
 needs_compiler = pytest.mark.skipif(not fused.available(), reason="there is no C++ compiler")
 
@@ -23,18 +23,31 @@ def fresh() -> Iterator[None]:
 
 
 def both_ways(
-    V: Tensor, pool: int, keep: Tensor | None, monkeypatch: pytest.MonkeyPatch
+    run: Callable[[Tensor], Tensor], leaf: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[Tensor, Tensor]]:
-    """State and gradient by the kernel and by plain PyTorch."""
+    """The state that `run` makes of a tensor, and the gradient, by the kernels and by plain PyTorch."""
     found = []
     for available in (True, False):
         monkeypatch.setattr(fused, "available", lambda available=available: available)
-        leaf = V.clone().requires_grad_()
-        state = fire(leaf, range(1, 12, 2), (3, 7, 11, 13), 0.75, 2.5, pool=pool, keep=keep)
-        pull = torch.randn(state.shape, generator=torch.Generator().manual_seed(1)).to(V.dtype)
+        leaf = leaf.clone().requires_grad_()
+        state = run(leaf)
+        pull = torch.randn(state.shape, generator=torch.Generator().manual_seed(1)).to(state.dtype)
         (gradient,) = torch.autograd.grad(state, leaf, pull)
         found.append((state, gradient))
     return found
+
+
+def assert_equal(found: list[tuple[Tensor, Tensor]], tolerance: dict[str, float]) -> None:
+    """Spikes exactly, gradients to tolerance."""
+    (state, gradient), (expected_state, expected_gradient) = found
+    assert state.dtype == expected_state.dtype and state.shape == expected_state.shape
+    assert torch.equal(state, expected_state)
+    assert 0 < state.count_nonzero() < state.numel()
+    torch.testing.assert_close(gradient, expected_gradient, **tolerance)
+
+
+def dropped(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.nn.functional.dropout(torch.ones(shape, dtype=dtype), 0.3)
 
 
 @needs_compiler
@@ -44,37 +57,107 @@ def both_ways(
     ("shape", "pool"),
     [((6, 3, 17), 1), ((6, 3, 1), 1), ((6, 2, 5, 3, 7), 1), ((6, 2, 16, 8, 12), 2), ((6, 2, 3, 6, 4), 2)],
 )
-def test_the_kernel_equals_plain_pytorch(
+def test_firing_equals_plain_pytorch(
     shape: tuple[int, ...], pool: int, dropout: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     V = torch.randn(shape).mul(4).round().div(4).to(dtype)  # ties with the threshold and within windows
-    pooled = (*shape[1:3], *(size // pool for size in shape[3:]))
-    keep = torch.nn.functional.dropout(torch.ones(pooled, dtype=dtype), 0.3) if dropout else None
-    (state, gradient), (expected_state, expected_gradient) = both_ways(V, pool, keep, monkeypatch)
-    assert state.dtype == dtype and state.shape == expected_state.shape
-    assert torch.equal(state, expected_state)
-    assert 0 < state.count_nonzero() < state.numel()
-    tolerance = {"rtol": 2e-2, "atol": 2e-2} if dtype == torch.bfloat16 else {}
-    torch.testing.assert_close(gradient, expected_gradient, **tolerance)
+    keep = dropped((*shape[1:3], *(size // pool for size in shape[3:])), dtype) if dropout else None
+    found = both_ways(
+        lambda V: fire(V, range(1, 12, 2), (3, 7, 11, 13), 0.75, 2.5, pool=pool, keep=keep), V, monkeypatch
+    )
+    assert_equal(found, {"rtol": 2e-2, "atol": 2e-2} if dtype == torch.bfloat16 else {})
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("image", "channels", "size", "pool", "q", "dropout"),
+    [
+        ((28, 28), 16, 5, 2, 1, True),
+        ((6, 8), 16, 5, 2, 2, False),
+        ((6, 8), 5, 3, 2, 3, True),  # a block of channels that is not full, a clock that does not divide T
+        ((7, 5), 33, 5, 1, 4, False),
+        ((4, 2), 4, 7, 2, 1, True),  # a filter that is larger than the image
+        ((4, 4), 20, 1, 1, 1, False),
+    ],
+)
+def test_convolution_and_firing_equal_plain_pytorch(
+    image: tuple[int, int],
+    channels: int,
+    size: int,
+    pool: int,
+    q: int,
+    dropout: bool,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    T = 11
+    times = torch.randint(0, T + 1, (3, 1, *image), dtype=torch.uint8)  # T: a pixel that never spikes
+    W = torch.randint(-4, 8, (channels, 1, size, size)) / 4  # exact in bfloat16, and so are the potentials
+    keep = dropped((3, channels, *(length // pool for length in image)), dtype) if dropout else None
+    settings = (ticks(T, q), range(1, T, 2), 1.0, 2.5)
+    found = both_ways(
+        lambda W: convolve_and_fire(times, W, *settings, dtype=dtype, pool=pool, keep=keep), W, monkeypatch
+    )
+    largest = found[1][1].abs().max().item()
+    assert_equal(
+        found, {"rtol": 2e-2, "atol": 2e-2 * largest} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize("shape", [(5, 3, 40), (5, 2, 3, 4, 4)])
+def test_firing_times_equal_plain_pytorch(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    V = torch.randn(shape).mul(4).round().div(4)
+    by_kernel = firing_time(V, range(1, 11, 2), never=12, theta=0.75)
+    monkeypatch.setattr(fused, "available", lambda: False)
+    assert torch.equal(by_kernel, firing_time(V, range(1, 11, 2), never=12, theta=0.75))
+    assert set(by_kernel.unique().tolist()) == {1, 3, 5, 7, 9, 12}
+
+
+@needs_compiler
+def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
+    times = torch.randint(0, 8, (9, 1, 6, 6), dtype=torch.uint8)
+    gradients = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        W = torch.linspace(-1, 1, 4 * 9).view(4, 1, 3, 3).requires_grad_()
+        C = convolve_and_fire(times, W, range(8), range(8), dtype=torch.float32, pool=2)
+        (C * torch.linspace(-1, 1, C.numel()).view_as(C)).sum().backward()
+        gradients.append(W.grad)
+    assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
 
 
 @needs_compiler
 def test_other_types_and_windows_are_left_to_plain_pytorch() -> None:
-    assert fused.covers(torch.zeros(1, 1, 1), pool=1)
-    assert not fused.covers(torch.zeros(1, 1, 1, dtype=torch.float64), pool=1)
-    assert not fused.covers(torch.zeros(1, 1, 1, 3, 3), pool=3)
-    assert not fused.covers(torch.zeros(1, 1, 1, device="meta"), pool=1)
+    assert fused.covers(torch.zeros(1, 1, 1), torch.float32)
+    assert not fused.covers(torch.zeros(1, 1, 1), torch.float64)
+    assert not fused.covers(torch.zeros(1, 1, 1, 3, 3), torch.float32, pool=3)
+    assert not fused.covers(torch.zeros(1, 1, 1, device="meta"), torch.float32)
 
 
 @needs_compiler
-def test_the_kernel_refuses_what_it_would_read_wrongly() -> None:
+def test_the_kernels_refuse_what_it_would_read_wrongly() -> None:
     V = torch.zeros(2, 1, 4, 4, 3)
     for steps, pool, words in (((1,), 1, "one frame for every step"), ((0, 1), 3, "windows of 1 or 2")):
         with pytest.raises(RuntimeError, match=words):
             torch.ops.tqttfs.fire(V, steps, (1,), pool, 1.0, None)
     with pytest.raises(RuntimeError, match="contiguous"):
         torch.ops.tqttfs.fire(V.transpose(2, 4), (0, 1), (1,), 1, 1.0, None)
+    times, W, float32 = torch.zeros(1, 4, 4, dtype=torch.uint8), torch.zeros(3, 1, 3, 3), torch.float32
+    for wrong, words in (
+        ((times.float(), W, (0,), (0,), 1, 1.0, None, float32), "bytes"),
+        ((times, W[:, 0], (0,), (0,), 1, 1.0, None, float32), "filters"),
+        ((times, W.double(), (0,), (0,), 1, 1.0, None, float32), "filters"),
+        ((times, W, (), (0,), 1, 1.0, None, float32), "254 steps"),
+        ((times[:, :3].contiguous(), W, (0,), (0,), 2, 1.0, None, float32), "divide the image"),
+        ((times, W, (0,), (0,), 1, 1.0, None, torch.float64), "float32 or bfloat16"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            torch.ops.tqttfs.convolve(*wrong)
 
 
 @pytest.mark.usefixtures("fresh")

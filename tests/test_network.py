@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.inference import infer
 from tqttfs_lite.network import Output, SpikingNetwork
 from tqttfs_lite.neuron import tq_ttfs_neuron
 from tqttfs_lite.notation import Architecture
@@ -76,13 +77,19 @@ def test_the_network_equals_the_literal_loop(text: str, time_steps: int, pooling
     network = network_with_exact_weights(text, time_steps, pooling, gain)
     times = encode(torch.randint(0, 256, (40, 8, 8), dtype=torch.uint8), time_steps)
     V, S, fired = literal_run(network, times)
-    output = network(times, record=True)
-    for found, expected in zip(output.firing_times, fired, strict=True):
-        assert torch.equal(found.flatten(1), expected)
-    expected_decision = decode(V, S > 0, range(time_steps), time_steps)
+    expected = decode(V, S > 0, range(time_steps), time_steps)
+    output = network(times)
     decision = decode(output.V, output.S, output.steps, time_steps)
-    assert torch.equal(decision.step, expected_decision.step)
-    assert torch.equal(decision.label, expected_decision.label)
+    for early_exit in (False, True):
+        label, step, first, firing_times = infer(network, times, early_exit=early_exit)
+        for found, literal in zip(firing_times, fired, strict=True):
+            # Nothing is computed beyond the decision, so that a later spike is none.
+            counts = literal < step[:, None] if early_exit else literal < time_steps
+            assert torch.equal(found.flatten(1), literal.masked_fill(~counts, time_steps))
+        for found_step, found_label in ((step, label), (decision.step, decision.label)):
+            assert torch.equal(found_step, expected.step)
+            assert torch.equal(found_label, expected.label)
+        assert torch.equal(first, (fired[-1] == step[:, None] - 1) & (fired[-1] < time_steps))
 
 
 @pytest.mark.parametrize("text", ["64-20(2)-10(4)", SMALL_SCNN])
@@ -131,10 +138,9 @@ def test_images_of_another_size_are_refused() -> None:
 
 def test_dropout_leaves_out_the_same_neurons_on_every_step_and_only_in_training() -> None:
     network = SpikingNetwork(Architecture.parse("4-64-10"), 4, dropout=0.5)
-    V = torch.full((4, 1, 64), 2.0)
-    read = network.clocks[1]
-    C = network._fire_and_pool(V, network.clocks[0], read, 1)
+    V, read_at = torch.full((4, 1, 64), 2.0), network.clocks[1]
+    C = network._fire_and_pool(0, V, read_at)
     assert torch.equal(C[0], C[-1])
     assert set(C.unique().tolist()) == {0.0, 2.0}
     network.eval()
-    assert set(network._fire_and_pool(V, network.clocks[0], read, 1).unique().tolist()) == {1.0}
+    assert set(network._fire_and_pool(0, V, read_at).unique().tolist()) == {1.0}

@@ -99,7 +99,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
 
 @pytest.mark.usefixtures("small_data")
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "first_spike_loss", lambda V, *_: V.sum() * math.nan)
+    monkeypatch.setattr(training, "first_spike_loss", lambda V, *_, **__: V.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="learning_rate below"):
         train(TINY, progress=False)
 
@@ -111,24 +111,41 @@ def test_initial_weights_fill_their_interval() -> None:
         assert 0.8 * bound < weight.abs().max() <= bound
 
 
-def soft_decoder_by_hand(V: list[list[float]], label: int, sharpness: float, silence_costs: bool) -> float:
-    """The likelihood of the label, spelled out tick by tick."""
-    waited, likelihood = 1.0, 0.0
+def soft_decoder_by_hand(
+    V: list[list[float]], steps: tuple[int, ...], label: int, sharpness: float, silence_costs: bool
+) -> tuple[float, float]:
+    """The likelihood of the label and the expected inference time steps, spelled out tick by tick."""
+    waited, likelihood, inference_steps = 1.0, 0.0, 0.0
     for k, potentials in enumerate(V):
         weights = [math.exp(sharpness * (v - 1)) for v in potentials]
         has_to_decide = k == len(V) - 1 and not silence_costs
         total = sum(weights) + (0 if has_to_decide else 1)
         likelihood += waited * weights[label] / total
+        ends = waited if k == len(V) - 1 else waited * sum(weights) / total  # silence ends there too
+        inference_steps += ends * (steps[k] + 1)
         waited *= 1 / total
-    return likelihood
+    return likelihood, inference_steps
 
 
 @pytest.mark.parametrize("silence_costs", [False, True])
+@pytest.mark.parametrize("step_cost", [0.0, 0.25])
 @pytest.mark.parametrize("label", [0, 1, 2])
-def test_the_loss_is_minus_the_log_likelihood_of_the_soft_decoder(label: int, silence_costs: bool) -> None:
-    V = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]]
-    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), 1.0, 3.0, silence_costs)
-    assert math.exp(-loss.item()) == pytest.approx(soft_decoder_by_hand(V, label, 3.0, silence_costs), rel=1e-5)
+def test_the_loss_is_the_risk_of_the_soft_decoder(label: int, step_cost: float, silence_costs: bool) -> None:
+    """Minus the log-likelihood of the label and the price of the expected time steps."""
+    V, steps = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]], (1, 4, 6)
+    settings = {"step_cost": step_cost, "silence_costs": silence_costs}
+    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, 1.0, 3.0, **settings)
+    likelihood, inference_steps = soft_decoder_by_hand(V, steps, label, 3.0, silence_costs)
+    assert loss.item() == pytest.approx(step_cost * inference_steps - math.log(likelihood), rel=1e-5)
+
+
+@pytest.mark.usefixtures("small_data")
+def test_where_time_costs_images_are_decided_sooner() -> None:
+    steps = {}
+    for cost in (0.0, 1.0):
+        trained = train(replace(TINY, time_steps=16, epochs=6, step_cost=cost), progress=False)
+        steps[cost] = trained.history[-1].validation_steps
+    assert steps[1.0] < steps[0.0] - 0.5
 
 
 @pytest.mark.usefixtures("small_data")
@@ -148,7 +165,7 @@ def test_a_sharp_soft_decoder_is_the_slides_decoder() -> None:
     decided = decode(V, V > 1, range(4), 4).label
     losses = torch.stack(
         [
-            torch.stack([first_spike_loss(V[:, i : i + 1], torch.tensor([c]), 1.0, 1000.0) for c in range(5)])
+            torch.stack([first_spike_loss(V[:, i : i + 1], torch.tensor([c]), range(4), 1.0, 1000.0) for c in range(5)])
             for i in range(200)
         ]
     )

@@ -38,6 +38,7 @@ class TrainingConfig:
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
     sharpness: float = 4.0  # of the loss's soft decoder; the slides' decoder is its limit for large values
+    step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
     silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
     dropout: float = 0.0  # of hidden neurons, the same ones on every step
     shift: int = 0  # training images move by up to this many pixels in each direction
@@ -68,6 +69,7 @@ class TrainingConfig:
             ("dropout", "from 0 up to, not including, 1", 0 <= self.dropout < 1),
             ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
             ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
+            ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
             ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
             ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
             ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),

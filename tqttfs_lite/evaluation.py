@@ -9,7 +9,8 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from tqttfs_lite.coding import decode, encode, tied_for_first
+from tqttfs_lite.coding import encode
+from tqttfs_lite.inference import infer
 from tqttfs_lite.network import SpikingNetwork
 
 
@@ -40,8 +41,6 @@ class Evaluation:
         return tuple(spikes / self.images for spikes in self.spikes)
 
 
-@torch.no_grad()
-@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
 def evaluate(
     network: SpikingNetwork,
     images: UInt8[Tensor, "n height width"],
@@ -57,16 +56,13 @@ def evaluate(
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
-        output = network(encode(pixels, network.time_steps), record=True)
-        decision = decode(output.V, output.S, output.steps, network.time_steps)
-        right = decision.label == label
-        tied = tied_for_first(output.S)
-        undecided = ~tied.any(dim=1)
+        found = infer(network, encode(pixels, network.time_steps))
+        right = found.label == label
+        undecided = ~found.first.any(dim=1)
         correct += int(right.sum())
-        correct_if_tied += int((tied.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
+        correct_if_tied += int((found.first.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
         silent += int(undecided.sum())
-        steps += int(decision.step.sum())
-        for layer, times in enumerate(output.firing_times):
-            # A neuron that never fires has time T, which is no step of an image that runs to the end.
-            spikes[layer] += (times.flatten(1) < decision.step[:, None]).sum()
+        steps += int(found.step.sum())
+        for layer, times in enumerate(found.firing_times):
+            spikes[layer] += (times < network.time_steps).sum()
     return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))

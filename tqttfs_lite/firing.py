@@ -10,6 +10,7 @@ The spikes equal `neuron.tq_ttfs_neuron`; so do the gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -44,8 +45,36 @@ def firing_time(
     >>> firing_time(torch.tensor([[[0.5, 0.5]], [[1.5, 0.5]]]), steps=(1, 3), never=4)
     tensor([[3, 4]], dtype=torch.uint8)
     """
-    at = _column(steps, V)
-    return torch.where(V > theta, at, never).amin(dim=0)
+    if fused.covers(V, V.dtype):
+        V, image = _channels_last(V, lead=2)
+        time = torch.ops.tqttfs.fire(V.contiguous(), list(steps), [], 1, theta, None)[1]
+        return _channels_first(time, image).clamp_(max=never)
+    return torch.where(V > theta, _column(steps, V), never).amin(dim=0)
+
+
+@torch.no_grad()
+def convolution_times(
+    times: UInt8[Tensor, "B 1 H W"],
+    W: Float[Tensor, "C 1 size size"],
+    steps: Sequence[int],
+    never: int,
+    theta: float = THRESHOLD,
+) -> UInt8[Tensor, "B C H W"]:
+    """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
+    if fused.covers(times, W.dtype):
+        time = torch.ops.tqttfs.convolve(times[:, 0].contiguous(), W, list(steps), [], 1, theta, None, W.dtype)[1]
+        return _channels_first(time, image=True).clamp_(max=never)
+    return firing_time(_convolution(times, W, steps), steps, never, theta)
+
+
+def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Tensor, "B C H_P W_P"]:
+    """Maximum pooling of the cumulative state: a window's first spike.
+
+    >>> earliest_in_windows(torch.tensor([[[[7, 3], [9, 5]]]], dtype=torch.uint8), size=2).flatten().tolist()
+    [3]
+    """
+    corners = [times[:, :, i::size, j::size] for i in range(size) for j in range(size)]
+    return reduce(torch.minimum, corners)
 
 
 def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "K B *N"]:
@@ -76,17 +105,45 @@ def fire(
     Backward is backpropagation through time with the firing history held constant, as in `neuron`:
     dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of dL/dC[s] over s >= t, with the Atan surrogate g'.
     """
-    if fused.covers(V, pool):
-        image = V.ndim == 5
-        V = V.permute(0, 1, 3, 4, 2) if image else V.flatten(2)[:, :, None, None]  # [K, B, H, W, C]
-        if keep is not None:
-            keep = keep.permute(0, 2, 3, 1) if image else keep.flatten(1)[:, None, None]
+    if fused.covers(V, V.dtype, pool):
+        V, image = _channels_last(V, lead=2)
+        keep = None if keep is None else _channels_last(keep, lead=1)[0]
         state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), theta, alpha, pool, keep)
-        return state.permute(0, 1, 4, 2, 3) if image else state[:, :, 0, 0]
+        return _channels_first(state, image)
     if pool > 1:
         V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
     state = _Fire.apply(V, tuple(steps), tuple(read_at), theta, alpha)
     return state if keep is None else state * keep
+
+
+def convolve_and_fire(
+    times: UInt8[Tensor, "B 1 H W"],
+    W: Float[Tensor, "C 1 size size"],
+    steps: Sequence[int],
+    read_at: Sequence[int],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+    *,
+    dtype: torch.dtype,
+    pool: int = 1,
+    keep: Float[Tensor, "B C H_P W_P"] | None = None,
+) -> Float[Tensor, "R B C H_P W_P"]:
+    """`fire` on the convolution of an image whose pixels spike once, each at its own time; the size stays the same.
+
+    `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
+    """
+    if fused.covers(times, dtype, pool) and W.dtype == torch.float32:
+        keep = None if keep is None else _channels_last(keep, lead=1)[0]
+        settings = (list(steps), list(read_at), theta, alpha, pool, keep, dtype)
+        state: Tensor = fused.Convolve.apply(times[:, 0].contiguous(), W, *settings)
+        return _channels_first(state, image=True)
+    return fire(_convolution(times, W.to(dtype), steps), steps, read_at, theta, alpha, pool=pool, keep=keep)
+
+
+def _convolution(times: Tensor, W: Tensor, steps: Sequence[int]) -> Float[Tensor, "K B C H W"]:
+    C = cumulative_state(times, steps, W.dtype)
+    V: Tensor = functional.conv2d(C.flatten(0, 1), W, padding="same").unflatten(0, C.shape[:2])
+    return V
 
 
 class _Fire(torch.autograd.Function):
@@ -115,3 +172,17 @@ class _Fire(torch.autograd.Function):
 def _column(steps: Sequence[int], like: Tensor) -> UInt8[Tensor, "K ..."]:
     """The steps as bytes along the first axis of a tensor with this many axes."""
     return torch.tensor(steps, dtype=torch.uint8, device=like.device).view(-1, *[1] * (like.ndim - 1))
+
+
+def _channels_last(neurons: Tensor, lead: int) -> tuple[Tensor, bool]:
+    """Neurons behind `lead` axes as the kernels have them, [..., H, W, C], and whether they are those of an image.
+
+    Neurons in a row become the channels of an image of 1x1.
+    """
+    image = neurons.ndim - lead == 3
+    return neurons.movedim(lead, -1) if image else neurons.flatten(lead)[..., None, None, :], image
+
+
+def _channels_first(neurons: Tensor, image: bool) -> Tensor:
+    """The inverse: [..., C, H, W] for an image and [..., N] for a row."""
+    return neurons.movedim(-1, -3) if image else neurons[..., 0, 0, :]

@@ -1,8 +1,10 @@
-"""The firing of a layer as one pass over time on the CPU: `fused.cpp`, compiled on first use and kept.
+"""The firing of a layer as one pass over time on the CPU: `kernels/`, compiled on first use and kept.
 
-Plain PyTorch walks through the membrane potentials about ten times; the kernel reads them once forward and once
-backward and remembers one byte per neuron.  Where there is no C++ compiler, on a GPU, and for other types than float32
-and bfloat16, `firing.fire` does the same in plain PyTorch.
+Plain PyTorch walks through the membrane potentials about ten times; `Fire` reads them once forward and once backward
+and remembers one byte per neuron.  `Convolve` does not even store them: it is a convolution of an image whose pixels
+spike once, which takes an addition for each weight of a neuron's window and not one for each weight and step.
+Where there is no C++ compiler, on a GPU, and for other types than float32 and bfloat16, `firing` does the same in plain
+PyTorch.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from tqttfs_lite import paths
 
 log = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("fused.cpp")
+SOURCES = sorted((Path(__file__).parent / "kernels").iterdir())
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared", "-fno-math-errno")
 
 
-def covers(V: Tensor, pool: int) -> bool:
-    """Whether the kernel is there and can take these potentials and this pooling window."""
-    return V.device.type == "cpu" and V.dtype in (torch.float32, torch.bfloat16) and pool in (1, 2) and available()
+def covers(tensor: Tensor, dtype: torch.dtype, pool: int = 1) -> bool:
+    """Whether the kernels are there, for a tensor on this device, states of this type and this pooling window."""
+    return tensor.device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and pool in (1, 2) and available()
 
 
 @cache
@@ -78,18 +80,53 @@ class Fire(torch.autograd.Function):
         return gradient, None, None, None, None, None, None
 
 
+class Convolve(torch.autograd.Function):
+    """Forward and backward of `firing.convolve_and_fire` on firing times [B, H, W] and filters [C, 1, size, size].
+
+    `keep` is as in `Fire`; the state, [R, B, H / pool, W / pool, C], is of `dtype`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        times: Tensor,
+        W: Tensor,
+        steps: Sequence[int],
+        read_at: Sequence[int],
+        theta: float,
+        alpha: float,
+        pool: int,
+        keep: Tensor | None,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        keep = None if keep is None else keep.to(dtype).contiguous()
+        state, time = torch.ops.tqttfs.convolve(times, W, steps, read_at, pool, theta, keep, dtype)
+        ctx.save_for_backward(times, W, time, keep)
+        ctx.settings = (steps, read_at, pool, theta, alpha)
+        return state  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        times, W, time, keep = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        dW = torch.ops.tqttfs.convolve_backward(times, W, time, gradient, *ctx.settings, keep)
+        return None, dW, *[None] * 7
+
+
 def _compiled() -> Path:
     """The kernel's library, compiled for this processor and this PyTorch unless that was done before."""
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise RuntimeError("there is no C++ compiler (on Debian and Ubuntu: apt-get install g++)")
-    key = [SOURCE.read_text(), FLAGS, compiler, torch.__version__, dict(torch.cpu.get_capabilities())]
+    texts = [source.read_text() for source in SOURCES]
+    key = [texts, FLAGS, compiler, torch.__version__, dict(torch.cpu.get_capabilities())]
     cache_folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tqttfs-lite"
     library = cache_folder / f"fused-{sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]}.so"
     if not library.exists():
         package = Path(torch.__file__).parent
         command = [compiler, *FLAGS, f"-I{package}/include", f"-I{package}/include/torch/csrc/api/include"]
-        command += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", str(SOURCE)]
+        command += [f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"]
+        command += [str(source) for source in SOURCES if source.suffix == ".cpp"]
         command += [f"-L{package}/lib", "-ltorch_cpu", "-lc10"]
         command += ["-fopenmp"] if torch.backends.openmp.is_available() else []
         # Two processes may compile at once; each one's library appears whole.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tqttfs_lite.coding import check_time_steps
-from tqttfs_lite.firing import cumulative_state, fire, firing_time, ticks
+from tqttfs_lite.firing import convolve_and_fire, cumulative_state, earliest_in_windows, fire, ticks
 from tqttfs_lite.neuron import SURROGATE_ALPHA, THRESHOLD
 from tqttfs_lite.notation import Architecture, Convolution, Pooling
 
@@ -21,7 +21,7 @@ PoolingMode = Literal["max", "average"]
 
 
 class Output(NamedTuple):
-    """The output layer over time, and the firing times of every spiking layer where they were asked for.
+    """The output layer over time.
 
     `steps` are the time steps of V and S, counted from 0; the last V is always the one at the end of time.
     S is meant up to an image's first output spike, which is as far as inference runs.
@@ -30,7 +30,6 @@ class Output(NamedTuple):
     V: Float[Tensor, "K B classes"]
     S: Bool[Tensor, "K B classes"]
     steps: tuple[int, ...]
-    firing_times: list[UInt8[Tensor, "B ..."]]
 
 
 class SpikingNetwork(nn.Module):
@@ -65,49 +64,74 @@ class SpikingNetwork(nn.Module):
         self.synapses = nn.ModuleList(_synapses(architecture))
         self.pools = _pools(architecture)
 
-    def forward(self, spike_times: UInt8[Tensor, "B ..."], *, record: bool = False) -> Output:
-        """Run a batch of encoded images; `record` keeps every layer's firing times, T where a neuron never fires."""
-        firing_times = []
-        reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the layer before
-        C = cumulative_state(self._as_input(spike_times), reads[0], self._dtype())
-        for layer, synapses in enumerate(self.synapses):
-            if isinstance(synapses, nn.Linear):
-                C = C.flatten(2)
-            V = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])  # [K, B, ...]
-            if record:
-                on_clock = V[: len(self.clocks[layer])]
-                firing_times.append(firing_time(on_clock, self.clocks[layer], never=self.time_steps, theta=self.theta))
-            if layer < len(reads) - 1:
-                C = self._fire_and_pool(V, self.clocks[layer], reads[layer + 1], self.pools[layer])
+    def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> Output:
+        """Run a batch of encoded images to the end of time, with gradients; `inference.infer` stops at the decision."""
+        C = self.as_input(spike_times)
+        reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the one before it
+        image = isinstance(self.synapses[0], nn.Conv2d)  # its first convolution takes firing times, not states
+        if not image:
+            C = cumulative_state(C, reads[0], self._dtype())
+        for layer in range(len(reads) - 1):
+            V = C if image and layer == 0 else self._charge(layer, C)
+            C = self._fire_and_pool(layer, V, reads[layer + 1])
+        V = self._charge(len(reads) - 1, C)
         may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
-        return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed, firing_times)
+        return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed)
 
-    def _fire_and_pool(self, V: Tensor, clock: Sequence[int], read_at: Sequence[int], pool: int) -> Tensor:
-        keep = self._kept_neurons(V, pool)
-        if self.pooling == "max" or pool == 1:
-            return fire(V, clock, read_at, self.theta, self.surrogate_alpha, pool=pool, keep=keep)
-        C: Tensor = fire(V, clock, read_at, self.theta, self.surrogate_alpha)
-        C = functional.avg_pool2d(C.flatten(0, 1), pool).unflatten(0, C.shape[:2])
-        return C if keep is None else C * keep
+    def potentials(self, layer: int, times: UInt8[Tensor, "B ..."], steps: Sequence[int]) -> Float[Tensor, "K B ..."]:
+        """A layer's membrane potentials on these steps, from the firing times of the layer before it or the input."""
+        pool = self.pools[layer - 1] if layer else 1
+        if self.pooling == "max":
+            times = earliest_in_windows(times, pool) if pool > 1 else times
+            return self._charge(layer, cumulative_state(times, steps, self._dtype()))
+        return self._charge(layer, _average(cumulative_state(times, steps, self._dtype()), pool))
 
-    def _kept_neurons(self, V: Tensor, pool: int) -> Tensor | None:
-        """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None where none is dropped."""
-        if not (self.training and self.dropout):
-            return None
-        if V.ndim == 3:
-            return functional.dropout(V.new_ones(V.shape[1:]), self.dropout)
-        _, B, C, H, W = V.shape
-        keep = functional.dropout(V.new_ones(B, H // pool, W // pool, C), self.dropout)
-        return keep.permute(0, 3, 1, 2)  # [B, C, H, W] with the channels innermost, as the convolutions like it
+    def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:
+        """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values.
 
-    def _as_input(self, spike_times: Tensor) -> Tensor:
-        """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values."""
+        Raises `ValueError` where the images are not of the size that the architecture names.
+        """
         shape = self.architecture.image_shape
         if prod(spike_times.shape[1:]) != prod(shape):
             sizes = (spike_times.shape[1:], self.architecture.input_shape)
             found, wanted = ("x".join(map(str, size)) for size in sizes)
             raise ValueError(f"the images are {found}, but {self.architecture} wants {wanted}")
         return spike_times.reshape(-1, *shape)
+
+    def _charge(self, layer: int, C: Tensor) -> Tensor:
+        """The membrane potentials, [K, B, ...], of a layer that reads these states."""
+        synapses: nn.Module = self.synapses[layer]
+        C = C.flatten(2) if isinstance(synapses, nn.Linear) else C
+        V: Tensor = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])
+        return V
+
+    def _fire_and_pool(self, layer: int, V: Tensor, read_at: Sequence[int]) -> Tensor:
+        """What the next layer reads, [R, B, ...]; V is the input's firing times where the layer convolves them."""
+        dtype, input_times = self._dtype(), V.dtype == torch.uint8
+        window = self.pools[layer]
+        pool = window if self.pooling == "max" else 1  # before the threshold; an average comes behind it
+        keep = self._kept_neurons(layer, V.shape[0 if input_times else 1])
+        keep_now = keep if pool == window else None
+        settings = (self.clocks[layer], read_at, self.theta, self.surrogate_alpha)
+        if input_times:
+            W = next(self.parameters())  # the image is convolved by the first layer alone
+            C = convolve_and_fire(V, W, *settings, dtype=dtype, pool=pool, keep=keep_now)
+        else:
+            C = fire(V, *settings, pool=pool, keep=keep_now)
+        if pool == window:
+            return C
+        C = _average(C, window)
+        return C if keep is None else C * keep
+
+    def _kept_neurons(self, layer: int, batch: int) -> Tensor | None:
+        """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None where none is dropped."""
+        if not (self.training and self.dropout):
+            return None
+        channels, *size = self.architecture.neuron_shapes()[layer]
+        size = [length // self.pools[layer] for length in size]
+        ones = torch.ones(batch, *size, channels, dtype=self._dtype(), device=next(self.parameters()).device)
+        keep = functional.dropout(ones, self.dropout)
+        return keep.movedim(-1, 1)  # [B, C, H, W] with the channels innermost, as the convolutions like it
 
     def _dtype(self) -> torch.dtype:
         weight = next(self.parameters())
@@ -144,6 +168,10 @@ def _synapses(architecture: Architecture) -> list[nn.Linear | nn.Conv2d]:
             synapses.append(nn.Linear(prod(shape), layer.features, bias=False))
         shape = outputs
     return synapses
+
+
+def _average(C: Float[Tensor, "K B ..."], size: int) -> Tensor:
+    return functional.avg_pool2d(C.flatten(0, 1), size).unflatten(0, C.shape[:2]) if size > 1 else C
 
 
 def _pools(architecture: Architecture) -> list[int]:

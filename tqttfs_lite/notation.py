@@ -141,6 +141,11 @@ class Architecture:
         shape = self.image_shape
         return tuple(shape := _shape_after(layer, shape) for layer in self.layers)
 
+    def neuron_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of every spiking layer's neurons: (features,) or (channels, height, width)."""
+        shapes = zip(self.layers, self.shapes(), strict=True)
+        return tuple(shape for layer, shape in shapes if not isinstance(layer, Pooling))
+
     def sizes(self) -> tuple[LayerSize, ...]:
         """Neurons and FLOPs of every spiking layer (slides, "Neurons and FLOPs in each layer").
 

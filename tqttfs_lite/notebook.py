@@ -16,6 +16,7 @@ from tqttfs_lite import charts, experiment, paper, paths, results
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.datasets import CLASSES, load
+from tqttfs_lite.inference import infer
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result
@@ -147,18 +148,14 @@ def provenance(result: Result) -> Markdown:
     return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
 
 
-@torch.no_grad()
-@torch.backends.nnpack.flags(enabled=False)  # as in `evaluation`: it may round
 def answers(result: Result, batch_size: int = 500) -> DataFrame:
     """One row for every test image: its label, the answer, the inference time steps, and what the answer rests on."""
     test = load(result.config.dataset, "test")
     network = experiment.trained_network(result).eval()
     batches = []
     for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
-        output = network(encode(images, network.time_steps))
-        answer, step = decode(output.V, output.S, output.steps, network.time_steps)
-        spike = output.S.any(dim=2).any(dim=0).tolist()
-        by = [FIRST_SPIKE if fired else LAST_POTENTIAL for fired in spike]
+        answer, step, first, _ = infer(network, encode(images, network.time_steps))
+        by = [FIRST_SPIKE if fired else LAST_POTENTIAL for fired in first.any(dim=1).tolist()]
         batches.append(DataFrame({"label": labels.numpy(), "answer": answer.numpy(), "step": step.numpy(), "by": by}))
     return pd.concat(batches, ignore_index=True)
 
