@@ -17,9 +17,9 @@ BOOK_CHECKS := tests/test_book.py tests/test_browser.py
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 EXECUTED := $(NOTEBOOKS:%=_build/%)
 LIBRARY := $(wildcard tqttfs_lite/*.py)
-RESULTS := $(wildcard data/paper/* data/results/* data/checkpoints/*)
+RESULTS := $(wildcard data/paper/* data/results/* data/checkpoints/* data/benchmarks/*)
 
-.PHONY: help book test notebooks data lint peers constraints clean
+.PHONY: help book test notebooks data lint peers bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -44,9 +44,11 @@ lint: .venv/.installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-peers: data ## install SpikingJelly and snnTorch and compare with them
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),peers]'
+peers: .venv/.peers ## install SpikingJelly and snnTorch and compare with them
 	$(BIN)/pytest -m peers
+
+bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; the machine should do nothing else
+	$(BIN)/python -m tests.benchmarks
 
 constraints: ## pin the newest versions that install together
 	rm -rf _build/freeze
@@ -66,6 +68,10 @@ clean: ## remove what was built; the environment and the data sets stay
 	  || { echo 'Python has no venv module: on Debian and Ubuntu, apt-get install python3.11-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+.venv/.peers: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS),peers]'
 	@touch $@
 
 # A notebook runs in its own folder, as in Jupyter, and may read the data sets.

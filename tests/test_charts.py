@@ -67,3 +67,16 @@ def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
     tops = [bar.get_y() + bar.get_height() for bar in axes.containers[-1]]
     assert tops == [15.0, 5.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "1-2\nseed 0"]
+
+
+def test_the_speed_bars_are_the_ratios() -> None:
+    ratios = pd.DataFrame({"smlp": {"a": 1.5, "b": 3.0}, "scnn": {"a": 2.0, "b": 4.0}})
+    (axes,) = charts.speed_bars(ratios).axes
+    assert [[bar.get_width() for bar in group] for group in axes.containers] == [[1.5, 2.0], [3.0, 4.0]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["smlp", "scnn"]
+
+
+def test_the_growth_curves_start_at_nothing() -> None:
+    figure = charts.growth_curves({"one": ("T", [8, 16], [3.0, 5.0]), "two": ("batch", [1, 2], [1.0, 2.0])})
+    assert [list(axes.lines[0].get_ydata()) for axes in figure.axes] == [[3, 5], [1, 2]]
+    assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)

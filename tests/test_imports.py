@@ -8,7 +8,17 @@ from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
 BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "paper", "datasets"]
-EXPERIMENTS = ["config", "checkpoints", "inference", "evaluation", "energy", "training", "results", "experiment"]
+EXPERIMENTS = [
+    "config",
+    "checkpoints",
+    "inference",
+    "evaluation",
+    "energy",
+    "training",
+    "results",
+    "experiment",
+    "speed",
+]
 ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "notebook", "cli"]
 
 

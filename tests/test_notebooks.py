@@ -28,8 +28,8 @@ def parameters(path: Path) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if match}
 
 
-def test_there_are_ten() -> None:
-    assert len(NOTEBOOKS) == 10
+def test_there_are_eleven() -> None:
+    assert len(NOTEBOOKS) == 11
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle, zip_longest
 
 import numpy as np
@@ -128,4 +128,28 @@ def energy_bars(nanojoules: DataFrame) -> Figure:
         bottom = bottom + heights
     axes.set_ylabel("energy per image, nJ")
     axes.legend()
+    return figure
+
+
+def speed_bars(ratios: DataFrame) -> Figure:
+    """Times over ours: a group of bars for every column (a network), a bar for every row (a variant)."""
+    figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
+    height = 0.8 / len(ratios)
+    for i, (variant, color) in enumerate(zip(ratios.index, cycle((*LAYERS, MUTED)), strict=False)):
+        places = [column + (i + 0.5) * height - 0.4 for column in range(len(ratios.columns))]
+        axes.barh(places, ratios.loc[variant], height, color=color, label=variant)
+    axes.axvline(1, color=INK, lw=1)
+    axes.set(xlabel="time of a training step over ours", yticks=range(len(ratios.columns)), yticklabels=ratios.columns)
+    axes.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def growth_curves(curves: Mapping[str, tuple[str, Sequence[float], Sequence[float]]]) -> Figure:
+    """A panel for every curve: its title, then the label of its axis, the values on it and the milliseconds."""
+    figure, (row,) = panels(1, len(curves), height=2.6)
+    for axes, (title, (label, values, times)) in zip(row, curves.items(), strict=True):
+        axes.plot(values, times, "o-", color=OURS)
+        axes.set(title=title, xlabel=label, ylim=(0, 1.15 * max(times)), xticks=values)
+    row[0].set_ylabel("training step, ms")
     return figure

@@ -40,12 +40,12 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
 
 
 def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:
-    made = _made()  # before training: the code that runs, not the one that is there when it ends
+    origin = made()  # before training: the code that runs, not the one that is there when it ends
     trained = train(config, progress=progress)
     test = load(config.dataset, "test")
     score = evaluate(trained.network, test.images, test.labels, progress=progress)
     digest = checkpoints.write(trained.network, results.checkpoint_file(config, published=False))
-    return Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), made)
+    return Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), origin)
 
 
 def trained_network(result: Result) -> SpikingNetwork:
@@ -64,7 +64,7 @@ def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
     return evaluate(trained_network(result), test.images, test.labels, progress=progress)
 
 
-def _made() -> dict[str, str | int]:
+def made() -> dict[str, str | int]:
     """Where and when: what a reader needs to judge, or repeat, a run."""
     processor = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
     return {

@@ -33,6 +33,11 @@ def results_directory() -> Path:
     return data_directory() / "results"
 
 
+def benchmarks_directory() -> Path:
+    """What `make bench` measured; always the repository's own, like the paper's tables."""
+    return REPOSITORY / "data" / "benchmarks"
+
+
 def paper_directory() -> Path:
     """The paper's tables as CSV; always the repository's own, whatever `$TQTTFS_DATA` says."""
     return REPOSITORY / "data" / "paper"

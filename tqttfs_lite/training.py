@@ -54,7 +54,7 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     Raises `DatasetError` where the data sets are missing or damaged, `CheckpointError` where the state of an unfinished
     run is, and `FloatingPointError` where the loss is no longer a number.
     """
-    _reuse_memory()
+    reuse_memory()
     data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
     state = _State(config)
     resumable = state_file(config)
@@ -184,7 +184,7 @@ class _State:
             torch.manual_seed(config.seed)
             self.network = build(config)
         self.averaged = deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
         self.steps = 0
 
     def step(self, pixels: Tensor, labels: Tensor, epoch: float) -> float:
@@ -238,7 +238,7 @@ class _State:
         checkpoints.write_tensors(tensors, {"steps": self.steps, "history": history}, path)
 
 
-def _reuse_memory() -> None:
+def reuse_memory() -> None:
     """Have glibc keep freed blocks instead of returning them: fresh pages cost more than the arithmetic on them."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,0 +1,279 @@
+"""Time the library beside its peers and store every figure: `make bench`, on a machine that does nothing else.
+
+    python -m tests.benchmarks               everything
+    python -m tests.benchmarks train_scnn    what has this in its name
+
+Each benchmark runs in a process of its own and stores `data/benchmarks/<name>.json` when it ends.  Within it the
+variants take turns, so that what else happens on the machine happens to all of them: only ratios of one run mean
+something.  Before anything is timed, every variant has to give the same output potentials or decisions.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from tests.benchmarks.peers import variants
+from tqttfs_lite import experiment, fused, paths, results, training
+from tqttfs_lite.coding import decode, encode
+from tqttfs_lite.datasets import load
+from tqttfs_lite.inference import infer
+from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.notation import Architecture
+
+# The paper's three networks: architecture, data set, T, its best degrees.
+NETWORKS = {
+    "mnist-smlp": ("784-400-10", "mnist", 8, "1-2"),
+    "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16, "1-2-4"),
+    "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16, "1-2-2-4-4"),
+}
+DEGREES = {
+    "fashion-smlp": ("1-1-1", "1-1-2", "1-2-2", "1-2-4", "1-4-4", "4-4-4"),
+    "fashion-scnn": ("1-1-1-1-1", "1-1-1-2-2", "1-2-2-2-2", "1-2-2-4-4", "1-4-4-4-4", "4-4-4-4-4"),
+}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+BATCH = 128
+WARM_UP, ROUNDS = 3, 20
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    kind: str
+    network: str
+    quantization: str
+    dtype: str = "float32"
+    threads: int = 2
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads"
+
+    def build(self, quantization: str = "", time_steps: int = 0) -> SpikingNetwork:
+        """The network with random weights that are multiples of 1/4, which both types add without rounding."""
+        text, _, T, _ = NETWORKS[self.network]
+        architecture = Architecture.parse(text).with_quantization(quantization or self.quantization)
+        network = SpikingNetwork(architecture, time_steps or T)
+        torch.manual_seed(0)
+        for weight in network.parameters():
+            nn.init.normal_(weight, std=2 / weight[0].numel() ** 0.5)
+            weight.data = (weight.data * 4).round() / 4
+        return network
+
+    def data(self, images: int) -> tuple[Tensor, Tensor]:
+        test = load(NETWORKS[self.network][1], "test")
+        return test.images[:images], test.labels[:images]
+
+    def under(self, call: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """The same in this benchmark's type."""
+        dtype = DTYPES[self.dtype]
+
+        def inside() -> Tensor:
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                return call()
+
+        return inside
+
+
+def all_benchmarks() -> list[Benchmark]:
+    found = []
+    for network, (_, _, _, best) in NETWORKS.items():
+        plain = "-".join("1" for _ in best.split("-"))
+        for dtype in DTYPES:
+            found += [Benchmark("train", network, q, dtype) for q in (plain, best)]
+            found.append(Benchmark("train", network, best, dtype, threads=1))
+        found.append(Benchmark("infer", network, best))
+    found += [Benchmark("growth", network, NETWORKS[network][3], "bfloat16") for network in DEGREES]
+    return [*found, Benchmark("memory", "fashion-scnn", "1-2-2-4-4", "bfloat16")]
+
+
+def train(benchmark: Benchmark) -> dict[str, list[float]]:
+    """Whole training steps of the library, with and without its kernels, of its peers, and the floor below them."""
+    network = benchmark.build()
+    pixels, labels = benchmark.data(BATCH)
+    times = encode(pixels, network.time_steps)
+
+    def plain_pytorch() -> Tensor:
+        with mock.patch.object(fused, "available", lambda: False):
+            return network(times).V
+
+    outputs = {"ours": lambda: network(times).V, "ours, plain PyTorch": plain_pytorch}
+    modules: dict[str, nn.Module] = dict.fromkeys(outputs, network)
+    for name, peer in variants(network, DTYPES[benchmark.dtype]).items():
+        outputs[name], modules[name] = lambda peer=peer: peer(times), peer
+    outputs = {name: benchmark.under(call) for name, call in outputs.items()}
+    expected = outputs["ours"]()
+    assert 0 < int((expected > network.theta).sum()) < expected.numel()
+    for name, call in outputs.items():
+        assert torch.equal(call(), expected), f"{name} gives other potentials"
+    if len(network.pools) == sum(network.pools):  # a maximum has no gradient of its own where its arguments are equal
+        assert_gradients_agree(outputs, modules)
+    calls: dict[str, Call] = {name: step_of(modules[name], outputs[name], network.observed, labels) for name in outputs}
+    calls["floor"] = floor(network, DTYPES[benchmark.dtype])
+    if isinstance(network.synapses[0], nn.Conv2d):
+        calls["floor without the first convolution"] = floor(network, DTYPES[benchmark.dtype], first=1)
+    return take_turns(calls)
+
+
+def assert_gradients_agree(outputs: dict[str, Callable[[], Tensor]], modules: dict[str, nn.Module]) -> None:
+    expected = None
+    for name, call in outputs.items():
+        V = call()
+        pull = torch.linspace(-1, 1, V.numel()).view_as(V).to(V.dtype)
+        gradients = torch.autograd.grad(V, list(modules[name].parameters()), pull)
+        expected = expected or gradients
+        for found, wanted in zip(gradients, expected, strict=True):
+            error = (found - wanted).norm() / wanted.norm()
+            assert error < (1e-5 if V.dtype == torch.float32 else 0.05), f"{name} gives other gradients, by {error:.1e}"
+
+
+def step_of(network: nn.Module, outputs: Callable[[], Tensor], steps: tuple[int, ...], labels: Tensor) -> Call:
+    """Forward, loss, backward, AdamW; the learning rate is so small that the spikes stay what they are."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-9, weight_decay=0, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        training.first_spike_loss(outputs(), labels, steps, theta=1.0, sharpness=4.0).backward()
+        optimizer.step()
+
+    return step
+
+
+def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
+    """The convolutions and matrix products of a training step alone, from the layer `first` on, in the best layout."""
+    reads = [*network.clocks[:-1], network.observed]
+    layers = []
+    C = torch.rand(BATCH, *network.architecture.image_shape)
+    for layer, (synapses, steps, pool) in enumerate(zip(network.synapses, reads, network.pools, strict=True)):
+        conv = isinstance(synapses, nn.Conv2d)
+        C = C if conv else C.flatten(1)
+        states = (C.repeat(len(steps), *[1] * (C.ndim - 1)) > 0.5).to(dtype)
+        states = states.contiguous(memory_format=torch.channels_last) if conv else states
+        states.requires_grad_(layer > 0)
+        weight = synapses.weight.detach().to(dtype).requires_grad_()
+        run = nn.functional.conv2d if conv else nn.functional.linear
+        padding = {"padding": "same"} if conv else {}
+        gradient = torch.randn_like(run(states, weight, **padding))
+        if layer >= first:
+            layers.append((run, states, weight, padding, gradient))
+        C = torch.rand(BATCH, *network.architecture.neuron_shapes()[layer])
+        C = C if pool == 1 else C[:, :, ::pool, ::pool]
+
+    def products() -> None:
+        for run, states, weight, padding, gradient in layers:
+            wanted = [weight, states] if states.requires_grad else [weight]
+            torch.autograd.grad(run(states, weight, **padding), wanted, gradient)
+
+    return products
+
+
+def infer_(benchmark: Benchmark) -> dict[str, list[float]]:
+    """Decisions of the published network about test images, 250 at a time."""
+    text, dataset, T, best = NETWORKS[benchmark.network]
+    architecture = str(Architecture.parse(text).with_quantization(best))
+    stored = [r for r in results.read_all() if (r.config.dataset, r.config.architecture) == (dataset, architecture)]
+    result = max(stored, key=lambda result: (result.config.epochs, -result.config.seed))
+    network = experiment.trained_network(result).eval()
+    batches = encode(benchmark.data(1000)[0], T).split(250)
+
+    def answers(decide: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[], Tensor]:
+        def call() -> Tensor:
+            with torch.no_grad():
+                return torch.cat([torch.stack(decide(times)[:2]) for times in batches], dim=1)
+
+        return call
+
+    calls = {
+        "ours": answers(lambda times: infer(network, times)),
+        "ours, all images to the end": answers(lambda times: infer(network, times, early_exit=False)),
+    }
+    for name, peer in variants(network, torch.float32).items():
+
+        def decide(times: Tensor, peer: nn.Module = peer) -> tuple[Tensor, ...]:
+            V = peer(times)
+            return decode(V, V > network.theta, network.observed, T)
+
+        calls[name] = answers(decide)
+    for name, call in calls.items():
+        assert torch.equal(call(), calls["ours"]()), f"{name} decides otherwise"
+    return take_turns(dict(calls))
+
+
+def growth(benchmark: Benchmark) -> dict[str, list[float]]:
+    """Training steps of the library as T, the degrees and the batch grow."""
+    _, _, T, best = NETWORKS[benchmark.network]
+    finer = [int(q) for q in best.split("-")]
+    settings: dict[str, tuple[str, int, int]] = {}
+    settings |= {f"T {steps}": (best, steps, BATCH) for steps in (8, 16, 32, 64)}
+    settings |= {f"T and q {n * T}": ("-".join(str(n * q) for q in finer), n * T, BATCH) for n in (1, 2, 4)}
+    settings |= {f"q {degrees}": (degrees, T, BATCH) for degrees in DEGREES[benchmark.network]}
+    settings |= {f"batch {batch}": (best, T, batch) for batch in (32, 64, 128, 256, 512)}
+    calls: dict[str, Call] = {}
+    for name, (degrees, steps, batch) in settings.items():
+        network = benchmark.build(degrees, steps)
+        pixels, labels = benchmark.data(batch)
+        times = encode(pixels, steps)
+        outputs = benchmark.under(lambda network=network, times=times: network(times).V)
+        calls[name] = step_of(network, outputs, network.observed, labels)
+    return take_turns(calls)
+
+
+def memory(benchmark: Benchmark) -> dict[str, list[float]]:
+    """Peak memory of training steps beyond the imports, in bytes."""
+    assert fused.available()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    network = benchmark.build()
+    pixels, labels = benchmark.data(BATCH)
+    times = encode(pixels, network.time_steps)
+    step = step_of(network, benchmark.under(lambda: network(times).V), network.observed, labels)
+    for _ in range(WARM_UP + ROUNDS):
+        step()
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"peak bytes beyond the imports": [kibibytes * 1024.0]}
+
+
+def take_turns(calls: dict[str, Call]) -> dict[str, list[float]]:
+    """Seconds of every call, round after round; the first round, with what is compiled in it, and warm-up left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(WARM_UP + ROUNDS):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: values[WARM_UP:] for name, values in seconds.items()}
+
+
+def run(benchmark: Benchmark) -> None:
+    torch.set_num_threads(benchmark.threads)
+    torch._dynamo.config.recompile_limit = 64  # shapes that a compiled neuron may meet
+    training.reuse_memory()
+    origin, started = experiment.made(), time.perf_counter()
+    measured = {"train": train, "infer": infer_, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
+    content = {**asdict(benchmark), "made": origin, "seconds": time.perf_counter() - started, "measured": measured}
+    with paths.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def main(wanted: str = "") -> None:
+    chosen = [benchmark for benchmark in all_benchmarks() if wanted in benchmark.name]
+    if not chosen:
+        sys.exit(f"no benchmark has {wanted!r} in its name: {', '.join(b.name for b in all_benchmarks())}")
+    if [benchmark.name for benchmark in chosen] == [wanted]:
+        return run(chosen[0])
+    for benchmark in (bar := tqdm(chosen, unit="benchmark")):
+        bar.set_postfix_str(benchmark.name)
+        subprocess.run([sys.executable, "-m", "tests.benchmarks", benchmark.name], check=True, cwd=paths.REPOSITORY)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

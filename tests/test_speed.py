@@ -1,0 +1,106 @@
+"""Stored benchmarks, what is read from them, and the peers that they were measured against."""
+
+import statistics
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.benchmarks.__main__ import ROUNDS, all_benchmarks, take_turns
+from tests.benchmarks.peers import add_windows, at_the_end_of_windows, first_of_window, variants
+from tqttfs_lite import paths, speed
+from tqttfs_lite.coding import encode
+from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.speed import Measurement, Ratio
+
+
+def measurement(**seconds: list[float]) -> Measurement:
+    return Measurement("train", "mnist-smlp", "1-2", "float32", 2, {}, 1.0, seconds)
+
+
+def test_every_benchmark_is_stored_and_every_stored_one_exists() -> None:
+    files = {path.stem for path in paths.benchmarks_directory().glob("*.json")}
+    assert files == {benchmark.name for benchmark in all_benchmarks()}
+    for found in speed.read_all():
+        rounds = 1 if found.kind == "memory" else ROUNDS
+        assert {len(values) for values in found.measured.values()} == {rounds}
+        assert all(value > 0 for values in found.measured.values() for value in values)
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    found = measurement(ours=[1.0, 2.0, 4.0, 1.0], snnTorch=[3.0, 4.0, 4.0, 2.0])
+    assert found.ratio("snnTorch").median == 2.0  # of 3, 2, 1, 2: the machine was slow in the third round
+    assert found.ratio("snnTorch", "snnTorch") == Ratio(1, 1, 1)
+    assert found.milliseconds("snnTorch") == 3500
+    with pytest.raises(KeyError):
+        found.ratio("norse")
+
+
+def test_the_fastest_peer_is_another_library() -> None:
+    names = {"ours": [1.0], "SpikingJelly eager, our binning": [2.0], "snnTorch, all T frames": [1.5], "floor": [0.5]}
+    found = measurement(**names)
+    assert found.fastest_peer() == "snnTorch, all T frames"
+    assert found.fastest_peer("our binning") == "SpikingJelly eager, our binning"
+
+
+def test_a_benchmark_that_was_not_run_is_named() -> None:
+    with pytest.raises(LookupError, match="train of mnist-smlp in float16 with 7 threads: make bench"):
+        speed.find("train", "mnist-smlp", "float16", 7)
+
+
+def test_the_targets_are_judged_by_the_stored_benchmarks() -> None:
+    table = speed.targets()
+    for _, row in table.iterrows():
+        side, aim = row["aim"].rsplit(" ", 1)
+        value = float(row["measured"].split()[0])
+        assert row["reached"] == ("yes" if (value <= float(aim)) == (side == "at most") else "no")
+    scnn = speed.find("train", "fashion-scnn")
+    rounds = zip(scnn.measured["ours"], scnn.measured["floor"], strict=True)
+    assert table["measured"].iloc[0].startswith(f"{statistics.median(a / b for a, b in rounds):.2f} ")
+
+
+def test_an_unknown_benchmark_is_refused() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "train_lstm"]
+    done = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no benchmark has 'train_lstm' in its name: train_mnist-smlp" in done.stderr
+
+
+def test_variants_take_turns() -> None:
+    order: list[str] = []
+    seconds = take_turns({name: lambda name=name: order.append(name) for name in "ab"})
+    assert order == ["a", "b"] * (len(order) // 2)
+    assert {name: len(values) for name, values in seconds.items()} == {"a": ROUNDS, "b": ROUNDS}
+
+
+def test_windows_of_frames_are_added_up_and_spread_again() -> None:
+    frames = torch.arange(6.0).view(6, 1)
+    assert add_windows(frames, 3).flatten().tolist() == [3, 12]
+    assert at_the_end_of_windows(add_windows(frames, 3), 3).flatten().tolist() == [0, 0, 3, 0, 0, 12]
+
+
+def test_a_pooling_window_of_the_peers_spikes_once() -> None:
+    S = torch.zeros(3, 1, 1, 2, 2)
+    S[1, 0, 0, 0, 0] = S[2, 0, 0, 1, 1] = 1
+    assert first_of_window(S, 2).flatten().tolist() == [0, 1, 0]
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about the processor
+@pytest.mark.parametrize("text", ["64-20(1)-10(2)", "8x8-4C3(1)-P2-12(2)-10(4)"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_peer_gives_the_same_potentials(text: str, dtype: torch.dtype) -> None:
+    network = SpikingNetwork(Architecture.parse(text), 8)
+    torch.manual_seed(0)
+    for weight in network.parameters():
+        weight.data = (torch.randn_like(weight) * 8 / weight[0].numel() ** 0.5).round() / 4
+    times = encode(torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), 8)
+    peers = variants(network, dtype)
+    assert len(peers) == 6
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16), torch.no_grad():
+        expected = network(times).V
+        assert 0 < int((expected > 1).sum()) < expected.numel()
+        for name, peer in peers.items():
+            assert torch.equal(peer(times), expected), name
