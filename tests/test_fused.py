@@ -1,6 +1,7 @@
 """The compiled kernels against plain PyTorch, which test_firing.py holds to the literal neuron."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor
 
 from tqttfs_lite import fused
-from tqttfs_lite.firing import convolve_and_fire, fire, firing_time, ticks
+from tqttfs_lite.firing import convolve_and_fire, cumulative_state, fire, firing_time, ticks
 
-needs_compiler = pytest.mark.skipif(not fused.available(), reason="there is no C++ compiler")
+# Where there is a compiler the kernels have to compile: the tests do not ask whether they do.
+COMPILERS = ("c++", "g++", "clang++")
+needs_compiler = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="there is no C++ compiler")
 
 
 @pytest.fixture
@@ -26,6 +29,7 @@ def both_ways(
     run: Callable[[Tensor], Tensor], leaf: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[Tensor, Tensor]]:
     """The state that `run` makes of a tensor, and the gradient, by the kernels and by plain PyTorch."""
+    assert fused.available()
     found = []
     for available in (True, False):
         monkeypatch.setattr(fused, "available", lambda available=available: available)
@@ -119,6 +123,19 @@ def test_firing_times_equal_plain_pytorch(shape: tuple[int, ...], monkeypatch: p
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(5, 37), (3, 2, 4, 4)])
+def test_states_equal_plain_pytorch(
+    shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = torch.randint(0, 13, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    by_kernel = cumulative_state(times, range(1, 11, 2), dtype)
+    monkeypatch.setattr(fused, "available", lambda: False)
+    expected = cumulative_state(times, range(1, 11, 2), dtype)
+    assert by_kernel.dtype == dtype and torch.equal(by_kernel, expected)
+
+
+@needs_compiler
 def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
     times = torch.randint(0, 8, (9, 1, 6, 6), dtype=torch.uint8)
     gradients = []
@@ -141,6 +158,7 @@ def test_other_types_and_windows_are_left_to_plain_pytorch() -> None:
 
 @needs_compiler
 def test_the_kernels_refuse_what_it_would_read_wrongly() -> None:
+    assert fused.available()
     V = torch.zeros(2, 1, 4, 4, 3)
     for steps, pool, words in (((1,), 1, "one frame for every step"), ((0, 1), 3, "windows of 1 or 2")):
         with pytest.raises(RuntimeError, match=words):

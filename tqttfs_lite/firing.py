@@ -83,6 +83,9 @@ def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: 
     >>> cumulative_state(torch.tensor([[1, 4]], dtype=torch.uint8), steps=(0, 1, 3), dtype=torch.float32).tolist()
     [[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 0.0]]]
     """
+    if fused.covers(time, dtype):
+        time, image = _channels_last(time, lead=1)
+        return _channels_first(torch.ops.tqttfs.read(time.contiguous(), list(steps), dtype), image)
     return (time <= _column(steps, time.unsqueeze(0))).to(dtype)
 
 

@@ -117,4 +117,17 @@ void run_fire_backward(const Layer& layer, const Bits* V, const Bits* keep, cons
   });
 }
 
+// The cumulative states of n neurons, [R, n], from their firing times.
+template <typename Bits>
+void run_read(int64_t n, const uint8_t* time, at::IntArrayRef read_at, Bits* state) {
+  at::parallel_for(0, n, at::internal::GRAIN_SIZE, [&](int64_t begin, int64_t end) {
+    for (size_t r = 0; r < read_at.size(); ++r) {
+      const Ints read = Ints{} + static_cast<int32_t>(read_at[r]);
+      each_block(end - begin, [&](int64_t i, auto lanes) {
+        store(state + r * n + begin + i, load(time + begin + i, lanes) <= read ? Floats{} + 1.0f : Floats{}, lanes);
+      });
+    }
+  });
+}
+
 }  // namespace

@@ -67,6 +67,18 @@ at::Tensor fire_backward(const at::Tensor& V, const at::Tensor& time, const at::
   return out;
 }
 
+at::Tensor read_states(const at::Tensor& time, at::IntArrayRef read_at, at::ScalarType type) {
+  TORCH_CHECK(time.is_contiguous() && time.scalar_type() == at::kByte, "firing times must be contiguous bytes");
+  TORCH_CHECK(type == at::kFloat || type == at::kBFloat16, "states are float32 or bfloat16");
+  std::vector<int64_t> sizes = time.sizes().vec();
+  sizes.insert(sizes.begin(), static_cast<int64_t>(read_at.size()));
+  at::Tensor state = at::empty(sizes, time.options().dtype(type));
+  dispatch(1, type, [&]<int P, typename Bits>() {
+    run_read(time.numel(), time.const_data_ptr<uint8_t>(), read_at, static_cast<Bits*>(state.mutable_data_ptr()));
+  });
+  return state;
+}
+
 Convolution convolution_of(const at::Tensor& times, const at::Tensor& weight, at::IntArrayRef steps,
                            at::IntArrayRef read_at, int64_t pool, double theta, double alpha,
                            const std::optional<at::Tensor>& keep, at::ScalarType type) {
@@ -129,6 +141,7 @@ TORCH_LIBRARY(tqttfs, library) {
   library.def(
       "fire_backward(Tensor V, Tensor time, Tensor gradient, int[] steps, int[] read_at, int pool, float theta, "
       "float alpha, Tensor? keep) -> Tensor");
+  library.def("read(Tensor time, int[] read_at, ScalarType type) -> Tensor");
   library.def(
       "convolve(Tensor times, Tensor weight, int[] steps, int[] read_at, int pool, float theta, Tensor? keep, "
       "ScalarType type) -> (Tensor, Tensor)");
@@ -140,6 +153,7 @@ TORCH_LIBRARY(tqttfs, library) {
 TORCH_LIBRARY_IMPL(tqttfs, CPU, library) {
   library.impl("fire", fire);
   library.impl("fire_backward", fire_backward);
+  library.impl("read", read_states);
   library.impl("convolve", convolve);
   library.impl("convolve_backward", convolve_backward);
 }
