@@ -43,8 +43,12 @@ def data(options: argparse.Namespace) -> int:
 def train(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in vars(options).items() if name in _settings() and value is not None}
     config = recipe(options.architecture, options.dataset, options.time_steps, **chosen)
+    if options.validation_only:
+        _report(config, experiment.try_out(config).validation, "validation")
+        print(f"trial       {results.trial_file(config)}")
+        return 0
     result = experiment.run(config, publish=options.publish)
-    _report(result, result.test)
+    _report(config, result.test)
     print(f"result      {results.find(config)}")
     return 0
 
@@ -94,7 +98,7 @@ def _evaluate_again(stored: Sequence[Result]) -> int:
     changed = 0
     for result in stored:
         found = experiment.evaluate_again(result, progress=True)
-        _report(result, found)
+        _report(result.config, found)
         if found != result.test:
             changed += 1
             print(f"DIFFERS     the result file says {result.test}", file=sys.stderr)
@@ -104,12 +108,11 @@ def _evaluate_again(stored: Sequence[Result]) -> int:
     return 1 if changed else 0
 
 
-def _report(result: Result, found: Evaluation) -> None:
-    config = result.config
+def _report(config: TrainingConfig, found: Evaluation, split: str = "test") -> None:
     spikes = ", ".join(f"{count:.2f}" for count in found.mean_spikes)
     print(
         f"{config.dataset} {config.architecture}, T = {config.time_steps}, seed {config.seed}\n"
-        f"accuracy    {found.accuracy:.2f} % ({found.correct} of {found.images} test images)\n"
+        f"accuracy    {found.accuracy:.2f} % ({found.correct} of {found.images} {split} images)\n"
         f"steps       {found.mean_steps:.3f} on average, {found.silent} images without an output spike\n"
         f"spikes      {spikes} per layer and image"
     )
@@ -155,7 +158,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("architecture", help="such as '784-400(1)-10(2)'; a bracket is that layer's quantization degree q")
     sub.add_argument("--dataset", required=True, help=" or ".join(datasets.CLASSES))
     sub.add_argument("--time-steps", type=int, required=True, help="T")
-    sub.add_argument("--publish", action="store_true", help="store among the published results instead of data/runs/")
+    where = sub.add_mutually_exclusive_group()
+    where.add_argument("--publish", action="store_true", help="store among the published results, not in data/runs/")
+    where.add_argument(
+        "--validation-only",
+        action="store_true",
+        help="to choose settings: score on the validation images, leave the test set alone, store in data/search/",
+    )
     defaults = {f.name: f.default for f in fields(TrainingConfig)}
     for name, kind in _settings().items():
         kind_text = "yes or no; " if kind is _yes_or_no else ""

@@ -14,7 +14,7 @@ from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.results import Result, result_file
+from tqttfs_lite.results import Result, Trial, result_file
 from tqttfs_lite.training import build, state_file, train, training_dtype
 
 
@@ -37,6 +37,26 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
         if publish and stored.parent != paths.results_directory():
             stored = results.publish(results.read(stored))
         return results.read(stored)
+
+
+def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
+    """Train a configuration and score it on the validation images alone, or read the trial that was made before.
+
+    This is how settings are chosen: the test set is not read, the weights are not kept, `data/search/` keeps the score.
+    Raises what `run` raises.
+    """
+    if (stored := results.trial_file(config)).exists():
+        return results.read_trial(stored)
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"{config.name}.lock"):
+        if not stored.exists():
+            origin = made()
+            trained = train(config, progress=progress)
+            held_out = load(config.dataset, "validation")
+            score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
+            results.write_trial(Trial(config, tuple(trained.history), score, origin))
+            state_file(config).unlink()
+    return results.read_trial(stored)
 
 
 def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:

@@ -33,6 +33,11 @@ def results_directory() -> Path:
     return data_directory() / "results"
 
 
+def search_directory() -> Path:
+    """Configurations that were tried on the validation images, `<experiment>.json`; none of them saw the test set."""
+    return data_directory() / "search"
+
+
 def benchmarks_directory() -> Path:
     """What `make bench` measured; always the repository's own, like the paper's tables."""
     return REPOSITORY / "data" / "benchmarks"

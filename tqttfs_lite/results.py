@@ -7,6 +7,8 @@ one's own lies with its weights in `data/runs/`, which git ignores, so that tryi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,20 @@ class Result:
         return sum(epoch.seconds for epoch in self.history)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A configuration that was tried: its score on the validation images, on which choices are made."""
+
+    config: TrainingConfig
+    history: tuple[Epoch, ...]
+    validation: Evaluation
+    made: dict[str, str | int]
+
+
+def trial_file(config: TrainingConfig) -> Path:
+    return paths.search_directory() / f"{config.name}.json"
+
+
 def result_file(config: TrainingConfig, *, published: bool) -> Path:
     return (paths.results_directory() if published else paths.runs_directory()) / f"{config.name}.json"
 
@@ -72,42 +88,80 @@ def publish(result: Result) -> Path:
 
 def write(result: Result, path: Path) -> Path:
     """Store a result as JSON that a person can read; returns the file."""
-    content = {
-        "config_sha256": result.config.hash,
-        "config": asdict(result.config),
-        "test": asdict(result.test),
-        "checkpoint_sha256": result.checkpoint_sha256,
-        "data_sha256": result.data_sha256,
-        "made": result.made,
-        "history": [epoch._asdict() for epoch in result.history],
-    }
-    with paths.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
+    return _write(
+        result,
+        path,
+        test=asdict(result.test),
+        checkpoint_sha256=result.checkpoint_sha256,
+        data_sha256=result.data_sha256,
+    )
+
+
+def write_trial(trial: Trial) -> Path:
+    """Store a trial likewise; returns the file."""
+    return _write(trial, trial_file(trial.config), validation=asdict(trial.validation))
 
 
 def read(path: Path) -> Result:
     """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
     path = path.absolute()
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        config = TrainingConfig.from_dict(content["config"])
-        test = Evaluation(**{**content["test"], "spikes": tuple(content["test"]["spikes"])})
-        history = tuple(Epoch(**epoch) for epoch in content["history"])
+    with _reading(path) as content:
+        config, history, made = _common(content)
         published = path.parent == paths.results_directory()
-        digest, sums, made = (content[key] for key in ("checkpoint_sha256", "data_sha256", "made"))
-        result = Result(config, history, test, digest, sums, made, published)
-        stored_hash = content["config_sha256"]
-    except FileNotFoundError:
-        raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as damage:
-        raise ResultError(f"{path.name} is no readable result file: {damage}") from None
-    if stored_hash != config.hash or path.stem != config.name:
-        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
+        digest, sums = content["checkpoint_sha256"], content["data_sha256"]
+        result = Result(config, history, _evaluation(content["test"]), digest, sums, made, published)
+        _check_name(path, content, config)
     return result
+
+
+def read_trial(path: Path) -> Trial:
+    """The inverse of `write_trial`; raises `ResultError` likewise."""
+    with _reading(path) as content:
+        config, history, made = _common(content)
+        trial = Trial(config, history, _evaluation(content["validation"]), made)
+        _check_name(path, content, config)
+    return trial
+
+
+def read_trials() -> list[Trial]:
+    """Every stored trial, in the order of their names."""
+    return [read_trial(path) for path in sorted(paths.search_directory().glob("*.json"))]
 
 
 def read_all(*, published: bool = True) -> list[Result]:
     """Every published result, or every one of one's own, in the order of their names."""
     folder = paths.results_directory() if published else paths.runs_directory()
     return [read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _write(stored: Result | Trial, path: Path, **scores: Any) -> Path:
+    content = {"config_sha256": stored.config.hash, "config": asdict(stored.config), **scores, "made": stored.made}
+    content["history"] = [epoch._asdict() for epoch in stored.history]
+    with paths.atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[dict[str, Any]]:
+    """The content of a file; what its reader stumbles over becomes a `ResultError`."""
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as damage:
+        raise ResultError(f"{path.name} is no readable result file: {damage}") from None
+
+
+def _common(content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
+    history = tuple(Epoch(**epoch) for epoch in content["history"])
+    return TrainingConfig.from_dict(content["config"]), history, content["made"]
+
+
+def _evaluation(counts: dict[str, Any]) -> Evaluation:
+    return Evaluation(**{**counts, "spikes": tuple(counts["spikes"])})
+
+
+def _check_name(path: Path, content: dict[str, Any], config: TrainingConfig) -> None:
+    if content["config_sha256"] != config.hash or path.stem != config.name:
+        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")

@@ -1,0 +1,80 @@
+"""Result files and trials: what is stored is read back, and what was changed by hand is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tqttfs_lite import experiment, paths, results, training
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import Images
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.results import Result, ResultError, Trial
+from tqttfs_lite.training import Epoch
+
+CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
+SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))
+HISTORY = (Epoch(0.5, 90.0, 3.0, 1.0),)
+
+
+@pytest.fixture(autouse=True)
+def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+
+
+def test_a_result_is_read_back() -> None:
+    result = Result(CONFIG, HISTORY, SCORE, "digest", {"file": "sum"}, {"commit": "abc", "threads": 1})
+    path = results.write(result, results.result_file(CONFIG, published=False))
+    assert results.read(path) == result
+
+
+def test_a_trial_is_read_back() -> None:
+    trial = Trial(CONFIG, HISTORY, SCORE, {"commit": "abc", "threads": 1})
+    assert results.read_trial(results.write_trial(trial)) == trial
+    assert results.read_trials() == [trial]
+
+
+def test_a_trial_is_no_result() -> None:
+    path = results.write_trial(Trial(CONFIG, HISTORY, SCORE, {}))
+    with pytest.raises(ResultError, match="no readable result file"):
+        results.read(path)
+
+
+@pytest.mark.parametrize("change", ["config", "name"])
+def test_a_file_that_was_changed_is_refused(change: str) -> None:
+    path = results.write_trial(Trial(CONFIG, HISTORY, SCORE, {}))
+    if change == "config":
+        content = json.loads(path.read_text())
+        content["config"]["epochs"] = 2
+        path.write_text(json.dumps(content))
+    else:
+        path = path.rename(path.with_stem("best"))
+    with pytest.raises(ResultError, match="changed by hand or renamed"):
+        results.read_trial(path)
+
+
+def test_trying_out_reads_the_validation_images_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def load(name: str, split: str) -> Images:
+        asked.append(split)
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 256, (64, 28, 28), dtype=torch.uint8, generator=generator)
+        return Images(images, torch.randint(0, 10, (64,), generator=generator))
+
+    monkeypatch.setattr(training, "load", load)
+    monkeypatch.setattr(experiment, "load", load)
+    trial = experiment.try_out(CONFIG, progress=False)
+    assert set(asked) == {"train", "validation"}
+    assert trial.validation.images == 64
+    assert trial.validation.accuracy == trial.history[-1].validation_accuracy
+    asked.clear()
+    assert experiment.try_out(CONFIG, progress=False) == trial
+    assert not asked
+    left = {path.name for path in paths.runs_directory().iterdir()}
+    assert left <= {f"{CONFIG.name}.lock"}, "the weights of a trial are not kept"
+    assert not list(paths.checkpoints_directory().glob("*"))
+    with pytest.raises(ResultError, match="is missing"):
+        results.read_trial(results.trial_file(replace(CONFIG, seed=1)))
