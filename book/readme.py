@@ -17,8 +17,8 @@ START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end
 def table() -> str:
     """One row per configuration; several seeds are averaged."""
     lines = [
-        "| data | network | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
-        "|---|---|---|---|---|---|---|---|",
+        "| data | network | the paper, % | ours, % | seeds | epochs | price of a step | steps | silent, % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for config, group in groupby(sorted(results.read_all(), key=_order), key=_without_seed):
         tests = [result.test for result in group]
@@ -30,6 +30,7 @@ def table() -> str:
             f"{mean(scores):.2f}" + (f" ± {stdev(scores):.2f}" if len(scores) > 1 else ""),
             len(scores),
             config.epochs,
+            config.step_cost,
             f"{mean(test.mean_steps for test in tests):.2f}",
             f"{mean(100 * test.silent / test.images for test in tests):.1f}",
         ]
