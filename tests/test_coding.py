@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tqttfs_lite.coding import decode, encode, tied_for_first
+from tqttfs_lite.coding import decode, encode
 
 
 @given(st.integers(1, 254))
@@ -56,9 +56,3 @@ def test_a_spike_beats_a_higher_potential_that_did_not_fire() -> None:
 
 def test_equal_potentials_go_to_the_lower_class() -> None:
     assert decision(one_image([0.5, 0.5]), [0], 1) == (0, 1)
-
-
-def test_those_tied_for_first_are_the_ones_on_the_first_step_alone() -> None:
-    S = torch.tensor([[[False, False, False]], [[True, True, False]], [[True, True, True]]])
-    assert tied_for_first(S).tolist() == [[True, True, False]]
-    assert tied_for_first(torch.zeros(2, 1, 3, dtype=torch.bool)).tolist() == [[False, False, False]]

@@ -135,7 +135,7 @@ def speed_bars(ratios: DataFrame) -> Figure:
     """Times over ours: a group of bars for every column (a network), a bar for every row (a variant)."""
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
     height = 0.8 / len(ratios)
-    for i, (variant, color) in enumerate(zip(ratios.index, cycle((*LAYERS, MUTED)), strict=False)):
+    for i, (variant, color) in enumerate(zip(ratios.index, cycle((*LAYERS, MUTED, "#D55E00")), strict=False)):
         places = [column + (i + 0.5) * height - 0.4 for column in range(len(ratios.columns))]
         axes.barh(places, ratios.loc[variant], height, color=color, label=variant)
     axes.axvline(1, color=INK, lw=1)
@@ -150,6 +150,7 @@ def growth_curves(curves: Mapping[str, tuple[str, Sequence[float], Sequence[floa
     figure, (row,) = panels(1, len(curves), height=2.6)
     for axes, (title, (label, values, times)) in zip(row, curves.items(), strict=True):
         axes.plot(values, times, "o-", color=OURS)
-        axes.set(title=title, xlabel=label, ylim=(0, 1.15 * max(times)), xticks=values)
+        ticks = [value for value in values if 8 * value >= max(values)]  # smaller ones would run into one another
+        axes.set(title=title, xlabel=label, ylim=(0, 1.15 * max(times)), xticks=ticks)
     row[0].set_ylabel("training step, ms")
     return figure

@@ -59,10 +59,3 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     label = V[first, images].masked_fill(~contenders, -torch.inf).argmax(dim=1)
     at = torch.tensor(steps, device=V.device)[first]
     return Decision(label, torch.where(decided, at + 1, time_steps))
-
-
-def tied_for_first(S: Bool[Tensor, "K B N"]) -> Bool[Tensor, "B N"]:
-    """The output neurons that fire on the step of the first output spike; none where the output stays silent."""
-    fired = S.any(dim=2)
-    first = fired.int().argmax(dim=0)
-    return S[first, torch.arange(S.shape[1], device=S.device)]

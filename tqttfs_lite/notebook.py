@@ -14,7 +14,7 @@ from pandas import DataFrame
 
 from tqttfs_lite import charts, experiment, paper, paths, results
 from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.datasets import CLASSES, load
 from tqttfs_lite.inference import infer
 from tqttfs_lite.network import clocks
@@ -130,6 +130,27 @@ def _score(result: Result) -> dict[str, str]:
         "no output spike": f"{100 * test.silent / test.images:.2f} % of the images",
         "spikes per layer": ", ".join(f"{count:.2f}" for count in test.mean_spikes),
     }
+
+
+def trials() -> DataFrame:
+    """What was tried on the validation images, the best first: what each trial changed in its recipe, and its score."""
+    rows = []
+    for trial in sorted(results.read_trials(), key=lambda trial: -trial.validation.accuracy):
+        config, score = trial.config, trial.validation
+        chosen = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
+        changes = {name: value for name, value in asdict(config).items() if value != chosen[name]}
+        rows.append(
+            {
+                "data": config.dataset,
+                "network": config.architecture,
+                "changed": ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing",
+                "validation, %": f"{score.accuracy:.2f}",
+                "steps": f"{score.mean_steps:.2f}",
+                "silent, %": f"{100 * score.silent / score.images:.1f}",
+                "minutes": f"{sum(epoch.seconds for epoch in trial.history) / 60:.1f}",
+            }
+        )
+    return DataFrame(rows)
 
 
 def provenance(result: Result) -> Markdown:
