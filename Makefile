@@ -16,7 +16,7 @@ BOOK_CHECKS := tests/test_book.py tests/test_browser.py
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 EXECUTED := $(NOTEBOOKS:%=_build/%)
-LIBRARY := $(wildcard tqttfs_lite/*.py)
+LIBRARY := $(wildcard tqttfs_lite/*.py tqttfs_lite/kernels/*)
 RESULTS := $(wildcard data/paper/* data/results/* data/checkpoints/* data/benchmarks/*)
 
 .PHONY: help book test notebooks data lint peers bench constraints clean

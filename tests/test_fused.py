@@ -29,6 +29,7 @@ def both_ways(
     run: Callable[[Tensor], Tensor], leaf: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[Tensor, Tensor]]:
     """The state that `run` makes of a tensor, and the gradient, by the kernels and by plain PyTorch."""
+    torch.set_num_threads(3)  # each of them has a part of the work
     assert fused.available()
     found = []
     for available in (True, False):
@@ -59,7 +60,14 @@ def dropped(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize(
     ("shape", "pool"),
-    [((6, 3, 17), 1), ((6, 3, 1), 1), ((6, 2, 5, 3, 7), 1), ((6, 2, 16, 8, 12), 2), ((6, 2, 3, 6, 4), 2)],
+    [
+        ((6, 3, 17), 1),
+        ((6, 3, 1), 1),
+        ((6, 2, 5, 3, 7), 1),
+        ((6, 2, 16, 8, 12), 2),
+        ((6, 2, 3, 6, 4), 2),
+        ((6, 2, 20, 4, 6), 2),
+    ],
 )
 def test_firing_equals_plain_pytorch(
     shape: tuple[int, ...], pool: int, dropout: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
@@ -82,6 +90,7 @@ def test_firing_equals_plain_pytorch(
         ((6, 8), 16, 5, 2, 2, False),
         ((6, 8), 5, 3, 2, 3, True),  # a block of channels that is not full, a clock that does not divide T
         ((7, 5), 33, 5, 1, 4, False),
+        ((4, 6), 20, 3, 2, 7, True),  # one tick
         ((4, 2), 4, 7, 2, 1, True),  # a filter that is larger than the image
         ((4, 4), 20, 1, 1, 1, False),
     ],
@@ -114,8 +123,10 @@ def test_convolution_and_firing_equal_plain_pytorch(
 @needs_compiler
 @pytest.mark.parametrize("shape", [(5, 3, 40), (5, 2, 3, 4, 4)])
 def test_firing_times_equal_plain_pytorch(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(3)
     torch.manual_seed(0)
     V = torch.randn(shape).mul(4).round().div(4)
+    assert fused.available()
     by_kernel = firing_time(V, range(1, 11, 2), never=12, theta=0.75)
     monkeypatch.setattr(fused, "available", lambda: False)
     assert torch.equal(by_kernel, firing_time(V, range(1, 11, 2), never=12, theta=0.75))
@@ -124,10 +135,12 @@ def test_firing_times_equal_plain_pytorch(shape: tuple[int, ...], monkeypatch: p
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(5, 37), (3, 2, 4, 4)])
+@pytest.mark.parametrize("shape", [(5, 37), (3, 2, 4, 4), (300, 401)])
 def test_states_equal_plain_pytorch(
     shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    torch.set_num_threads(3)  # the last shape is large enough for all of them
+    assert fused.available()
     times = torch.randint(0, 13, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     by_kernel = cumulative_state(times, range(1, 11, 2), dtype)
     monkeypatch.setattr(fused, "available", lambda: False)
@@ -137,11 +150,11 @@ def test_states_equal_plain_pytorch(
 
 @needs_compiler
 def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
-    times = torch.randint(0, 8, (9, 1, 6, 6), dtype=torch.uint8)
+    times = torch.randint(0, 8, (128, 1, 6, 6), dtype=torch.uint8)
     gradients = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        W = torch.linspace(-1, 1, 4 * 9).view(4, 1, 3, 3).requires_grad_()
+        W = torch.linspace(-1, 1, 16 * 25).view(16, 1, 5, 5).requires_grad_()
         C = convolve_and_fire(times, W, range(8), range(8), dtype=torch.float32, pool=2)
         (C * torch.linspace(-1, 1, C.numel()).view_as(C)).sum().backward()
         gradients.append(W.grad)
@@ -165,6 +178,12 @@ def test_the_kernels_refuse_what_it_would_read_wrongly() -> None:
             torch.ops.tqttfs.fire(V, steps, (1,), pool, 1.0, None)
     with pytest.raises(RuntimeError, match="contiguous"):
         torch.ops.tqttfs.fire(V.transpose(2, 4), (0, 1), (1,), 1, 1.0, None)
+    with pytest.raises(RuntimeError, match="keep must be contiguous, of the right type, and 16 numbers"):
+        torch.ops.tqttfs.fire(V[..., :1].contiguous(), (0, 1), (1,), 1, 1.0, torch.ones(1, 4, 4, 3))
+    with pytest.raises(RuntimeError, match="firing times must be"):
+        torch.ops.tqttfs.fire_backward(V, torch.zeros(3).byte(), V[:1], (0, 1), (1,), 1, 1.0, 2.0, None)
+    with pytest.raises(RuntimeError, match="gradient must be"):
+        torch.ops.tqttfs.fire_backward(V, torch.zeros(1, 4, 4, 3).byte(), V, (0, 1), (1,), 1, 1.0, 2.0, None)
     times, W, float32 = torch.zeros(1, 4, 4, dtype=torch.uint8), torch.zeros(3, 1, 3, 3), torch.float32
     for wrong, words in (
         ((times.float(), W, (0,), (0,), 1, 1.0, None, float32), "bytes"),

@@ -1,5 +1,7 @@
 """A whole network against the literal neuron, layer after layer, convolutions and pooling included."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch.nn import functional
 
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.firing import fire
 from tqttfs_lite.inference import infer
 from tqttfs_lite.network import Output, SpikingNetwork
 from tqttfs_lite.neuron import tq_ttfs_neuron
@@ -139,8 +142,8 @@ def test_images_of_another_size_are_refused() -> None:
 def test_dropout_leaves_out_the_same_neurons_on_every_step_and_only_in_training() -> None:
     network = SpikingNetwork(Architecture.parse("4-64-10"), 4, dropout=0.5)
     V, read_at = torch.full((4, 1, 64), 2.0), network.clocks[1]
-    C = network._fire_and_pool(0, V, read_at)
+    C = network._fire_and_pool(0, partial(fire, V), 1, read_at)
     assert torch.equal(C[0], C[-1])
     assert set(C.unique().tolist()) == {0.0, 2.0}
     network.eval()
-    assert set(network._fire_and_pool(0, V, read_at).unique().tolist()) == {1.0}
+    assert set(network._fire_and_pool(0, partial(fire, V), 1, read_at).unique().tolist()) == {1.0}

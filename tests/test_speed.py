@@ -9,7 +9,7 @@ import torch
 
 from tests.benchmarks.__main__ import ROUNDS, all_benchmarks, take_turns
 from tests.benchmarks.peers import add_windows, at_the_end_of_windows, first_of_window, variants
-from tqttfs_lite import paths, speed
+from tqttfs_lite import paths, results, speed
 from tqttfs_lite.coding import encode
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
@@ -17,13 +17,15 @@ from tqttfs_lite.speed import Measurement, Ratio
 
 
 def measurement(**seconds: list[float]) -> Measurement:
-    return Measurement("train", "mnist-smlp", "1-2", "float32", 2, {}, 1.0, seconds)
+    return Measurement("train", "mnist-smlp", "1-2", "float32", 2, {}, "random", 1.0, seconds)
 
 
 def test_every_benchmark_is_stored_and_every_stored_one_exists() -> None:
     files = {path.stem for path in paths.benchmarks_directory().glob("*.json")}
     assert files == {benchmark.name for benchmark in all_benchmarks()}
+    checkpoints = {result.checkpoint_sha256 for result in results.read_all()}
     for found in speed.read_all():
+        assert found.weights in (checkpoints if found.kind == "infer" else {"random"})
         rounds = 1 if found.kind == "memory" else ROUNDS
         assert {len(values) for values in found.measured.values()} == {rounds}
         assert all(value > 0 for values in found.measured.values() for value in values)
@@ -83,7 +85,7 @@ def test_windows_of_frames_are_added_up_and_spread_again() -> None:
 
 def test_a_pooling_window_of_the_peers_spikes_once() -> None:
     S = torch.zeros(3, 1, 1, 2, 2)
-    S[1, 0, 0, 0, 0] = S[2, 0, 0, 1, 1] = 1
+    S[1, 0, 0, 0, 0] = S[1, 0, 0, 0, 1] = S[2, 0, 0, 1, 1] = 1
     assert first_of_window(S, 2).flatten().tolist() == [0, 1, 0]
 
 

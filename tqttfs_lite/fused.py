@@ -2,7 +2,7 @@
 
 Plain PyTorch walks through the membrane potentials about ten times; `Fire` reads them once forward and once backward
 and remembers one byte per neuron.  `Convolve` does not even store them: it is a convolution of an image whose pixels
-spike once, which takes an addition for each weight of a neuron's window and not one for each weight and step.
+spike once, which takes an addition for each weight of a neuron's window and one for each tick, not their product.
 Where there is no C++ compiler, on a GPU, and for other types than float32 and bfloat16, `firing` does the same in plain
 PyTorch.
 """
@@ -27,7 +27,8 @@ from tqttfs_lite import paths
 
 log = logging.getLogger(__name__)
 
-SOURCES = sorted((Path(__file__).parent / "kernels").iterdir())
+KERNELS = Path(__file__).parent / "kernels"
+SOURCES = [*sorted(KERNELS.glob("*.cpp")), *sorted(KERNELS.glob("*.h"))]
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared", "-fno-math-errno")
 
 
@@ -115,7 +116,7 @@ class Convolve(torch.autograd.Function):
 
 def _compiled() -> Path:
     """The kernel's library, compiled for this processor and this PyTorch unless that was done before."""
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
     if compiler is None:
         raise RuntimeError("there is no C++ compiler (on Debian and Ubuntu: apt-get install g++)")
     texts = [source.read_text() for source in SOURCES]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import Literal, NamedTuple
@@ -66,14 +67,17 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> Output:
         """Run a batch of encoded images to the end of time, with gradients; `inference.infer` stops at the decision."""
-        C = self.as_input(spike_times)
+        times = self.as_input(spike_times)
         reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the one before it
-        image = isinstance(self.synapses[0], nn.Conv2d)  # its first convolution takes firing times, not states
-        if not image:
-            C = cumulative_state(C, reads[0], self._dtype())
-        for layer in range(len(reads) - 1):
-            V = C if image and layer == 0 else self._charge(layer, C)
-            C = self._fire_and_pool(layer, V, reads[layer + 1])
+        hidden = range(len(reads) - 1)
+        if isinstance(self.synapses[0], nn.Conv2d):  # an image's first convolution is computed from its firing times
+            run = partial(convolve_and_fire, times, self.synapses[0].weight, dtype=self._dtype())
+            C = self._fire_and_pool(0, run, len(times), reads[1])
+            hidden = hidden[1:]
+        else:
+            C = cumulative_state(times, reads[0], self._dtype())
+        for layer in hidden:
+            C = self._fire_and_pool(layer, partial(fire, self._charge(layer, C)), len(times), reads[layer + 1])
         V = self._charge(len(reads) - 1, C)
         may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
         return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed)
@@ -105,22 +109,15 @@ class SpikingNetwork(nn.Module):
         V: Tensor = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])
         return V
 
-    def _fire_and_pool(self, layer: int, V: Tensor, read_at: Sequence[int]) -> Tensor:
-        """What the next layer reads, [R, B, ...]; V is the input's firing times where the layer convolves them."""
-        dtype, input_times = self._dtype(), V.dtype == torch.uint8
+    def _fire_and_pool(self, layer: int, run: Callable[..., Tensor], batch: int, read_at: Sequence[int]) -> Tensor:
+        """What the next layer reads, [R, B, ...]; `run` is `fire` or `convolve_and_fire` with its first arguments."""
         window = self.pools[layer]
         pool = window if self.pooling == "max" else 1  # before the threshold; an average comes behind it
-        keep = self._kept_neurons(layer, V.shape[0 if input_times else 1])
-        keep_now = keep if pool == window else None
+        keep = self._kept_neurons(layer, batch)
         settings = (self.clocks[layer], read_at, self.theta, self.surrogate_alpha)
-        if input_times:
-            W = next(self.parameters())  # the image is convolved by the first layer alone
-            C = convolve_and_fire(V, W, *settings, dtype=dtype, pool=pool, keep=keep_now)
-        else:
-            C = fire(V, *settings, pool=pool, keep=keep_now)
         if pool == window:
-            return C
-        C = _average(C, window)
+            return run(*settings, pool=pool, keep=keep)
+        C = _average(run(*settings), window)
         return C if keep is None else C * keep
 
     def _kept_neurons(self, layer: int, batch: int) -> Tensor | None:

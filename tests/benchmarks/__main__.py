@@ -26,10 +26,12 @@ from tqdm import tqdm
 from tests.benchmarks.peers import variants
 from tqttfs_lite import experiment, fused, paths, results, training
 from tqttfs_lite.coding import decode, encode
+from tqttfs_lite.config import recipe, variant
 from tqttfs_lite.datasets import load
 from tqttfs_lite.inference import infer
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
+from tqttfs_lite.results import Result
 
 # The paper's three networks: architecture, data set, T, its best degrees.
 NETWORKS = {
@@ -37,10 +39,7 @@ NETWORKS = {
     "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16, "1-2-4"),
     "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16, "1-2-2-4-4"),
 }
-DEGREES = {
-    "fashion-smlp": ("1-1-1", "1-1-2", "1-2-2", "1-2-4", "1-4-4", "4-4-4"),
-    "fashion-scnn": ("1-1-1-1-1", "1-1-1-2-2", "1-2-2-2-2", "1-2-2-4-4", "1-4-4-4-4", "4-4-4-4-4"),
-}
+DEGREES = ("1-1-1-1-1", "1-1-1-2-2", "1-2-2-2-2", "1-2-2-4-4", "1-4-4-4-4", "4-4-4-4-4")  # of the last
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BATCH = 128
 WARM_UP, ROUNDS = 3, 20
@@ -93,8 +92,7 @@ def all_benchmarks() -> list[Benchmark]:
             found += [Benchmark("train", network, q, dtype) for q in (plain, best)]
             found.append(Benchmark("train", network, best, dtype, threads=1))
         found.append(Benchmark("infer", network, best))
-    found += [Benchmark("growth", network, NETWORKS[network][3], "bfloat16") for network in DEGREES]
-    return [*found, Benchmark("memory", "fashion-scnn", "1-2-2-4-4", "bfloat16")]
+    return [*found, *(Benchmark(kind, "fashion-scnn", "1-2-2-4-4", "bfloat16") for kind in ("growth", "memory"))]
 
 
 def train(benchmark: Benchmark) -> dict[str, list[float]]:
@@ -179,11 +177,8 @@ def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
 
 def infer_(benchmark: Benchmark) -> dict[str, list[float]]:
     """Decisions of the published network about test images, 250 at a time."""
-    text, dataset, T, best = NETWORKS[benchmark.network]
-    architecture = str(Architecture.parse(text).with_quantization(best))
-    stored = [r for r in results.read_all() if (r.config.dataset, r.config.architecture) == (dataset, architecture)]
-    result = max(stored, key=lambda result: (result.config.epochs, -result.config.seed))
-    network = experiment.trained_network(result).eval()
+    network = experiment.trained_network(published(benchmark)).eval()
+    T = network.time_steps
     batches = encode(benchmark.data(1000)[0], T).split(250)
 
     def answers(decide: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[], Tensor]:
@@ -209,6 +204,13 @@ def infer_(benchmark: Benchmark) -> dict[str, list[float]]:
     return take_turns(dict(calls))
 
 
+def published(benchmark: Benchmark) -> Result:
+    """The network that its recipe made, with seed 0."""
+    text, dataset, T, _ = NETWORKS[benchmark.network]
+    config = variant(recipe(text, dataset, T), benchmark.quantization)
+    return results.read(results.result_file(config, published=True))
+
+
 def growth(benchmark: Benchmark) -> dict[str, list[float]]:
     """Training steps of the library as T, the degrees and the batch grow."""
     _, _, T, best = NETWORKS[benchmark.network]
@@ -216,7 +218,7 @@ def growth(benchmark: Benchmark) -> dict[str, list[float]]:
     settings: dict[str, tuple[str, int, int]] = {}
     settings |= {f"T {steps}": (best, steps, BATCH) for steps in (8, 16, 32, 64)}
     settings |= {f"T and q {n * T}": ("-".join(str(n * q) for q in finer), n * T, BATCH) for n in (1, 2, 4)}
-    settings |= {f"q {degrees}": (degrees, T, BATCH) for degrees in DEGREES[benchmark.network]}
+    settings |= {f"q {degrees}": (degrees, T, BATCH) for degrees in DEGREES}
     settings |= {f"batch {batch}": (best, T, batch) for batch in (32, 64, 128, 256, 512)}
     calls: dict[str, Call] = {}
     for name, (degrees, steps, batch) in settings.items():
@@ -259,7 +261,9 @@ def run(benchmark: Benchmark) -> None:
     training.reuse_memory()
     origin, started = experiment.made(), time.perf_counter()
     measured = {"train": train, "infer": infer_, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
-    content = {**asdict(benchmark), "made": origin, "seconds": time.perf_counter() - started, "measured": measured}
+    weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
+    seconds = time.perf_counter() - started
+    content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
     with paths.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -25,18 +25,23 @@ class Peer(nn.Module):
     The degrees of its layers must be multiples of one another, from the input on, and divide T.
     """
 
-    def __init__(self, network: SpikingNetwork, make_neuron: Callable[[], Neuron], *, binned: bool) -> None:
+    def __init__(
+        self, network: SpikingNetwork, make_neuron: Callable[[], Neuron], dtype: torch.dtype, *, binned: bool
+    ) -> None:
         super().__init__()
+        self.dtype = dtype
         self.time_steps, self.binned, self.pools = network.time_steps, binned, network.pools
         self.quantization = network.architecture.quantization
         self.input_shape = network.architecture.image_shape
-        self.synapses = deepcopy(network.synapses)
+        # Channels last is the layout in which convolutions are fastest here; linear layers have no other.
+        self.synapses = deepcopy(network.synapses).to(memory_format=torch.channels_last)
         self.neurons = [make_neuron() for _ in self.quantization[:-1]]
 
     def forward(self, times: Tensor) -> Tensor:
         frame = self.quantization[0] if self.binned else 1  # steps in a frame
         frames = torch.arange(self.time_steps // frame, dtype=torch.uint8)
-        S = (times.view(-1, *self.input_shape) // frame == frames.view(-1, *[1] * (len(self.input_shape) + 1))).float()
+        times = times.view(-1, *self.input_shape) // frame
+        S = (times == frames.view(-1, *[1] * times.ndim)).to(self.dtype)
         for layer, (synapses, q) in enumerate(zip(self.synapses, self.quantization, strict=True)):
             if self.binned:
                 S, frame = add_windows(S, q // frame), q
@@ -63,7 +68,8 @@ def at_the_end_of_windows(frames: Tensor, length: int) -> Tensor:
 
 def first_of_window(S: Tensor, size: int) -> Tensor:
     """The earliest spike of every pooling window, and no later one."""
-    C = functional.max_pool2d(S.cumsum(0).flatten(0, 1), size).unflatten(0, S.shape[:2])
+    pooled = functional.max_pool2d(S.flatten(0, 1), size).unflatten(0, S.shape[:2])
+    C = pooled.cumsum(0).clamp(max=1)
     return torch.cat([C[:1], C.diff(dim=0)])
 
 
@@ -120,7 +126,7 @@ def variants(network: SpikingNetwork, dtype: torch.dtype) -> dict[str, Peer]:
     }
     quantized = any(q > 1 for q in network.architecture.quantization)
     return {
-        f"{name}, {'our binning' if binned else 'all T frames'}": Peer(network, make, binned=binned)
+        f"{name}, {'our binning' if binned else 'all T frames'}": Peer(network, make, dtype, binned=binned)
         for name, make in neurons.items()
         for binned in ([False, True] if quantized else [False])
     }

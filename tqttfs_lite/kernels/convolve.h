@@ -1,8 +1,8 @@
 // The first convolution and its firing in one pass over images whose pixels spike once.
 //
 // A pixel's weight reaches a neuron at the first tick at or after the pixel's spike, and stays.  So the potentials of a
-// neuron at all of its ticks are running sums of its window's weights in the order of time: an addition for each weight,
-// whatever T.  Backward, the gradient of a weight is the sum of dL/dV over the ticks from the pixel's spike on.
+// neuron at all of its ticks are running sums of its window's weights in the order of time: an addition for each weight
+// and one for each tick, not their product.  Backward, the gradient of a weight is the sum of dL/dV over the ticks from the pixel's spike on.
 // Potentials are computed again for it, which is faster than to store and read them.
 //
 // A task is one image.  Channels are taken 16 at a time; the last block's missing ones have zero weights.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <tuple>
@@ -12,6 +13,11 @@
 
 namespace {
 
+void check_like(const at::Tensor& tensor, int64_t numbers, at::ScalarType type, const char* name) {
+  TORCH_CHECK(tensor.is_contiguous() && tensor.scalar_type() == type && tensor.numel() == numbers, name,
+              " must be contiguous, of the right type, and ", numbers, " numbers");
+}
+
 Layer layer_of(const at::Tensor& V, at::IntArrayRef steps, at::IntArrayRef read_at, int64_t pool, double theta,
                double alpha, const std::optional<at::Tensor>& keep) {
   TORCH_CHECK(V.dim() == 5 && V.is_contiguous(), "V must be a contiguous [K, B, H, W, C]");
@@ -19,7 +25,8 @@ Layer layer_of(const at::Tensor& V, at::IntArrayRef steps, at::IntArrayRef read_
   TORCH_CHECK(pool == 1 || pool == 2, "windows of 1 or 2 are fused");
   TORCH_CHECK(V.size(2) % pool == 0 && V.size(3) % pool == 0, "the window must divide the image");
   TORCH_CHECK(static_cast<int64_t>(steps.size()) == V.size(0), "V must have one frame for every step");
-  if (keep) TORCH_CHECK(keep->is_contiguous() && keep->scalar_type() == V.scalar_type(), "keep must be like V");
+  const int64_t neurons = V.numel() / std::max<int64_t>(1, V.size(0) * pool * pool);
+  if (keep) check_like(*keep, neurons, V.scalar_type(), "keep");
   return {V.size(0), V.size(1), V.size(2), V.size(3), V.size(4), pool, steps.vec(), read_at.vec(),
           static_cast<float>(theta), static_cast<float>(alpha)};
 }
@@ -57,7 +64,9 @@ at::Tensor fire_backward(const at::Tensor& V, const at::Tensor& time, const at::
                          at::IntArrayRef read_at, int64_t pool, double theta, double alpha,
                          const std::optional<at::Tensor>& keep) {
   const Layer layer = layer_of(V, steps, read_at, pool, theta, alpha, keep);
-  TORCH_CHECK(gradient.is_contiguous() && gradient.scalar_type() == V.scalar_type(), "the gradient must be like V");
+  const int64_t neurons = layer.tasks() * layer.row();
+  check_like(time, neurons, at::kByte, "the firing times");
+  check_like(gradient, layer.reads() * neurons, V.scalar_type(), "the gradient");
   at::Tensor out = at::empty_like(V);
   dispatch(pool, V.scalar_type(), [&]<int P, typename Bits>() {
     run_fire_backward<P>(layer, static_cast<const Bits*>(V.const_data_ptr()), bits<Bits>(keep),
@@ -90,7 +99,7 @@ Convolution convolution_of(const at::Tensor& times, const at::Tensor& weight, at
   TORCH_CHECK(pool == 1 || pool == 2, "windows of 1 or 2 are fused");
   TORCH_CHECK(times.size(1) % pool == 0 && times.size(2) % pool == 0, "the window must divide the image");
   TORCH_CHECK(!steps.empty() && steps.size() < kNever, "there must be from 1 to 254 steps");
-  if (keep) TORCH_CHECK(keep->is_contiguous() && keep->scalar_type() == type, "keep must be of the state's type");
+  if (keep) check_like(*keep, times.numel() / (pool * pool) * weight.size(0), type, "keep");
   return {times.size(0), times.size(1), times.size(2), weight.size(0), weight.size(2), pool, steps.vec(), read_at.vec(),
           static_cast<float>(theta), static_cast<float>(alpha)};
 }
@@ -123,7 +132,9 @@ at::Tensor convolve_backward(const at::Tensor& times, const at::Tensor& weight, 
                              double theta, double alpha, const std::optional<at::Tensor>& keep) {
   const at::ScalarType type = gradient.scalar_type();
   const Convolution layer = convolution_of(times, weight, steps, read_at, pool, theta, alpha, keep, type);
-  TORCH_CHECK(gradient.is_contiguous(), "the gradient must be contiguous");
+  const int64_t neurons = layer.B * layer.pooled() * layer.C;
+  check_like(time, neurons, at::kByte, "the firing times");
+  check_like(gradient, layer.reads() * neurons, type, "the gradient");
   const at::Tensor blocks = in_blocks(layer, weight);
   at::Tensor out = at::empty({layer.B, layer.blocks(), layer.weights(), kLanes}, weight.options());
   dispatch(pool, type, [&]<int P, typename Bits>() {
