@@ -25,9 +25,9 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         """
         >>> str(Ratio(3.14159, 3.0, 3.25))
-        '3.14 (3.00 to 3.25)'
+        '3.14 (3.00–3.25)'
         """
-        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 
 @dataclass(frozen=True)
