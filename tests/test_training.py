@@ -139,6 +139,11 @@ def test_the_loss_is_the_risk_of_the_soft_decoder(label: int, step_cost: float, 
     assert loss.item() == pytest.approx(step_cost * inference_steps - math.log(likelihood), rel=1e-5)
 
 
+def test_the_loss_is_computed_where_the_potentials_are() -> None:
+    V, labels = torch.zeros(2, 3, 5, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
+    assert first_spike_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
+
+
 @pytest.mark.usefixtures("small_data")
 def test_where_time_costs_images_are_decided_sooner() -> None:
     steps = {}

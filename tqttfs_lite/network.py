@@ -85,9 +85,8 @@ class SpikingNetwork(nn.Module):
     def potentials(self, layer: int, times: UInt8[Tensor, "B ..."], steps: Sequence[int]) -> Float[Tensor, "K B ..."]:
         """A layer's membrane potentials on these steps, from the firing times of the layer before it or the input."""
         pool = self.pools[layer - 1] if layer else 1
-        if self.pooling == "max":
-            times = earliest_in_windows(times, pool) if pool > 1 else times
-            return self._charge(layer, cumulative_state(times, steps, self._dtype()))
+        if self.pooling == "max" and pool > 1:
+            times, pool = earliest_in_windows(times, pool), 1
         return self._charge(layer, _average(cumulative_state(times, steps, self._dtype()), pool))
 
     def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:

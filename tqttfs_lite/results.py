@@ -106,20 +106,18 @@ def read(path: Path) -> Result:
     """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
     path = path.absolute()
     with _reading(path) as content:
-        config, history, made = _common(content)
+        config, history, made = _common(path, content)
         published = path.parent == paths.results_directory()
         digest, sums = content["checkpoint_sha256"], content["data_sha256"]
         result = Result(config, history, _evaluation(content["test"]), digest, sums, made, published)
-        _check_name(path, content, config)
     return result
 
 
 def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` likewise."""
     with _reading(path) as content:
-        config, history, made = _common(content)
+        config, history, made = _common(path, content)
         trial = Trial(config, history, _evaluation(content["validation"]), made)
-        _check_name(path, content, config)
     return trial
 
 
@@ -153,15 +151,13 @@ def _reading(path: Path) -> Iterator[dict[str, Any]]:
         raise ResultError(f"{path.name} is no readable result file: {damage}") from None
 
 
-def _common(content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
-    history = tuple(Epoch(**epoch) for epoch in content["history"])
-    return TrainingConfig.from_dict(content["config"]), history, content["made"]
+def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
+    """What results and trials share; the configuration has to be the one that the file is named after."""
+    config = TrainingConfig.from_dict(content["config"])
+    if content["config_sha256"] != config.hash or path.stem != config.name:
+        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
+    return config, tuple(Epoch(**epoch) for epoch in content["history"]), content["made"]
 
 
 def _evaluation(counts: dict[str, Any]) -> Evaluation:
     return Evaluation(**{**counts, "spikes": tuple(counts["spikes"])})
-
-
-def _check_name(path: Path, content: dict[str, Any], config: TrainingConfig) -> None:
-    if content["config_sha256"] != config.hash or path.stem != config.name:
-        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")

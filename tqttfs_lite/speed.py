@@ -68,15 +68,10 @@ def read_all() -> list[Measurement]:
 
 def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
     """The stored benchmark of a network with the paper's best degrees or without any; raises `LookupError`."""
+    wanted = (kind, network, dtype, threads, quantized)
     for found in read_all():
-        plain = set(found.quantization.split("-")) == {"1"}
-        if (found.kind, found.network, found.dtype, found.threads, not plain) == (
-            kind,
-            network,
-            dtype,
-            threads,
-            quantized,
-        ):
+        has_degrees = set(found.quantization.split("-")) != {"1"}
+        if (found.kind, found.network, found.dtype, found.threads, has_degrees) == wanted:
             return found
     raise LookupError(f"there is no benchmark {kind} of {network} in {dtype} with {threads} threads: make bench")
 

@@ -170,7 +170,7 @@ def first_spike_loss(
     waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
     right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
     log_likelihood = torch.logsumexp(waited + right, dim=0)
-    since_last = torch.tensor(steps).diff(prepend=torch.tensor([-1]))
+    since_last = torch.tensor([-1, *steps], device=V.device).diff()
     inference_steps = (waited.exp() * since_last[:, None]).sum(dim=0)
     return (step_cost * inference_steps - log_likelihood).mean()
 

@@ -175,7 +175,7 @@ def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
     return products
 
 
-def infer_(benchmark: Benchmark) -> dict[str, list[float]]:
+def inference(benchmark: Benchmark) -> dict[str, list[float]]:
     """Decisions of the published network about test images, 250 at a time."""
     network = experiment.trained_network(published(benchmark)).eval()
     T = network.time_steps
@@ -260,7 +260,7 @@ def run(benchmark: Benchmark) -> None:
     torch._dynamo.config.recompile_limit = 64  # shapes that a compiled neuron may meet
     training.reuse_memory()
     origin, started = experiment.made(), time.perf_counter()
-    measured = {"train": train, "infer": infer_, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
+    measured = {"train": train, "infer": inference, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
     weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}

@@ -86,9 +86,10 @@ struct Window {
   }
 };
 
-template <int P, typename Bits>
-void run_convolve(const Convolution& layer, const uint8_t* times, const Floats* weights, const Bits* keep,
-                      uint8_t* time, Bits* state) {
+// Calls visit(window, block, place, lanes) for every pooling window of every image and block of channels, charged: the
+// block is counted over all images, the place is that of its first channel in [B, H / P, W / P, C].
+template <int P, typename Visit>
+void each_charged_window(const Convolution& layer, const uint8_t* times, const Floats* weights, Visit visit) {
   const int64_t width = layer.W / P, pooled = layer.pooled();
   at::parallel_for(0, layer.B, 1, [&](int64_t begin, int64_t end) {
     Window<P> window(layer);
@@ -99,69 +100,65 @@ void run_convolve(const Convolution& layer, const uint8_t* times, const Floats* 
         const int64_t block = channel / kLanes;
         for (int64_t p = 0; p < pooled; ++p) {
           window.charge(tick, weights + block * layer.weights(), p / width, p % width);
-          Ints first = Ints{} + kNever;
-          for (int64_t k = layer.ticks() - 1; k >= 0; --k) {
-            Floats top;
-            window.highest(k, top);
-            first = top > layer.theta ? Ints{} + static_cast<int32_t>(layer.steps[k]) : first;
-          }
-          const int64_t place = (b * pooled + p) * layer.C + channel;
-          const Floats on = keep ? load(keep + place, lanes) : Floats{} + 1.0f;
-          store(time + place, first, lanes);
-          for (int64_t r = 0; r < layer.reads(); ++r) {
-            const Ints read = Ints{} + static_cast<int32_t>(layer.read_at[r]);
-            store(state + r * layer.B * pooled * layer.C + place, first <= read ? on : Floats{}, lanes);
-          }
+          visit(window, b * layer.blocks() + block, (b * pooled + p) * layer.C + channel, lanes);
         }
       });
     }
   });
 }
 
-// The gradients of the weights, [B, blocks, weights], an image's in its own place: their sum is the same for any threads.
+template <int P, typename Bits>
+void run_convolve(const Convolution& layer, const uint8_t* times, const Floats* weights, const Bits* keep,
+                  uint8_t* time, Bits* state) {
+  const int64_t neurons = layer.B * layer.pooled() * layer.C;
+  each_charged_window<P>(layer, times, weights, [&](Window<P>& window, int64_t, int64_t place, auto lanes) {
+    Ints first = Ints{} + kNever;
+    for (int64_t k = layer.ticks() - 1; k >= 0; --k) {
+      Floats top;
+      window.highest(k, top);
+      first = top > layer.theta ? Ints{} + static_cast<int32_t>(layer.steps[k]) : first;
+    }
+    const Floats on = keep ? load(keep + place, lanes) : Floats{} + 1.0f;
+    store(time + place, first, lanes);
+    for (int64_t r = 0; r < layer.reads(); ++r) {
+      const Ints read = Ints{} + static_cast<int32_t>(layer.read_at[r]);
+      store(state + r * neurons + place, first <= read ? on : Floats{}, lanes);
+    }
+  });
+}
+
+// Adds the gradients of the weights to zeros, [B, blocks, weights], an image's in its own place: their sum is the same
+// for any number of threads.
 template <int P, typename Bits>
 void run_convolve_backward(const Convolution& layer, const uint8_t* times, const Floats* weights, const Bits* keep,
-                       const uint8_t* time, const Bits* gradient, Floats* out) {
-  const int64_t width = layer.W / P, pooled = layer.pooled();
+                           const uint8_t* time, const Bits* gradient, Floats* out) {
+  const int64_t neurons = layer.B * layer.pooled() * layer.C;
   const float half = layer.alpha / 2, slope = std::numbers::pi_v<float> / 2 * layer.alpha;
-  at::parallel_for(0, layer.B, 1, [&](int64_t begin, int64_t end) {
-    Window<P> window(layer);
-    std::vector<uint8_t> tick;
-    for (int64_t b = begin; b < end; ++b) {
-      layer.read_ticks(times + b * layer.H * layer.W, tick);
-      each_block(layer.C, [&](int64_t channel, auto lanes) {
-        const int64_t block = channel / kLanes;
-        Floats* dW = out + (b * layer.blocks() + block) * layer.weights();
-        std::fill(dW, dW + layer.weights(), Floats{});
-        for (int64_t p = 0; p < pooled; ++p) {
-          window.charge(tick, weights + block * layer.weights(), p / width, p % width);
-          const int64_t place = (b * pooled + p) * layer.C + channel;
-          const Ints first = load(time + place, lanes);
-          const Floats on = keep ? load(keep + place, lanes) : Floats{} + 1.0f;
-          // From here on V[n][k] becomes the sum of dL/dV over the ticks from k on.
-          std::array<Floats, P * P> sum{};
-          Floats later{};
-          int64_t r = layer.reads() - 1;
-          for (int64_t k = layer.ticks() - 1; k >= 0; --k) {
-            for (; r >= 0 && layer.read_at[r] >= layer.steps[k]; --r) {
-              later += load(gradient + r * layer.B * pooled * layer.C + place, lanes) * on;
-            }
-            Floats top;
-            window.highest(k, top);
-            const Floats x = slope * (top - layer.theta);
-            Floats rest = static_cast<int32_t>(layer.steps[k]) <= first ? later * half / (1 + x * x) : Floats{};
-            for (int n = 0; n < P * P; ++n) {  // to the first neuron that has the highest potential
-              Floats& v = window.of(n)[k];
-              const Floats mine = v == top ? rest : Floats{};
-              rest -= mine;
-              v = sum[n] += mine;
-            }
-          }
-          for (int n = 0; n < P * P; ++n) window.of(n)[layer.ticks()] = Floats{};
-          window.each([&](int64_t w, int n, uint8_t k) { dW[w] += window.of(n)[k]; });
-        }
-      });
+  each_charged_window<P>(layer, times, weights, [&](Window<P>& window, int64_t block, int64_t place, auto lanes) {
+    const Ints first = load(time + place, lanes);
+    const Floats on = keep ? load(keep + place, lanes) : Floats{} + 1.0f;
+    // From here on V[n][k] becomes the sum of dL/dV over the ticks from k on.
+    std::array<Floats, P * P> sum{};
+    Floats later{};
+    int64_t r = layer.reads() - 1;
+    for (int64_t k = layer.ticks() - 1; k >= 0; --k) {
+      for (; r >= 0 && layer.read_at[r] >= layer.steps[k]; --r) {
+        later += load(gradient + r * neurons + place, lanes) * on;
+      }
+      Floats top;
+      window.highest(k, top);
+      const Floats x = slope * (top - layer.theta);
+      Floats rest = static_cast<int32_t>(layer.steps[k]) <= first ? later * half / (1 + x * x) : Floats{};
+      for (int n = 0; n < P * P; ++n) {  // to the first neuron that has the highest potential
+        Floats& v = window.of(n)[k];
+        const Floats mine = v == top ? rest : Floats{};
+        rest -= mine;
+        v = sum[n] += mine;
+      }
     }
+    for (int n = 0; n < P * P; ++n) window.of(n)[layer.ticks()] = Floats{};
+    Floats* dW = out + block * layer.weights();
+    window.each([&](int64_t w, int n, uint8_t k) { dW[w] += window.of(n)[k]; });
   });
 }
 

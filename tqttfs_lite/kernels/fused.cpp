@@ -55,7 +55,7 @@ std::tuple<at::Tensor, at::Tensor> fire(const at::Tensor& V, at::IntArrayRef ste
   at::Tensor state = at::empty({layer.reads(), layer.B, H, W, layer.C}, V.options());
   dispatch(pool, V.scalar_type(), [&]<int P, typename Bits>() {
     run_fire<P>(layer, static_cast<const Bits*>(V.const_data_ptr()), bits<Bits>(keep),
-               time.mutable_data_ptr<uint8_t>(), static_cast<Bits*>(state.mutable_data_ptr()));
+                time.mutable_data_ptr<uint8_t>(), static_cast<Bits*>(state.mutable_data_ptr()));
   });
   return {state, time};
 }
@@ -70,8 +70,8 @@ at::Tensor fire_backward(const at::Tensor& V, const at::Tensor& time, const at::
   at::Tensor out = at::empty_like(V);
   dispatch(pool, V.scalar_type(), [&]<int P, typename Bits>() {
     run_fire_backward<P>(layer, static_cast<const Bits*>(V.const_data_ptr()), bits<Bits>(keep),
-                time.const_data_ptr<uint8_t>(), static_cast<const Bits*>(gradient.const_data_ptr()),
-                static_cast<Bits*>(out.mutable_data_ptr()));
+                         time.const_data_ptr<uint8_t>(), static_cast<const Bits*>(gradient.const_data_ptr()),
+                         static_cast<Bits*>(out.mutable_data_ptr()));
   });
   return out;
 }
@@ -122,7 +122,7 @@ std::tuple<at::Tensor, at::Tensor> convolve(const at::Tensor& times, const at::T
   at::Tensor state = at::empty({layer.reads(), layer.B, H, W, layer.C}, weight.options().dtype(type));
   dispatch(pool, type, [&]<int P, typename Bits>() {
     run_convolve<P>(layer, times.const_data_ptr<uint8_t>(), lanes(blocks), bits<Bits>(keep),
-                        time.mutable_data_ptr<uint8_t>(), static_cast<Bits*>(state.mutable_data_ptr()));
+                    time.mutable_data_ptr<uint8_t>(), static_cast<Bits*>(state.mutable_data_ptr()));
   });
   return {state, time};
 }
@@ -136,11 +136,11 @@ at::Tensor convolve_backward(const at::Tensor& times, const at::Tensor& weight, 
   check_like(time, neurons, at::kByte, "the firing times");
   check_like(gradient, layer.reads() * neurons, type, "the gradient");
   const at::Tensor blocks = in_blocks(layer, weight);
-  at::Tensor out = at::empty({layer.B, layer.blocks(), layer.weights(), kLanes}, weight.options());
+  at::Tensor out = at::zeros({layer.B, layer.blocks(), layer.weights(), kLanes}, weight.options());
   dispatch(pool, type, [&]<int P, typename Bits>() {
     run_convolve_backward<P>(layer, times.const_data_ptr<uint8_t>(), lanes(blocks), bits<Bits>(keep),
-                         time.const_data_ptr<uint8_t>(), static_cast<const Bits*>(gradient.const_data_ptr()),
-                         static_cast<Floats*>(out.mutable_data_ptr()));
+                             time.const_data_ptr<uint8_t>(), static_cast<const Bits*>(gradient.const_data_ptr()),
+                             static_cast<Floats*>(out.mutable_data_ptr()));
   });
   return out.sum(0).transpose(1, 2).flatten(0, 1).slice(0, 0, layer.C).reshape_as(weight);
 }
