@@ -55,7 +55,9 @@ def test_a_file_that_was_changed_is_refused(change: str) -> None:
         results.read_trial(path)
 
 
-def test_trying_out_reads_the_validation_images_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def splits_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Random images instead of the data sets, and a record of the splits that were asked for."""
     asked: list[str] = []
 
     def load(name: str, split: str) -> Images:
@@ -66,15 +68,26 @@ def test_trying_out_reads_the_validation_images_alone_and_once(monkeypatch: pyte
 
     monkeypatch.setattr(training, "load", load)
     monkeypatch.setattr(experiment, "load", load)
+    return asked
+
+
+def test_trying_out_reads_the_validation_images_alone_and_once(splits_read: list[str]) -> None:
     trial = experiment.try_out(CONFIG, progress=False)
-    assert set(asked) == {"train", "validation"}
+    assert set(splits_read) == {"train", "validation"}
     assert trial.validation.images == 64
     assert trial.validation.accuracy == trial.history[-1].validation_accuracy
-    asked.clear()
+    splits_read.clear()
     assert experiment.try_out(CONFIG, progress=False) == trial
-    assert not asked
-    left = {path.name for path in paths.runs_directory().iterdir()}
-    assert left <= {f"{CONFIG.name}.lock"}, "the weights of a trial are not kept"
+    assert not splits_read
     assert not list(paths.checkpoints_directory().glob("*"))
     with pytest.raises(ResultError, match="is missing"):
         results.read_trial(results.trial_file(replace(CONFIG, seed=1)))
+
+
+def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
+    splits_read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = experiment.try_out(CONFIG, progress=False)
+    monkeypatch.setattr(training._State, "step", lambda *_: pytest.fail("trained again"))
+    assert experiment.run(CONFIG, progress=False).history == trial.history
+    assert "test" in splits_read

@@ -42,7 +42,8 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
 def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
     """Train a configuration and score it on the validation images alone, or read the trial that was made before.
 
-    This is how settings are chosen: the test set is not read, the weights are not kept, `data/search/` keeps the score.
+    This is how settings are chosen: the test set is not read, and `data/search/` keeps the score.  The finished state
+    stays in `data/runs/`, from which `run` goes on if the settings are chosen, without training again.
     Raises what `run` raises.
     """
     if (stored := results.trial_file(config)).exists():
@@ -55,7 +56,6 @@ def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
             held_out = load(config.dataset, "validation")
             score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
             results.write_trial(Trial(config, tuple(trained.history), score, origin))
-            state_file(config).unlink()
     return results.read_trial(stored)
 
 
