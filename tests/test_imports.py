@@ -7,7 +7,7 @@ import pytest
 from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
-BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "paper", "datasets"]
+BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "paper", "datasets"]
 EXPERIMENTS = [
     "config",
     "checkpoints",
@@ -19,7 +19,7 @@ EXPERIMENTS = [
     "experiment",
     "speed",
 ]
-ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "notebook", "cli"]
+ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "cli"]
 
 
 def test_every_module_has_its_place() -> None:

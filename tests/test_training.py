@@ -14,26 +14,10 @@ from tqttfs_lite import training
 from tqttfs_lite.checkpoints import GRID
 from tqttfs_lite.coding import decode
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import Images
 from tqttfs_lite.training import build, first_spike_loss, train
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
 TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers
-
-
-@pytest.fixture
-def small_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two easily told classes, and a data directory of one's own."""
-
-    def load(name: str, split: str) -> Images:
-        generator = torch.Generator().manual_seed(len(split))
-        labels = torch.randint(0, 2, (320,), generator=generator)
-        images = torch.randint(0, 100, (320, 28, 28), generator=generator, dtype=torch.uint8)
-        images[labels == 1, :14] += 150
-        return Images(images, labels)
-
-    monkeypatch.setattr(training, "load", load)
-    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
 
 
 def same_weights(a: training.Trained, b: training.Trained) -> bool:

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from tqttfs_lite import paths
-from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.rate import Network
 
 GRID = 2.0**-12
 
@@ -29,11 +29,10 @@ class CheckpointError(RuntimeError):
 
 
 @torch.no_grad()
-def round_weights(network: SpikingNetwork) -> None:
+def round_weights(network: nn.Module) -> None:
     """Round every weight to the published precision, in place.
 
-    >>> from tqttfs_lite.notation import Architecture
-    >>> network = SpikingNetwork(Architecture.parse("4-2"), time_steps=2)
+    >>> network = nn.Linear(4, 2, bias=False)
     >>> round_weights(network)
     >>> bool((next(network.parameters()) / GRID % 1 == 0).all())
     True
@@ -42,7 +41,7 @@ def round_weights(network: SpikingNetwork) -> None:
         weight.copy_(((weight / GRID).round() * GRID).to(torch.float16))
 
 
-def write(network: SpikingNetwork, path: Path) -> str:
+def write(network: nn.Module, path: Path) -> str:
     """Store the weights as float16; returns the file's SHA-256."""
     content = save({name: weight.to(torch.float16) for name, weight in network.state_dict().items()})
     with paths.atomic_write(path) as temporary:
@@ -50,7 +49,7 @@ def write(network: SpikingNetwork, path: Path) -> str:
     return sha256(content).hexdigest()
 
 
-def read(network: SpikingNetwork, path: Path, digest: str | None = None) -> None:
+def read(network: Network, path: Path, digest: str | None = None) -> None:
     """Load the weights into a network of the same architecture; `digest` is the SHA-256 that the file must have.
 
     Raises `CheckpointError` where the file is missing, damaged, another than expected or of another architecture.

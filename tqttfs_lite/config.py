@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import Field, dataclass, fields, replace
 from hashlib import sha256
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from tqttfs_lite.datasets import CLASSES, IMAGE_SHAPE, TRAINING_IMAGES
 from tqttfs_lite.network import PoolingMode, clocks
 from tqttfs_lite.notation import Architecture, Convolution
+from tqttfs_lite.rate import check_architecture
+
+Coding = Literal["ttfs", "rate"]
+CHOICES = {"Coding": get_args(Coding), "PoolingMode": get_args(PoolingMode)}
 
 
 class ConfigError(ValueError):
@@ -31,6 +35,7 @@ class TrainingConfig:
     architecture: str  # the slides' notation with its quantization degrees
     dataset: str  # "mnist" or "fashion-mnist"
     time_steps: int  # T
+    coding: Coding = "ttfs"  # "rate" is the same perceptron of IF neurons that fire many times, read by the most spikes
     seed: int = 0
     epochs: int = 10
     batch_size: int = 128
@@ -52,6 +57,8 @@ class TrainingConfig:
         _check_dataset(self.dataset)
         architecture = Architecture.parse(self.architecture)
         clocks(architecture, self.time_steps)
+        if self.coding == "rate":
+            check_architecture(architecture)
         _check_fit(architecture, self.dataset)
         # The canonical spelling, so that equal networks have equal configurations.
         object.__setattr__(self, "architecture", str(architecture))
@@ -70,6 +77,11 @@ class TrainingConfig:
             ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
             ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
             ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
+            (
+                "step_cost",
+                "0 with rate coding, which is read at the end of time",
+                self.coding == "ttfs" or not self.step_cost,
+            ),
             ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
             ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
             ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),
@@ -87,7 +99,7 @@ class TrainingConfig:
     def name(self) -> str:
         """A file name that a reader can decipher and that no other configuration has."""
         network = Architecture.parse(self.architecture)
-        degrees = f"q{network.short_form}"
+        degrees = "rate" if self.coding == "rate" else f"q{network.short_form}"
         return "_".join(
             [self.dataset, network.unquantized, degrees, f"T{self.time_steps}", f"seed{self.seed}", self.hash[:8]]
         )
@@ -142,8 +154,8 @@ def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
 
 def _typed(field: Field[Any], value: Any) -> Any:
     """The value as the field's type, a whole number for a real setting included."""
-    if field.type == "PoolingMode":
-        allowed, valid = " or ".join(get_args(PoolingMode)), value in get_args(PoolingMode)
+    if choices := CHOICES.get(str(field.type)):
+        allowed, valid = " or ".join(choices), value in choices
     else:
         types: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
         allowed = f"of type {field.type}"

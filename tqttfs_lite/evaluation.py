@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tqttfs_lite.coding import encode
 from tqttfs_lite.inference import infer
-from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.rate import Network, RateNetwork, decode_rate
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Evaluation:
     """Counts over a data set; whole numbers, so that a second evaluation can be held to equality."""
 
     images: int
-    correct: int  # by the slides' decoder
+    correct: int  # by the slides' decoder, or that of rate coding
     correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first, if any do
     silent: int  # images for which no output neuron fired
     steps: int  # sum over images of the inference time steps
@@ -42,27 +42,36 @@ class Evaluation:
 
 
 def evaluate(
-    network: SpikingNetwork,
+    network: Network,
     images: UInt8[Tensor, "n height width"],
     labels: Int64[Tensor, " n"],
     *,
     batch_size: int = 500,
     progress: bool = False,
 ) -> Evaluation:
-    """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode."""
+    """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode.
+
+    A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
+    """
     network.eval()
     correct = correct_if_tied = silent = steps = 0
-    spikes = torch.zeros(len(network.clocks), dtype=torch.int64)
+    spikes = torch.zeros(len(network.architecture.spiking_layers), dtype=torch.int64)
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
-        found = infer(network, encode(pixels, network.time_steps))
-        right = found.label == label
-        undecided = ~found.first.any(dim=1)
+        if isinstance(network, RateNetwork):
+            with torch.no_grad():
+                output = network(pixels)
+            answer, winners = decode_rate(output)
+            steps += len(pixels) * network.time_steps
+            spikes += torch.tensor(output.spikes)
+        else:
+            answer, step, winners, firing_times = infer(network, encode(pixels, network.time_steps))
+            steps += int(step.sum())
+            spikes += torch.tensor([int((times < network.time_steps).sum()) for times in firing_times])
+        right = answer == label
+        undecided = ~winners.any(dim=1)
         correct += int(right.sum())
-        correct_if_tied += int((found.first.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
+        correct_if_tied += int((winners.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
         silent += int(undecided.sum())
-        steps += int(found.step.sum())
-        for layer, times in enumerate(found.firing_times):
-            spikes[layer] += (times < network.time_steps).sum()
     return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))

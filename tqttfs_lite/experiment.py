@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 
 from tqttfs_lite import checkpoints, paths, results
-from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.config import TrainingConfig, variant
 from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
@@ -68,12 +68,17 @@ def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:
     return Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), origin)
 
 
-def trained_network(result: Result) -> SpikingNetwork:
-    """The network of a result, with the weights that the result was measured with.
+def trained_network(result: Result, quantization: str | None = None) -> SpikingNetwork:
+    """The network of a result, with the weights that the result was measured with; or with other degrees.
 
-    Raises `checkpoints.CheckpointError` where the checkpoint is missing or is not the one of the result.
+    `quantization` is the short form of degrees to run the trained weights with, such as 1-2-4.
+    Raises `checkpoints.CheckpointError` where the checkpoint is missing or is not the one of the result, and
+    `ValueError` for degrees that do not fit and for a rate-coded network.
     """
-    network = build(result.config)
+    config = result.config
+    network = build(config if quantization is None else variant(config, quantization))
+    if not isinstance(network, SpikingNetwork):
+        raise ValueError(f"{config.name} is rate-coded: it has no first spikes")
     checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
     return network
 
@@ -81,7 +86,9 @@ def trained_network(result: Result) -> SpikingNetwork:
 def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
     """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test`."""
     test = load(result.config.dataset, "test")
-    return evaluate(trained_network(result), test.images, test.labels, progress=progress)
+    network = build(result.config)
+    checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
+    return evaluate(network, test.images, test.labels, progress=progress)
 
 
 def made() -> dict[str, str | int]:

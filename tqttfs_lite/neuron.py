@@ -45,7 +45,10 @@ def atan_derivative(x: Tensor, alpha: float) -> Tensor:
 
 
 def if_neuron(
-    S_in: Float[Tensor, "T B N_in"], W: Float[Tensor, "N_out N_in"], theta: float = THRESHOLD
+    S_in: Float[Tensor, "T B N_in"],
+    W: Float[Tensor, "N_out N_in"],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
     """Integrate and fire, no leak, many spikes; returns V and S (slides, "IF Neuron model").
 
@@ -62,7 +65,7 @@ def if_neuron(
     potentials, spikes = [], []
     for t in range(len(S_in)):
         V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t] @ W.T
-        S = Atan.apply(V - theta)
+        S = Atan.apply(V - theta, alpha)
         potentials.append(V)
         spikes.append(S)
     return torch.stack(potentials), torch.stack(spikes)

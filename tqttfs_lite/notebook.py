@@ -7,16 +7,11 @@ from dataclasses import asdict
 from types import ModuleType
 
 import pandas as pd
-import torch
 from IPython.display import Markdown
-from matplotlib.figure import Figure
 from pandas import DataFrame
 
-from tqttfs_lite import charts, experiment, paper, paths, results
-from tqttfs_lite.coding import decode, encode
+from tqttfs_lite import experiment, paper, paths, results
 from tqttfs_lite.config import TrainingConfig, recipe
-from tqttfs_lite.datasets import CLASSES, load
-from tqttfs_lite.inference import infer
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result
@@ -24,7 +19,6 @@ from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
 IPYTHON = {"In", "Out"}
-FIRST_SPIKE, LAST_POTENTIAL = "first spike", "highest potential at the end"
 
 
 def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
@@ -167,58 +161,3 @@ def provenance(result: Result) -> Markdown:
         "training time": f"{result.seconds / 60:.1f} minutes",
     }
     return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
-
-
-def answers(result: Result, batch_size: int = 500) -> DataFrame:
-    """One row for every test image: its label, the answer, the inference time steps, and what the answer rests on."""
-    test = load(result.config.dataset, "test")
-    network = experiment.trained_network(result).eval()
-    batches = []
-    for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
-        answer, step, first, _ = infer(network, encode(images, network.time_steps))
-        by = [FIRST_SPIKE if fired else LAST_POTENTIAL for fired in first.any(dim=1).tolist()]
-        batches.append(DataFrame({"label": labels.numpy(), "answer": answer.numpy(), "step": step.numpy(), "by": by}))
-    return pd.concat(batches, ignore_index=True)
-
-
-def by_kind(answers: DataFrame) -> DataFrame:
-    """How many answers came from a first spike and how many from the potentials at the end, and how many are right.
-
-    >>> by = [FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]
-    >>> table = pd.DataFrame({"label": [1, 2, 3], "answer": [1, 2, 0], "by": by})
-    >>> by_kind(table)
-                                  images  right  right, %
-    first spike                        2      2     100.0
-    highest potential at the end       1      0       0.0
-    """
-    right = (answers["answer"] == answers["label"]).groupby(answers["by"]).agg(["size", "sum"])
-    table = right.set_axis(["images", "right"], axis=1).rename_axis(None)
-    return table.assign(**{"right, %": (100 * table["right"] / table["images"]).round(2)})
-
-
-def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataFrame:
-    """The share of images in percent that is answered by a first spike on each step, and by no spike: rows are steps.
-
-    >>> table = pd.DataFrame({"step": [1, 2, 2, 2], "by": [FIRST_SPIKE, FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
-    >>> decision_shares({"a": table}, time_steps=2)["a"].to_dict()
-    {'1': 25.0, '2': 50.0, 'none': 25.0}
-    """
-    rows = [*(str(step) for step in range(1, time_steps + 1)), "none"]
-    steps = {
-        name: table["step"].astype(str).where(table["by"] == FIRST_SPIKE, "none") for name, table in networks.items()
-    }
-    shares = {name: 100 * step.value_counts(normalize=True).reindex(rows, fill_value=0) for name, step in steps.items()}
-    return DataFrame(shares)
-
-
-def race(result: Result, index: int = 0) -> Figure:
-    """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
-    config, test = result.config, load(result.config.dataset, "test")
-    names = CLASSES[config.dataset]
-    with torch.no_grad():
-        output = experiment.trained_network(result).eval()(encode(test.images[[index]], config.time_steps))
-    decision = decode(output.V, output.S, output.steps, config.time_steps)
-    label, step = int(decision.label), int(decision.step)
-    how = f"the first output spike came on step {step}" if output.S.any() else "no output neuron fired by the last step"
-    print(f"{how} of {config.time_steps}: the answer is {names[label]}, the label {names[test.labels[index]]}")
-    return charts.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)

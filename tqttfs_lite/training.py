@@ -25,6 +25,7 @@ from tqttfs_lite.datasets import IMAGE_SHAPE, TRAINING_IMAGES, load
 from tqttfs_lite.evaluation import evaluate
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
+from tqttfs_lite.rate import Network, RateNetwork
 
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -42,7 +43,7 @@ class Epoch(NamedTuple):
 class Trained(NamedTuple):
     """A finished training: the averaged weights, rounded as they are published, and how they came about."""
 
-    network: SpikingNetwork
+    network: Network
     history: list[Epoch]
 
 
@@ -114,16 +115,15 @@ def training_dtype() -> torch.dtype:
     return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
 
 
-def build(config: TrainingConfig) -> SpikingNetwork:
+def build(config: TrainingConfig) -> Network:
     """The configuration's network with its initial weights, which PyTorch's random state decides."""
-    network = SpikingNetwork(
-        Architecture.parse(config.architecture),
-        config.time_steps,
-        theta=config.theta,
-        surrogate_alpha=config.surrogate_alpha,
-        pooling=config.pooling,
-        dropout=config.dropout,
-    )
+    architecture = Architecture.parse(config.architecture)
+    settings = {"theta": config.theta, "surrogate_alpha": config.surrogate_alpha, "dropout": config.dropout}
+    network: Network
+    if config.coding == "rate":
+        network = RateNetwork(architecture, config.time_steps, **settings)
+    else:
+        network = SpikingNetwork(architecture, config.time_steps, pooling=config.pooling, **settings)
     for weight in network.parameters():
         bound = config.initial_gain / math.sqrt(weight[0].numel())
         torch.nn.init.uniform_(weight, -bound, bound)
@@ -191,19 +191,7 @@ class _State:
         """One batch, at this fraction of epochs; returns the loss."""
         config = self.config
         self.optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(epoch / config.epochs)
-        with torch.autocast("cpu", torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
-            output = self.network(encode(pixels, config.time_steps))
-        # The end of time is no tick where q does not divide T: nothing can fire there.
-        ticks = len(self.network.clocks[-1]) if config.silence_costs else len(output.V)
-        loss = first_spike_loss(
-            output.V[:ticks],
-            labels,
-            output.steps[:ticks],
-            config.theta,
-            config.sharpness,
-            step_cost=config.step_cost,
-            silence_costs=config.silence_costs,
-        )
+        loss = self._loss(pixels, labels)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the loss became {loss.item()}: take a learning_rate below {config.learning_rate}"
@@ -216,6 +204,25 @@ class _State:
         decay = min(config.averaging, self.steps / (self.steps + 10))
         torch._foreach_lerp_([*self.averaged.parameters()], [w.detach() for w in self.network.parameters()], 1 - decay)
         return loss.item()
+
+    def _loss(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        config = self.config
+        with torch.autocast("cpu", torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
+            if isinstance(self.network, RateNetwork):
+                counts = self.network(pixels).counts
+                return functional.cross_entropy(config.sharpness * counts.float(), labels)
+            output = self.network(encode(pixels, config.time_steps))
+        # The end of time is no tick where q does not divide T: nothing can fire there.
+        ticks = len(self.network.clocks[-1]) if config.silence_costs else len(output.V)
+        return first_spike_loss(
+            output.V[:ticks],
+            labels,
+            output.steps[:ticks],
+            config.theta,
+            config.sharpness,
+            step_cost=config.step_cost,
+            silence_costs=config.silence_costs,
+        )
 
     def read(self, path: Path) -> list[Epoch]:
         """Go on from a file that `write` made; returns the history so far."""

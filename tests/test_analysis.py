@@ -1,0 +1,66 @@
+"""Answers of a network image by image, against the evaluation that published results rest on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tqttfs_lite import analysis, checkpoints, experiment, results
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.datasets import Images
+from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.results import Result
+from tqttfs_lite.training import build
+
+CONFIG = TrainingConfig("784-16(1)-10(3)", "mnist", 8, initial_gain=4.0)
+
+
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Result:
+    """An untrained network whose weights are stored, on random images."""
+
+    def load(name: str, split: str) -> Images:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 256, (200, 28, 28), dtype=torch.uint8, generator=generator)
+        return Images(images, torch.randint(0, 10, (200,), generator=generator))
+
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    monkeypatch.setattr(analysis, "load", load)
+    monkeypatch.setattr(experiment, "load", load)
+    torch.manual_seed(0)
+    network = build(CONFIG)
+    checkpoints.round_weights(network)
+    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, published=False))
+    test = load("mnist", "test")
+    return Result(CONFIG, (), evaluate(network, test.images, test.labels), digest, {}, {})
+
+
+def test_the_answers_are_those_of_the_evaluation(result: Result) -> None:
+    answers = analysis.answers(result, batch_size=50)
+    assert (answers["label"] == answers["answer"]).sum() == result.test.correct
+    assert answers["step"].sum() == result.test.steps
+    assert 0 < (answers["by"] == analysis.LAST_POTENTIAL).sum() == result.test.silent
+    matrix = analysis.confusion(answers, list("abcdefghij"))
+    assert matrix.to_numpy().trace() == result.test.correct
+    assert matrix.to_numpy().sum() == 200
+
+
+def test_stopped_at_the_end_it_is_the_evaluation_and_stopped_before_it_has_decided_less(result: Result) -> None:
+    table = analysis.stopped_at(result, batch_size=50)
+    assert table.index.tolist() == [3, 6, 8]
+    assert table["right, %"].iloc[-1] == pytest.approx(result.test.accuracy)
+    assert table["decided, %"].iloc[-1] == pytest.approx(100 - 100 * result.test.silent / 200)
+    assert table["decided, %"].is_monotonic_increasing
+    assert table["decided, %"].iloc[0] < table["decided, %"].iloc[-1]
+
+
+def test_the_same_weights_run_on_other_clocks(result: Result) -> None:
+    table = analysis.run_with(result, ["1-3", "2-4"], progress=False)
+    assert table.loc["1-3"].tolist() == pytest.approx(
+        [result.test.accuracy, result.test.mean_steps, 100 * result.test.silent / 200]
+    )
+    other = build(replace(CONFIG, architecture="784-16(2)-10(4)"))
+    checkpoints.read(other, result.checkpoint)
+    test = analysis.load("mnist", "test")
+    assert table.loc["2-4", "inference time steps"] == evaluate(other, test.images, test.labels).mean_steps
