@@ -16,6 +16,7 @@ EXPERIMENTS = [
     "energy",
     "training",
     "results",
+    "summary",
     "experiment",
     "speed",
 ]

@@ -1,0 +1,63 @@
+"""Means and spreads over seeds, by hand-computed cases."""
+
+from dataclasses import replace
+from math import isnan, sqrt
+from statistics import StatisticsError
+
+import pytest
+
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.results import Result
+from tqttfs_lite.summary import Group, gain, paired, published, spread
+
+PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
+QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
+
+
+def group(config: TrainingConfig, correct: dict[int, int]) -> Group:
+    """Results of ten images, as many right for each seed as given."""
+    scores = {seed: Evaluation(10, right, right, seed, 20 + seed, (seed, 3)) for seed, right in correct.items()}
+    results = (Result(replace(config, seed=seed), (), score, "", {}, {}) for seed, score in scores.items())
+    return Group(config, tuple(results))
+
+
+def test_a_spread_is_the_mean_the_sample_deviation_and_students_interval() -> None:
+    found = spread([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert (found.mean, found.seeds) == (3.0, 5)
+    assert found.deviation == pytest.approx(sqrt(2.5))
+    assert found.half_interval == pytest.approx(2.776 * sqrt(2.5 / 5), abs=1e-3)  # t(0.975; 4), from a printed table
+
+
+def test_one_seed_has_no_spread() -> None:
+    found = spread([1.0])
+    assert isnan(found.deviation)
+    assert isnan(found.half_interval)
+
+
+def test_a_group_averages_its_seeds() -> None:
+    found = group(PLAIN, {0: 9, 1: 8})
+    assert found.accuracy.mean == 85.0
+    assert found.steps.mean == pytest.approx(2.05)
+    assert found.silent.mean == 5.0
+    assert found.spikes == pytest.approx((0.05, 0.3))
+
+
+def test_a_gain_is_seed_by_seed_over_the_seeds_that_both_have() -> None:
+    quantized, baseline = group(QUANTIZED, {0: 9, 1: 9, 2: 1}), group(PLAIN, {1: 7, 0: 8})
+    assert [(a.config.seed, b.config.seed) for a, b in paired(quantized, baseline)] == [(0, 0), (1, 1)]
+    found = gain(quantized, baseline)
+    assert found.mean == pytest.approx(15.0)
+    assert found.deviation == pytest.approx(sqrt(50))
+    with pytest.raises(StatisticsError):
+        gain(group(QUANTIZED, {5: 1}), baseline)
+
+
+def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
+    groups = published()
+    assert len(groups) > 1
+    for config, found in groups.items():
+        assert config.seed == 0
+        seeds = [result.config.seed for result in found.results]
+        assert seeds == sorted(set(seeds))
+        assert all(replace(result.config, seed=0) == config for result in found.results)

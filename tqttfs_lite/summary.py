@@ -1,0 +1,97 @@
+"""What the seeds of a configuration say together: means, spreads, and the gain over a baseline, seed by seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from math import nan, sqrt
+from statistics import mean, stdev
+from typing import NamedTuple
+
+from scipy.stats import t as student
+
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.results import Result, read_all
+
+
+class Spread(NamedTuple):
+    """The mean of a quantity over seeds and how far it is known."""
+
+    mean: float
+    deviation: float  # standard deviation over seeds; nan for one seed
+    seeds: int
+
+    @property
+    def half_interval(self) -> float:
+        """Half the width of the 95 % confidence interval of the mean (Student 1908); nan for one seed.
+
+        >>> round(spread([1.0, 3.0]).half_interval, 2)
+        12.71
+        """
+        if self.seeds < 2:
+            return nan
+        return float(student.ppf(0.975, self.seeds - 1)) * self.deviation / sqrt(self.seeds)
+
+    def text(self, decimals: int) -> str:
+        """The mean, with the standard deviation where there are seeds enough for one.
+
+        >>> spread([1.0, 3.0]).text(2), spread([1.0]).text(2)
+        ('2.00 ± 1.41', '1.00')
+        """
+        shown = f"{self.mean:.{decimals}f}"
+        return f"{shown} ± {self.deviation:.{decimals}f}" if self.seeds > 1 else shown
+
+
+class Group(NamedTuple):
+    """The results of one configuration, a seed each, in the order of the seeds."""
+
+    config: TrainingConfig  # with seed 0
+    results: tuple[Result, ...]
+
+    @property
+    def accuracy(self) -> Spread:
+        """In percent."""
+        return spread([result.test.accuracy for result in self.results])
+
+    @property
+    def steps(self) -> Spread:
+        """Inference time steps."""
+        return spread([result.test.mean_steps for result in self.results])
+
+    @property
+    def silent(self) -> Spread:
+        """Images without an output spike, in percent."""
+        return spread([100 * result.test.silent / result.test.images for result in self.results])
+
+    @property
+    def spikes(self) -> tuple[float, ...]:
+        """Mean spikes per image of each spiking layer."""
+        return tuple(mean(layer) for layer in zip(*(r.test.mean_spikes for r in self.results), strict=True))
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Raises `statistics.StatisticsError` for no values."""
+    return Spread(mean(values), stdev(values) if len(values) > 1 else nan, len(values))
+
+
+def published() -> dict[TrainingConfig, Group]:
+    """Every published result, by configuration with seed 0."""
+    seeds: defaultdict[TrainingConfig, list[Result]] = defaultdict(list)
+    for result in read_all():
+        seeds[replace(result.config, seed=0)].append(result)
+    return {config: Group(config, tuple(sorted(group, key=lambda r: r.config.seed))) for config, group in seeds.items()}
+
+
+def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
+    """The results of both that share a seed, the quantized network's first."""
+    by_seed = {result.config.seed: result for result in baseline.results}
+    return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
+
+
+def gain(quantized: Group, baseline: Group) -> Spread:
+    """Percentage points by which the quantized network is above the baseline of the same seed.
+
+    Raises `statistics.StatisticsError` where they share no seed.
+    """
+    return spread([result.test.accuracy - base.test.accuracy for result, base in paired(quantized, baseline)])
