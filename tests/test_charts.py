@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tqttfs_lite import charts
+from tqttfs_lite.summary import spread
 from tqttfs_lite.training import Epoch
 
 
@@ -27,17 +28,41 @@ def test_the_race_marks_the_chosen_class_and_its_step() -> None:
     assert "b" in [text.get_text() for text in axes.texts]
 
 
-def test_the_comparison_shows_the_papers_and_our_accuracy() -> None:
-    (axes,) = charts.accuracy_comparison([("one", 98.6, 98.5), ("two", 88.1, 89.0)]).axes
-    published, ours = axes.lines
-    assert list(published.get_xdata()) == [98.6, 88.1]
-    assert list(ours.get_xdata()) == [98.5, 89.0]
+def test_the_comparison_shows_the_papers_accuracies_and_ours_with_their_intervals() -> None:
+    rows = [("one", 98.6, spread([98.4, 98.6])), ("two", None, spread([89.0]))]
+    (axes,) = charts.accuracy_comparison(rows).axes
+    published, *_ = axes.lines
+    (ours,) = axes.containers
+    assert list(zip(*published.get_data(), strict=True)) == [(98.6, 0)]
+    assert list(ours[0].get_xdata()) == [98.5, 89.0]
+    left, right = ours[2][0].get_segments()[0][:, 0]
+    assert (right - left) / 2 == pytest.approx(rows[0][2].half_interval)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
 
 
 def test_the_comparison_of_nothing_is_an_empty_figure() -> None:
     (axes,) = charts.accuracy_comparison([]).axes
     assert not axes.get_yticklabels()
+
+
+def test_the_sweep_shows_accuracy_and_steps() -> None:
+    accuracy, steps = charts.sweep([("1-2", 98.6, spread([98.5]), spread([2.5, 2.7]))]).axes
+    assert list(accuracy.containers[0][0].get_xdata()) == [98.5]
+    assert list(steps.containers[0][0].get_xdata()) == [pytest.approx(2.6)]
+
+
+def test_the_confusion_matrix_shades_mistakes_and_prints_counts() -> None:
+    table = pd.DataFrame([[9, 1], [0, 8]], index=["a", "b"], columns=["a", "b"])
+    (axes,) = charts.confusion_matrix(table).axes
+    assert axes.images[0].get_array().tolist() == [[0, 1], [0, 0]]
+    assert sorted(text.get_text() for text in axes.texts) == ["1", "8", "9"]
+
+
+def test_the_stopping_curves_are_the_percentages() -> None:
+    table = pd.DataFrame({"right, %": [50.0, 90.0], "decided, %": [10.0, 95.0]}, index=[4, 8])
+    right, decided = charts.stopping_curves({"1-4": table}).axes
+    assert list(right.lines[0].get_ydata()) == [50, 90]
+    assert list(decided.lines[0].get_xdata()) == [4, 8]
 
 
 def test_the_decision_bars_are_the_shares() -> None:

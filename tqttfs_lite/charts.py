@@ -7,13 +7,15 @@ from itertools import cycle, zip_longest
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 from torch import Tensor
 
-from tqttfs_lite.figures import COLORS, FAINT, INK, MUTED, WIDTH, panels
+from tqttfs_lite.figures import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.neuron import THRESHOLD
+from tqttfs_lite.summary import Spread
 from tqttfs_lite.training import Epoch
 
 OURS = COLORS["TQ-TTFS"]
@@ -103,18 +105,70 @@ def layer_shares(amounts: DataFrame) -> Figure:
     return figure
 
 
-def accuracy_comparison(rows: Sequence[tuple[str, float, float]]) -> Figure:
-    """A line for each network: its name, the paper's accuracy (ring) and ours (disc), in percent."""
+def accuracy_comparison(rows: Sequence[tuple[str, float | None, Spread]]) -> Figure:
+    """A line for each network: the paper's accuracy in percent (ring), and ours (disc) with its 95 % interval."""
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.4 * len(rows))
-    published, ours = [row[1] for row in rows], [row[2] for row in rows]
-    places = range(len(rows))
-    axes.hlines(places, published, ours, color=MUTED, lw=1, zorder=1)
-    axes.plot(published, places, "o", markerfacecolor="white", color=INK, markersize=8, label="the paper")
-    axes.plot(ours, places, "o", color=OURS, markersize=6, label="ours")
-    axes.set(xlabel="test accuracy, %", yticks=places, yticklabels=[name for name, _, _ in rows])
-    axes.margins(y=0.3)
-    axes.invert_yaxis()
+    _compare(axes, rows)
+    axes.set_xlabel("test accuracy, %")
     axes.legend(loc="best")
+    return figure
+
+
+def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
+    """A line for each choice of degrees: accuracy on the left as in `accuracy_comparison`, mean steps on the right."""
+    figure, ((accuracy, steps),) = panels(1, 2, height=0.9 + 0.32 * len(rows), sharey=True, width_ratios=(3, 2))
+    _compare(accuracy, [row[:3] for row in rows])
+    _discs(steps, [row[3] for row in rows])
+    accuracy.set_xlabel("test accuracy, %")
+    steps.set_xlabel("mean inference time steps")
+    figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
+    printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
+    percents, places = [percent for _, percent in printed], [place for place, _ in printed]
+    axes.plot(percents, places, "o", markerfacecolor=CARD, color=INK, markersize=8, label="the paper")
+    _discs(axes, [ours for *_, ours in rows])
+    axes.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
+    axes.margins(y=0.3 if len(rows) < 4 else 0.1)
+    axes.invert_yaxis()
+
+
+def _discs(axes: Axes, values: Sequence[Spread]) -> None:
+    """A disc for the mean, a line for its interval where seeds allow one."""
+    means, bars = [value.mean for value in values], [value.half_interval for value in values]
+    axes.errorbar(
+        means, range(len(values)), xerr=bars, fmt="o", color=OURS, markersize=6, capsize=3, lw=1, label="ours"
+    )
+
+
+def confusion_matrix(table: DataFrame) -> Figure:
+    """Counts of images by class (rows) and answer (columns); the shades are those of the mistakes alone."""
+    figure, ((axes,),) = panels(1, 1, height=5.4)
+    counts = table.to_numpy()
+    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    axes.imshow(mistakes, cmap="Oranges", interpolation="none")
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            weight = "bold" if row == column else "normal"
+            color = CARD if mistakes[row, column] > 0.6 * mistakes.max() else INK
+            axes.text(column, row, count, ha="center", va="center", fontsize=8, color=color, fontweight=weight)
+    axes.set(xlabel="answer", ylabel="class", yticks=range(len(table)), yticklabels=table.index)
+    axes.set_xticks(range(len(table)), table.columns, rotation=40, ha="right")
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
+    """For each network the percentages by the step on which inference is stopped: right on the left, decided right."""
+    figure, (row,) = panels(1, 2, height=2.6, sharex=True)
+    for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
+        for (name, table), color in zip(curves.items(), cycle(LAYERS), strict=False):
+            axes.plot(table.index, table[column], "o-", color=color, label=name)
+        axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    row[0].legend(loc="lower right")
     return figure
 
 
