@@ -14,7 +14,7 @@ from tqttfs_lite import experiment, paper, paths, results
 from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
-from tqttfs_lite.results import Result
+from tqttfs_lite.results import Result, Trial
 from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
@@ -127,16 +127,24 @@ def _score(result: Result) -> dict[str, str]:
 
 
 def trials() -> DataFrame:
-    """What was tried on the validation images, the best first: what each trial changed in its recipe, and its score."""
+    """What was tried on the validation images: what each trial changed in its recipe, and its score.
+
+    By data set, network and epochs, the best first.
+    """
+
+    def order(trial: Trial) -> tuple[str, str, int, float]:
+        return trial.config.dataset, trial.config.architecture, -trial.config.epochs, -trial.validation.accuracy
+
     rows = []
-    for trial in sorted(results.read_trials(), key=lambda trial: -trial.validation.accuracy):
+    for trial in sorted(results.read_trials(), key=order):
         config, score = trial.config, trial.validation
         chosen = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
-        changes = {name: value for name, value in asdict(config).items() if value != chosen[name]}
+        changes = {name: value for name, value in asdict(config).items() if value != chosen[name] and name != "epochs"}
         rows.append(
             {
                 "data": config.dataset,
                 "network": config.architecture,
+                "epochs": config.epochs,
                 "changed": ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing",
                 "validation, %": f"{score.accuracy:.2f}",
                 "steps": f"{score.mean_steps:.2f}",
