@@ -12,6 +12,7 @@ EXPERIMENTS = [
     "config",
     "checkpoints",
     "inference",
+    "operations",
     "evaluation",
     "energy",
     "training",

@@ -34,7 +34,7 @@ def test_the_network_is_the_if_neuron_layer_after_layer() -> None:
         output = network(pixels)
     assert 0 < S.sum() < S.numel()
     assert torch.equal(output.counts, S.sum(dim=0))
-    assert output.spikes == (hidden.sum(), S.sum())
+    assert output.spikes == (encode_as_rate(pixels, 8).sum(), hidden.sum(), S.sum())
     fires_last = S[-1] > 0
     assert torch.equal(output.V[~fires_last], V[-1][~fires_last])
     assert not output.V[fires_last].any()

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from tqttfs_lite.coding import encode
 from tqttfs_lite.inference import infer
+from tqttfs_lite.operations import Arrivals, arrivals
 from tqttfs_lite.rate import Network, RateNetwork, decode_rate
 
 
@@ -23,7 +24,10 @@ class Evaluation:
     correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first, if any do
     silent: int  # images for which no output neuron fired
     steps: int  # sum over images of the inference time steps
-    spikes: tuple[int, ...]  # of each spiking layer, up to and including the decision step, sum over images
+    # Of each spiking layer, up to and including the decision step, sum over images:
+    spikes: tuple[int, ...]
+    arriving: tuple[int, ...] = ()  # spikes that arrive at it, the input's first; empty where they were not counted
+    additions: tuple[int, ...] = ()  # that these take: each adds a weight for every neuron that it reaches
 
     @property
     def accuracy(self) -> float:
@@ -40,6 +44,16 @@ class Evaluation:
         """Mean spikes of each spiking layer for an image."""
         return tuple(spikes / self.images for spikes in self.spikes)
 
+    @property
+    def mean_arriving(self) -> tuple[float, ...]:
+        """Mean spikes for an image that arrive at each spiking layer."""
+        return tuple(spikes / self.images for spikes in self.arriving)
+
+    @property
+    def mean_additions(self) -> tuple[float, ...]:
+        """Mean additions for an image of each spiking layer."""
+        return tuple(additions / self.images for additions in self.additions)
+
 
 def evaluate(
     network: Network,
@@ -55,7 +69,8 @@ def evaluate(
     """
     network.eval()
     correct = correct_if_tied = silent = steps = 0
-    spikes = torch.zeros(len(network.architecture.spiking_layers), dtype=torch.int64)
+    sizes = network.architecture.sizes()
+    spikes, arriving, additions = torch.zeros(3, len(sizes), dtype=torch.int64)
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
@@ -64,14 +79,21 @@ def evaluate(
                 output = network(pixels)
             answer, winners = decode_rate(output)
             steps += len(pixels) * network.time_steps
-            spikes += torch.tensor(output.spikes)
+            spikes += torch.tensor(output.spikes[1:])
+            counts = [Arrivals(n, n * size.neurons) for n, size in zip(output.spikes, sizes, strict=False)]
         else:
-            answer, step, winners, firing_times = infer(network, encode(pixels, network.time_steps))
-            steps += int(step.sum())
-            spikes += torch.tensor([int((times < network.time_steps).sum()) for times in firing_times])
+            spike_times = encode(pixels, network.time_steps)
+            found = infer(network, spike_times)
+            answer, winners = found.label, found.first
+            steps += int(found.step.sum())
+            spikes += torch.tensor([int((times < network.time_steps).sum()) for times in found.firing_times])
+            counts = arrivals(network, spike_times, found)
+        arriving += torch.tensor([count.spikes for count in counts])
+        additions += torch.tensor([count.additions for count in counts])
         right = answer == label
         undecided = ~winners.any(dim=1)
         correct += int(right.sum())
         correct_if_tied += int((winners.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
         silent += int(undecided.sum())
-    return Evaluation(len(images), correct, correct_if_tied, silent, steps, tuple(spikes.tolist()))
+    sums = (tuple(count.tolist()) for count in (spikes, arriving, additions))
+    return Evaluation(len(images), correct, correct_if_tied, silent, steps, *sums)

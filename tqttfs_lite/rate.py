@@ -37,7 +37,7 @@ class RateOutput(NamedTuple):
 
     counts: Float[Tensor, "B classes"]  # spikes of each output neuron
     V: Float[Tensor, "B classes"]  # what is left of its potential; V_reset where it fired on the last step
-    spikes: tuple[int, ...]  # of each layer, summed over images and time
+    spikes: tuple[int, ...]  # of the input and of each layer, summed over images and time
 
 
 class RateDecision(NamedTuple):
@@ -80,7 +80,7 @@ class RateNetwork(nn.Module):
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
         """Run a batch of images to the end of time, with surrogate gradients."""
         S = encode_as_rate(pixels.flatten(1), self.time_steps)
-        spikes = []
+        spikes = [int(S.sum())]
         for layer, weight in enumerate(self.parameters()):
             if layer and self.training:  # the same neurons on every step
                 S = S * functional.dropout(torch.ones_like(S[0]), self.dropout)

@@ -160,4 +160,5 @@ def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[
 
 
 def _evaluation(counts: dict[str, Any]) -> Evaluation:
-    return Evaluation(**{**counts, "spikes": tuple(counts["spikes"])})
+    values: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in counts.items()}
+    return Evaluation(**values)
