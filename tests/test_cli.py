@@ -10,6 +10,7 @@ from tqttfs_lite import experiment, paths, results, training
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import RECIPES, TrainingConfig
 from tqttfs_lite.datasets import DatasetError, Images, load
+from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 
 TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--publish"]
 
@@ -50,7 +51,16 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     assert "name one with --baseline" in capsys.readouterr().err
     main([TRAIN[0], "784-16-10", *TRAIN[2:-1]])
     assert main(["energy", str(checkpoint)]) == 0
-    assert "energy / nJ" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert main(["energy", str(checkpoint), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["nanojoules"]) == {SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY}
+    for accounting, layers in report["nanojoules"].items():
+        assert accounting in table
+        assert f"{sum(layers):.3f}" in table
+    assert [layer["alpha"] for layer in report["layers"]] == [
+        report["inference_time_steps"] / report["baseline_inference_time_steps"] / q for q in (1, 2)
+    ]
     main([TRAIN[0], "784-17-10", *TRAIN[2:-1]])
     (other,) = (home / "runs").glob("*784-17-10*.json")
     assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1

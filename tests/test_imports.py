@@ -7,14 +7,13 @@ import pytest
 from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
-BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "paper", "datasets"]
+BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "energy", "paper", "datasets"]
 EXPERIMENTS = [
     "config",
     "checkpoints",
     "inference",
     "operations",
     "evaluation",
-    "energy",
     "training",
     "results",
     "summary",

@@ -1,5 +1,7 @@
 """Arrivals and additions against brute force: every spike, every weight."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -78,8 +80,12 @@ def test_the_evaluation_counts_up_to_the_decision() -> None:
     assert 0 < seen < 20 * 64
     assert score.arriving == (seen, score.spikes[0])
     assert score.additions == (6 * seen, 4 * score.spikes[0])
-    assert score.mean_arriving[0] == seen / 20
-    assert score.mean_additions[0] == 6 * seen / 20
+    counts = score.counts(network.architecture)
+    assert counts.arriving[0] == seen / 20
+    assert counts.additions[0] == 6 * seen / 20
+    assert counts.steps == score.steps / 20
+    with pytest.raises(ValueError, match="evaluate the network again"):
+        replace(score, arriving=()).counts(network.architecture)
 
 
 def test_a_rate_coded_network_adds_for_every_spike() -> None:

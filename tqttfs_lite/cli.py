@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
+
+from pandas import DataFrame
 
 from tqttfs_lite import datasets, energy, experiment, paths, results
 from tqttfs_lite.checkpoints import CheckpointError
@@ -80,17 +84,55 @@ def show_energy(options: argparse.Namespace) -> int:
     baseline = _result(found)
     if Architecture.parse(baseline.config.architecture).unquantized != architecture.unquantized:
         raise ResultError(f"{baseline.config.architecture} is no baseline of {architecture}: it is another network")
-    steps = result.test.mean_steps
-    alphas = energy.frequency_coefficients(steps, baseline.test.mean_steps, architecture.quantization)
-    energies = energy.layer_energies(architecture.sizes(), result.test.mean_spikes, alphas)
-    print(f"{architecture}: {steps:.3f} inference time steps, against {baseline.test.mean_steps:.3f} of the baseline")
-    print(f"{'layer':8}{'neurons':>9}{'FLOPs':>10}{'spikes':>10}{'alpha':>8}{'energy / nJ':>13}")
-    layers = zip(architecture.spiking_layers, architecture.sizes(), strict=True)
-    rows = zip(layers, result.test.mean_spikes, alphas, energies, strict=True)
-    for (layer, (neurons, flops)), spikes, alpha, nanojoules in rows:
-        print(f"{layer!s:8}{neurons:9}{flops:10}{spikes:10.2f}{alpha:8.3f}{nanojoules:13.3f}")
-    print(f"{'total':45}{sum(energies):13.3f}")
+    report = _energy_report(result, baseline)
+    if options.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    steps, baseline_steps = report["inference_time_steps"], report["baseline_inference_time_steps"]
+    print(f"{architecture}: {steps:.3f} inference time steps, against {baseline_steps:.3f} of the baseline\n")
+    print(DataFrame(report["layers"]).to_string(index=False, float_format="{:.3f}".format))
+    table = DataFrame(report["nanojoules"], index=[str(layer) for layer in architecture.spiking_layers])
+    table.loc["total"] = table.sum()
+    table.loc["baseline"] = DataFrame(report["baseline_nanojoules"]).sum()
+    table.loc["reduction, %"] = table.apply(lambda nj: energy.reduction_percent(nj["total"], nj["baseline"]))
+    print("\nnJ per image, by layer")
+    print(table.to_string(float_format="{:.3f}".format))
     return 0
+
+
+def _energy_report(result: Result, baseline: Result) -> dict[str, Any]:
+    """Counts and energies of a network and the energies of its baseline, as `tqttfs energy --json` prints them."""
+    architecture = Architecture.parse(result.config.architecture)
+    counts = result.test.counts(architecture)
+    before = baseline.test.counts(Architecture.parse(baseline.config.architecture))
+    alphas = energy.frequency_coefficients(counts.steps, before.steps, counts.quantization)
+    layers = [
+        {
+            "layer": str(layer),
+            **size._asdict(),
+            "spikes": spikes,
+            "arriving": arriving,
+            "additions": added,
+            "alpha": alpha,
+        }
+        for layer, size, spikes, arriving, added, alpha in zip(
+            architecture.spiking_layers,
+            counts.sizes,
+            counts.spikes,
+            counts.arriving,
+            counts.additions,
+            alphas,
+            strict=True,
+        )
+    ]
+    return {
+        "network": str(architecture),
+        "inference_time_steps": counts.steps,
+        "baseline_inference_time_steps": before.steps,
+        "layers": layers,
+        "nanojoules": energy.accountings(counts, before.steps),
+        "baseline_nanojoules": energy.accountings(before, before.steps),
+    }
 
 
 def _evaluate_again(stored: Sequence[Result]) -> int:
@@ -174,9 +216,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("evaluate", evaluate, "Evaluate trained networks again and compare with their result files.")
     sub.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
 
-    sub = add("energy", show_energy, "Print the slides' energy table of a trained network.")
+    sub = add("energy", show_energy, "Print a trained network's counts, and its energy under four accountings.")
     sub.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
-    sub.add_argument("--baseline", type=Path, help="the unquantized network that alpha refers to (default: by recipe)")
+    sub.add_argument("--baseline", type=Path, help="the unquantized network to compare with (default: by recipe)")
+    sub.add_argument("--json", action="store_true", help="for programs")
 
     add("verify", verify, "Evaluate every stored checkpoint again and compare with its result file.")
     return parser

@@ -10,7 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tqttfs_lite.coding import encode
+from tqttfs_lite.energy import Counts
 from tqttfs_lite.inference import infer
+from tqttfs_lite.notation import Architecture
 from tqttfs_lite.operations import Arrivals, arrivals
 from tqttfs_lite.rate import Network, RateNetwork, decode_rate
 
@@ -44,15 +46,19 @@ class Evaluation:
         """Mean spikes of each spiking layer for an image."""
         return tuple(spikes / self.images for spikes in self.spikes)
 
-    @property
-    def mean_arriving(self) -> tuple[float, ...]:
-        """Mean spikes for an image that arrive at each spiking layer."""
-        return tuple(spikes / self.images for spikes in self.arriving)
+    def counts(self, architecture: Architecture) -> Counts:
+        """What an image takes on average, for the energy models.
 
-    @property
-    def mean_additions(self) -> tuple[float, ...]:
-        """Mean additions for an image of each spiking layer."""
-        return tuple(additions / self.images for additions in self.additions)
+        Raises `ValueError` where arriving spikes were not counted.
+        """
+        if not self.arriving:
+            raise ValueError("this evaluation was made before arriving spikes were counted: evaluate the network again")
+        arriving, additions = (
+            [count / self.images for count in counted] for counted in (self.arriving, self.additions)
+        )
+        return Counts(
+            architecture.sizes(), architecture.quantization, self.mean_steps, self.mean_spikes, arriving, additions
+        )
 
 
 def evaluate(
