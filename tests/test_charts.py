@@ -86,6 +86,22 @@ def test_the_shares_of_the_layers_add_up_to_all() -> None:
     assert widths == [[75, 25], [25, 75]]
 
 
+def test_the_configuration_bars_are_the_tables() -> None:
+    accuracy = pd.DataFrame({"the paper": [None, 90.2], "ours": [89.0, 90.5]}, index=["1-1", "1-2"], dtype=float)
+    energy = pd.DataFrame({"the paper": [650.0, 220.0], "ours": [700.0, 260.0]}, index=["1-1", "1-2"])
+    left, right = charts.configuration_bars(accuracy, energy).axes
+    assert [[bar.get_height() for bar in group] for group in right.containers] == [[650, 220], [700, 260]]
+    assert left.containers[1][0].get_height() == 89.0
+    assert left.get_ylim()[0] == 87.0
+
+
+def test_the_pareto_front_joins_what_nothing_beats() -> None:
+    networks = {"cheap": (80.0, 1.0, 4.0), "beaten": (79.0, 2.0, 5.0), "good": (90.0, 3.0, 3.0)}
+    energy, steps = charts.pareto(networks).axes
+    assert list(energy.lines[-1].get_xdata()) == [1.0, 3.0]
+    assert list(steps.lines[-1].get_xdata()) == [3.0]
+
+
 def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
     table = pd.DataFrame({"none": [5.0, 4.0, 3.0, 2.0, 1.0], "1-2, seed 0": [1.0] * 5}, index=list("abcde"))
     (axes,) = charts.energy_bars(table).axes

@@ -17,6 +17,7 @@ EXPERIMENTS = [
     "training",
     "results",
     "summary",
+    "audit",
     "experiment",
     "speed",
 ]

@@ -121,3 +121,10 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     trained = Architecture.parse(result.config.architecture).short_form
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+def input_spikes(dataset: str, time_steps: int) -> list[float]:
+    """Mean spikes of a test image's pixels up to each of the T time steps."""
+    images = load(dataset, "test").images
+    counts = torch.bincount(encode(images, time_steps).flatten(), minlength=time_steps)
+    return [count / len(images) for count in counts.cumsum(0).tolist()]

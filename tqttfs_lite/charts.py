@@ -172,6 +172,46 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
     return figure
 
 
+def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
+    """Accuracy (left) and energy per image (right) of configurations, the rows: a bar for every column."""
+    figure, ((left, right),) = panels(1, 2, height=2.9)
+    for axes, table in ((left, accuracy), (right, nanojoules)):
+        width = 0.8 / len(table.columns)
+        for i, (name, color) in enumerate(zip(table.columns, cycle((MUTED, OURS)), strict=False)):
+            places = [row + (i - (len(table.columns) - 1) / 2) * width for row in range(len(table))]
+            axes.bar(places, table[name], width, color=color, label=name)
+        axes.set_xticks(range(len(table)), list(table.index), rotation=30)
+    lowest = min(accuracy.min())
+    left.set(ylabel="test accuracy, %", ylim=(lowest - 2, None))
+    right.set_ylabel("energy per image, nJ")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
+    """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
+
+    The line joins the networks that no other one beats in both.
+    """
+    figure, (row,) = panels(1, 2, height=3.4, sharey=True)
+    for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
+        points = sorted((values[column], values[0], name) for name, values in networks.items())
+        best = -np.inf
+        front = []
+        for cost, percent, name in points:
+            leads = percent > best
+            if leads:
+                best = percent
+                front.append((cost, percent))
+            axes.plot(cost, percent, "o", color=OURS if leads else MUTED, markersize=6)
+            axes.annotate(name, (cost, percent), (4, 4 if leads else -9), textcoords="offset points", fontsize=7)
+        axes.plot(*zip(*front, strict=True), color=OURS, lw=1, zorder=0)
+        axes.set_xlabel(label)
+        axes.margins(x=0.18, y=0.12)
+    row[0].set_ylabel("test accuracy, %")
+    return figure
+
+
 def energy_bars(nanojoules: DataFrame) -> Figure:
     """Energy per image: a bar for every column (a configuration), divided among the rows (its layers), in nJ."""
     figure, ((axes,),) = panels(1, 1, height=3.2)

@@ -1,0 +1,71 @@
+"""The energy claim under every accounting: the paper's networks from its tables, ours from their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tqttfs_lite import paper
+from tqttfs_lite.energy import Counts, accountings, mean_field_additions, reduction_percent
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.results import Result
+from tqttfs_lite.summary import Group, Spread, paired, spread
+
+SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
+UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
+
+
+def published_counts(configuration: str, input_spikes: Sequence[float]) -> Counts:
+    """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
+
+    The slides print neither arriving spikes nor additions.  They are filled in by the mean field, with the spikes of
+    the layer before as those that arrive, although pooling hands on fewer; the input's are `input_spikes`, the mean
+    number up to each step, read at the printed inference time steps.
+    Raises `KeyError` for a configuration that is not in the table.
+    """
+    layers = [row for row in paper.energy() if row.configuration == configuration]
+    if not layers:
+        raise KeyError(configuration)
+    steps = layers[0].inference_time_steps
+    spikes = [row.spikes for row in layers]
+    seen = float(np.interp(steps, range(len(input_spikes) + 1), [0.0, *input_spikes]))
+    additions = mean_field_additions(SCNN.sizes(), spikes, seen, inputs=28 * 28)
+    return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, [seen, *spikes[:-1]], additions)
+
+
+def published_energies(configuration: str, input_spikes: Sequence[float]) -> dict[str, float]:
+    """Nanojoules per image of a configuration on the slides, under each accounting."""
+    baseline = published_counts(UNQUANTIZED, input_spikes)
+    return _totals(published_counts(configuration, input_spikes), baseline.steps)
+
+
+def energies(result: Result, baseline: Result) -> dict[str, float]:
+    """Nanojoules per image of a network of ours under each accounting; alpha refers to the baseline.
+
+    Raises `ValueError` where arriving spikes were not counted.
+    """
+    counts = result.test.counts(Architecture.parse(result.config.architecture))
+    return _totals(counts, baseline.test.mean_steps)
+
+
+def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
+    """`energies` over the seeds that both have."""
+    return _spreads([energies(result, base) for result, base in paired(group, baseline)])
+
+
+def reductions(quantized: Group, baseline: Group) -> dict[str, Spread]:
+    """By how many percent the quantized network needs less than the baseline of the same seed, by accounting."""
+    found = []
+    for result, base in paired(quantized, baseline):
+        before, after = energies(base, base), energies(result, base)
+        found.append({name: reduction_percent(after[name], before[name]) for name in after})
+    return _spreads(found)
+
+
+def _totals(counts: Counts, baseline_steps: float) -> dict[str, float]:
+    return {name: sum(layers) for name, layers in accountings(counts, baseline_steps).items()}
+
+
+def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:
+    return {name: spread([seed[name] for seed in seeds]) for name in seeds[0]}
