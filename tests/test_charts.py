@@ -95,6 +95,13 @@ def test_the_configuration_bars_are_the_tables() -> None:
     assert left.get_ylim()[0] == 87.0
 
 
+def test_the_reduction_bars_are_the_percentages() -> None:
+    percent = pd.DataFrame({"the paper": [66.0, 20.0], "ours": [63.0, -5.0]}, index=["slides", "causal"])
+    (axes,) = charts.reduction_bars(percent).axes
+    assert [[bar.get_width() for bar in group] for group in axes.containers] == [[66, 20], [63, -5]]
+    assert [text.get_text() for text in axes.texts] == ["66 %", "20 %", "63 %", "-5 %"]
+
+
 def test_the_pareto_front_joins_what_nothing_beats() -> None:
     networks = {"cheap": (80.0, 1.0, 4.0), "beaten": (79.0, 2.0, 5.0), "good": (90.0, 3.0, 3.0)}
     energy, steps = charts.pareto(networks).axes

@@ -188,6 +188,22 @@ def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
     return figure
 
 
+def reduction_bars(percent: DataFrame) -> Figure:
+    """Reductions in percent: a group of bars for every row (an accounting), a bar for every column (whose counts)."""
+    figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
+    height = 0.8 / len(percent.columns)
+    for i, (name, color) in enumerate(zip(percent.columns, cycle((MUTED, OURS)), strict=False)):
+        places = [row + (i + 0.5) * height - 0.4 for row in range(len(percent))]
+        bars = axes.barh(places, percent[name], height, color=color, label=name)
+        axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
+    axes.axvline(0, color=INK, lw=1)
+    axes.set(xlabel="energy saved, %", yticks=range(len(percent)), yticklabels=percent.index)
+    axes.margins(x=0.1)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right")
+    return figure
+
+
 def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 
