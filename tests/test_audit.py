@@ -56,3 +56,16 @@ def test_a_reduction_is_against_the_baseline_of_the_same_seed() -> None:
     assert found[CAUSAL].mean == pytest.approx((reduction_percent(254, 228) + 0) / 2)
     assert found[WITHOUT_ALPHA].mean == pytest.approx((100 * 4 / 3146 + 0) / 2)
     assert found[MEMORY].mean != found[CAUSAL].mean
+
+
+def test_every_number_of_the_slides_that_follows_from_others_does() -> None:
+    checks = audit.arithmetic()
+    assert all(check.agrees for check in checks)
+    assert len({check.what for check in checks}) == len(checks) == 10 + 20 + 3 + 3
+
+
+@pytest.mark.parametrize("column", ["spikes", "inference_time_steps"])
+def test_another_count_gives_another_reduction(column: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = [row._replace(**{column: 2.0}) if row.configuration == "none" else row for row in paper.energy()]
+    monkeypatch.setattr(paper, "energy", lambda: table)
+    assert {check.what for check in audit.arithmetic() if not check.agrees} >= {"energy_efficiency_1-2-2-4-4"}

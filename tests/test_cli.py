@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import experiment, paths, results, training
+from tqttfs_lite import audit, experiment, paper, paths, results, training
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import RECIPES, TrainingConfig
 from tqttfs_lite.datasets import DatasetError, Images, load
@@ -65,6 +65,21 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     (other,) = (home / "runs").glob("*784-17-10*.json")
     assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1
     assert "another network" in capsys.readouterr().err
+
+
+def test_verify_finds_a_printed_number_that_does_not_follow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--level", "arithmetic"]) == 0
+    checks = len(audit.arithmetic())
+    assert f"{checks} of {checks} printed numbers" in capsys.readouterr().out
+    table = paper.energy()
+    table[3] = table[3]._replace(alpha="1.491")
+    monkeypatch.setattr(paper, "energy", lambda: table)
+    assert main(["verify", "--level", "arithmetic"]) == 1
+    captured = capsys.readouterr()
+    assert "alpha, 1-2-2-4-4, Layer1: the slides say 1.491, we find 1.490" in captured.err
+    assert f"{checks - 1} of {checks}" in captured.out
 
 
 def test_verify_needs_something_to_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
+from typing import NamedTuple
 
 import numpy as np
 
 from tqttfs_lite import paper
-from tqttfs_lite.energy import Counts, accountings, mean_field_additions, reduction_percent
+from tqttfs_lite.energy import (
+    SLIDES,
+    Counts,
+    accountings,
+    frequency_coefficients,
+    mean_field_additions,
+    reduction_percent,
+)
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result
 from tqttfs_lite.summary import Group, Spread, paired, spread
@@ -69,3 +78,51 @@ def _totals(counts: Counts, baseline_steps: float) -> dict[str, float]:
 
 def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:
     return {name: spread([seed[name] for seed in seeds]) for name in seeds[0]}
+
+
+class Check(NamedTuple):
+    """A number as the slides print it, and as their other numbers give it, to as many decimals."""
+
+    what: str
+    printed: str
+    recomputed: str
+
+    @property
+    def agrees(self) -> bool:
+        return self.printed == self.recomputed
+
+
+def arithmetic() -> list[Check]:
+    """Every number on the slides that follows from others on the slides: sizes, alpha, energies, improvements."""
+    checks = []
+    for layer, size in zip(paper.layers(), SCNN.sizes(), strict=True):
+        checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
+        checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
+    baseline = published_counts(UNQUANTIZED, [0.0])
+    for row in paper.energy():
+        if row.configuration != UNQUANTIZED:  # it is printed as a bare 1
+            (alpha,) = frequency_coefficients(row.inference_time_steps, baseline.steps, [row.q])
+            cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
+            checks.append(Check(f"alpha, {row.configuration}, {row.layer}", row.alpha, cut))
+    claims = paper.claims()
+    unquantized = published_energies(UNQUANTIZED, [0.0])[SLIDES]
+    for name, claim in claims.items():
+        kind, _, configuration = name.rpartition("_")
+        if kind in ("energy_reduction", "energy_efficiency"):
+            found = published_energies(configuration, [0.0])[SLIDES]
+            value = reduction_percent(found, unquantized) if kind == "energy_reduction" else unquantized / found
+            checks.append(Check(name, claim.value, _as_printed(value, claim.value)))
+    for claimed, dataset, network in (
+        ("mnist_smlp_improvement", "mnist", "SMLP"),
+        ("fashion_smlp_improvement_1-2-4", "fashion-mnist", "SMLP"),
+        ("fashion_scnn_improvement_1-2-2-4-4", "fashion-mnist", "SCNN"),
+    ):
+        table = {row.model: row.accuracy_percent for row in paper.accuracy(dataset)}
+        gain = table[f"TQ-TTFS/{network}"] - table[f"Baseline {network}"]
+        checks.append(Check(claimed, claims[claimed].value, _as_printed(gain, claims[claimed].value)))
+    return checks
+
+
+def _as_printed(value: float, printed: str) -> str:
+    """The value with as many decimals as what is printed."""
+    return f"{value:.{len(printed.partition('.')[2])}f}"
