@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from tqttfs_lite.coding import encode
+from tqttfs_lite.firing import earliest_in_windows
+from tqttfs_lite.inference import infer
+from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.neuron import atan_derivative, tq_ttfs_neuron
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.operations import arrivals
 
 pytestmark = pytest.mark.peers
 THETA = 1.0
@@ -104,3 +109,28 @@ def test_the_surrogate_equals_spikingjellys() -> None:
     x = torch.linspace(-3, 3, 61, requires_grad=True)
     ATan(2.0)(x).sum().backward()
     torch.testing.assert_close(x.grad, atan_derivative(x.detach(), 2.0))
+
+
+def test_additions_equal_spikingjellys_synaptic_operations() -> None:
+    """Its counter watches the convolutions and products of the arriving spikes, step by step."""
+    from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
+
+    network = SpikingNetwork(Architecture.parse("12x12-3C5(1)-P2-4C3(2)-P2-6(2)-4(4)"), time_steps=8).eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(torch.randn_like(weight))
+    times = encode(torch.randint(0, 256, (4, 12, 12), dtype=torch.uint8), 8)
+    found = infer(network, times)
+    arriving = [network.as_input(times), *found.firing_times[:-1]]
+    counted = []
+    for layer, synapses in enumerate(network.synapses):
+        counter = SynOpCounter()
+        with DispatchCounterMode([counter]), torch.no_grad():
+            for t in range(8):
+                spikes = (arriving[layer] == t) & (t < found.step.view(-1, *[1] * (arriving[layer].ndim - 1)))
+                if layer and (pool := network.pools[layer - 1]) > 1:
+                    spikes = earliest_in_windows(arriving[layer], pool) == t
+                synapses(spikes.float().flatten(1) if isinstance(synapses, torch.nn.Linear) else spikes.float())
+        counted.append(counter.get_total())
+    assert counted == [count.additions for count in arrivals(network, times, found)]
