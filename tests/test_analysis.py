@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tqttfs_lite import analysis, checkpoints, experiment, results
+from tqttfs_lite.coding import encode
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.datasets import Images
 from tqttfs_lite.evaluation import evaluate
@@ -64,3 +65,12 @@ def test_the_same_weights_run_on_other_clocks(result: Result) -> None:
     checkpoints.read(other, result.checkpoint)
     test = analysis.load("mnist", "test")
     assert table.loc["2-4", "inference time steps"] == evaluate(other, test.images, test.labels).mean_steps
+
+
+@pytest.mark.usefixtures("result")
+def test_the_input_spikes_are_counted_up_to_and_including_each_step() -> None:
+    images = analysis.load("mnist", "test").images
+    counts = analysis.input_spikes("mnist", 8)
+    assert counts[0] == int((encode(images, 8) == 0).sum()) / 200
+    assert counts[2] == int((encode(images, 8) <= 2).sum()) / 200
+    assert counts[-1] == 784

@@ -64,7 +64,9 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     main([TRAIN[0], "784-17-10", *TRAIN[2:-1]])
     (other,) = (home / "runs").glob("*784-17-10*.json")
     assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1
-    assert "another network" in capsys.readouterr().err
+    assert "another architecture" in capsys.readouterr().err
+    assert main(["energy", str(checkpoint), "--baseline", str(checkpoint)]) == 1
+    assert "another architecture" in capsys.readouterr().err
 
 
 def test_verify_finds_a_printed_number_that_does_not_follow(

@@ -102,7 +102,7 @@ def test_a_coarser_clock_saves_checks() -> None:
 
 def test_the_mean_field_is_exact_where_every_spike_reaches_every_neuron() -> None:
     sizes = Architecture.parse("784-400-10").sizes()
-    assert mean_field_additions(sizes, [50.0, 1.0], input_spikes=300, inputs=784) == pytest.approx([300 * 400, 50 * 10])
+    assert mean_field_additions(sizes, [300, 50.0], [784, 400]) == pytest.approx([300 * 400, 50 * 10])
 
 
 def test_the_same_network_of_conventional_neurons() -> None:
@@ -136,3 +136,5 @@ def test_impossible_clocks_are_refused() -> None:
         supply_voltage(0.0)
     with pytest.raises(ValueError, match="threshold"):
         supply_voltage(1.0, threshold=1.0)
+    with pytest.raises(ValueError, match="exponent"):
+        supply_voltage(1.49, exponent=1.0)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
+from itertools import pairwise
+from math import floor, prod
 from typing import NamedTuple
 
 import numpy as np
 
 from tqttfs_lite import paper
 from tqttfs_lite.energy import (
-    SLIDES,
+    ADDITION_PJ,
     Counts,
     accountings,
     frequency_coefficients,
+    layer_energies,
     mean_field_additions,
     reduction_percent,
 )
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.notation import Architecture, Pooling
 from tqttfs_lite.results import Result
 from tqttfs_lite.summary import Group, Spread, paired, spread
 
@@ -25,28 +27,56 @@ SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
 
 
-def published_counts(configuration: str, input_spikes: Sequence[float]) -> Counts:
+def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: float) -> Counts:
     """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
 
-    The slides print neither arriving spikes nor additions.  They are filled in by the mean field, with the spikes of
-    the layer before as those that arrive, although pooling hands on fewer; the input's are `input_spikes`, the mean
-    number up to each step, read at the printed inference time steps.
+    The slides print neither arriving spikes nor additions.  `input_spikes`, the mean number up to each step, is read at
+    the printed mean of the inference time steps, a low estimate, since images that are decided late see far more.
+    `handed_on` is the share of spikes that pooling hands on: 1/4 where all four neurons of a window fire, 1 where never
+    two of them do.  Additions are those of the mean field.
     Raises `KeyError` for a configuration that is not in the table.
     """
-    layers = [row for row in paper.energy() if row.configuration == configuration]
-    if not layers:
-        raise KeyError(configuration)
-    steps = layers[0].inference_time_steps
-    spikes = [row.spikes for row in layers]
+    layers = _rows(configuration)
+    steps, spikes = layers[0].inference_time_steps, [row.spikes for row in layers]
     seen = float(np.interp(steps, range(len(input_spikes) + 1), [0.0, *input_spikes]))
-    additions = mean_field_additions(SCNN.sizes(), spikes, seen, inputs=28 * 28)
-    return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, [seen, *spikes[:-1]], additions)
+    behind = [after for layer, after in pairwise(SCNN.layers) if not isinstance(layer, Pooling)]
+    shares = [handed_on if isinstance(after, Pooling) else 1.0 for after in behind]
+    arriving = [seen, *(count * share for count, share in zip(spikes[:-1], shares, strict=True))]
+    additions = mean_field_additions(SCNN.sizes(), arriving, _inputs(SCNN))
+    return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
 
 
-def published_energies(configuration: str, input_spikes: Sequence[float]) -> dict[str, float]:
-    """Nanojoules per image of a configuration on the slides, under each accounting."""
-    baseline = published_counts(UNQUANTIZED, input_spikes)
-    return _totals(published_counts(configuration, input_spikes), baseline.steps)
+def published_energies(configuration: str, input_spikes: Sequence[float], handed_on: float) -> dict[str, float]:
+    """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
+    baseline = _rows(UNQUANTIZED)[0].inference_time_steps
+    return _totals(published_counts(configuration, input_spikes, handed_on), baseline)
+
+
+def slides_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
+    """Nanojoules per layer of a configuration on the slides, by their formula from their counts."""
+    layers = _rows(configuration)
+    return layer_energies(SCNN.sizes(), [row.spikes for row in layers], slides_alphas(configuration), addition_pj)
+
+
+def slides_alphas(configuration: str) -> list[float]:
+    """Alpha of every layer of a configuration on the slides, from their inference time steps, not cut."""
+    layers, baseline = _rows(configuration), _rows(UNQUANTIZED)
+    steps, baseline_steps = layers[0].inference_time_steps, baseline[0].inference_time_steps
+    return frequency_coefficients(steps, baseline_steps, [row.q for row in layers])
+
+
+def _rows(configuration: str) -> list[paper.LayerEnergy]:
+    rows = [row for row in paper.energy() if row.configuration == configuration]
+    if not rows:
+        raise KeyError(configuration)
+    return rows
+
+
+def _inputs(architecture: Architecture) -> list[int]:
+    """How many inputs every spiking layer has, pooled ones where there is pooling before it."""
+    before = [architecture.input_shape, *architecture.shapes()]
+    layers = zip(architecture.layers, before, strict=False)
+    return [prod(shape) for layer, shape in layers if not isinstance(layer, Pooling)]
 
 
 def energies(result: Result, baseline: Result) -> dict[str, float]:
@@ -98,18 +128,17 @@ def arithmetic() -> list[Check]:
     for layer, size in zip(paper.layers(), SCNN.sizes(), strict=True):
         checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
         checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
-    baseline = published_counts(UNQUANTIZED, [0.0])
     for row in paper.energy():
         if row.configuration != UNQUANTIZED:  # it is printed as a bare 1
-            (alpha,) = frequency_coefficients(row.inference_time_steps, baseline.steps, [row.q])
+            alpha = slides_alphas(row.configuration)[[layer.layer for layer in paper.layers()].index(row.layer)]
             cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
             checks.append(Check(f"alpha, {row.configuration}, {row.layer}", row.alpha, cut))
     claims = paper.claims()
-    unquantized = published_energies(UNQUANTIZED, [0.0])[SLIDES]
+    unquantized = sum(slides_energies(UNQUANTIZED))
     for name, claim in claims.items():
         kind, _, configuration = name.rpartition("_")
         if kind in ("energy_reduction", "energy_efficiency"):
-            found = published_energies(configuration, [0.0])[SLIDES]
+            found = sum(slides_energies(configuration))
             value = reduction_percent(found, unquantized) if kind == "energy_reduction" else unquantized / found
             checks.append(Check(name, claim.value, _as_printed(value, claim.value)))
     for claimed, dataset, network in (

@@ -173,17 +173,16 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
 
 
 def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
-    """Accuracy (left) and energy per image (right) of configurations, the rows: a bar for every column."""
+    """Accuracy (left) and energy per image (right) of configurations, the rows: a disc and a bar for every column."""
     figure, ((left, right),) = panels(1, 2, height=2.9)
-    for axes, table in ((left, accuracy), (right, nanojoules)):
-        width = 0.8 / len(table.columns)
-        for i, (name, color) in enumerate(zip(table.columns, cycle((MUTED, OURS)), strict=False)):
-            places = [row + (i - (len(table.columns) - 1) / 2) * width for row in range(len(table))]
-            axes.bar(places, table[name], width, color=color, label=name)
-        axes.set_xticks(range(len(table)), list(table.index), rotation=30)
-    lowest = min(accuracy.min())
-    left.set(ylabel="test accuracy, %", ylim=(lowest - 2, None))
-    right.set_ylabel("energy per image, nJ")
+    width = 0.8 / len(nanojoules.columns)
+    for i, (name, color) in enumerate(zip(nanojoules.columns, cycle((MUTED, OURS)), strict=False)):
+        left.plot(range(len(accuracy)), accuracy[name], "o", color=color, markersize=6)
+        places = [row + (i - (len(nanojoules.columns) - 1) / 2) * width for row in range(len(nanojoules))]
+        right.bar(places, nanojoules[name], width, color=color, label=name)
+    for axes, label in ((left, "test accuracy, %"), (right, "energy per image, nJ")):
+        axes.set_xticks(range(len(accuracy)), list(accuracy.index), rotation=30)
+        axes.set_ylabel(label)
     figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

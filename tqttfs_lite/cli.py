@@ -91,12 +91,13 @@ def _verify_checkpoints() -> int:
 def show_energy(options: argparse.Namespace) -> int:
     result = _result(options.file)
     architecture = Architecture.parse(result.config.architecture)
-    plain = replace(result.config, architecture=architecture.unquantized)
+    plain = replace(result.config, architecture=architecture.unquantized)  # in the canonical spelling, all q = 1
     if not (found := options.baseline or results.find(plain)):
         raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
     baseline = _result(found)
-    if Architecture.parse(baseline.config.architecture).unquantized != architecture.unquantized:
-        raise ResultError(f"{baseline.config.architecture} is no baseline of {architecture}: it is another network")
+    same = ("architecture", "dataset", "time_steps", "coding")
+    if different := [name for name in same if getattr(baseline.config, name) != getattr(plain, name)]:
+        raise ResultError(f"{baseline.config.name} is no baseline of {architecture}: another {', '.join(different)}")
     report = _energy_report(result, baseline)
     if options.json:
         print(json.dumps(report, indent=1))

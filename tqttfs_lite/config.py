@@ -42,7 +42,9 @@ class TrainingConfig:
     learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
-    sharpness: float = 4.0  # of the loss's soft decoder; the slides' decoder is its limit for large values
+    sharpness: float = (
+        4.0  # of the loss's soft decoder, whose limit is the slides'; for a rate, of a softmax over counts
+    )
     step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
     silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
     dropout: float = 0.0  # of hidden neurons, the same ones on every step
@@ -57,7 +59,8 @@ class TrainingConfig:
         _check_dataset(self.dataset)
         architecture = Architecture.parse(self.architecture)
         clocks(architecture, self.time_steps)
-        if self.coding == "rate":
+        ttfs = self.coding == "ttfs"
+        if not ttfs:
             check_architecture(architecture)
         _check_fit(architecture, self.dataset)
         # The canonical spelling, so that equal networks have equal configurations.
@@ -77,11 +80,9 @@ class TrainingConfig:
             ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
             ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
             ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
-            (
-                "step_cost",
-                "0 with rate coding, which is read at the end of time",
-                self.coding == "ttfs" or not self.step_cost,
-            ),
+            ("step_cost", "0 with rate coding, which is read at the end of time", ttfs or not self.step_cost),
+            ("silence_costs", "no with rate coding", ttfs or not self.silence_costs),
+            ("pooling", "max, the default, with rate coding, which has none", ttfs or self.pooling == "max"),
             ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
             ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
             ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),

@@ -17,6 +17,9 @@ from tqttfs_lite.notation import LayerSize
 ADDITION_PJ = 0.9  # E_AC, floating point
 MULTIPLICATION_PJ = 3.7  # floating point
 SRAM_ACCESS_PJ = 5.0  # reading or writing in an SRAM of 8 kB, half of the 10 pJ of 64 bits
+# Of 8-bit integers.
+INT8_ADDITION_PJ = 0.03
+INT8_MULTIPLICATION_PJ = 0.2
 
 SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY = "the slides' formula", "without alpha", "causal", "with memory"
 
@@ -82,26 +85,23 @@ class Counts(NamedTuple):
     additions: Sequence[float]  # that these take: each adds one weight for every neuron that it reaches
 
 
-def mean_field_additions(
-    sizes: Sequence[LayerSize], spikes: Sequence[float], input_spikes: float, inputs: int
-) -> list[float]:
-    """Additions of every layer where only means are known: FLOPs(l) · spikes of layer l - 1 / neurons of layer l - 1.
+def mean_field_additions(sizes: Sequence[LayerSize], arriving: Sequence[float], inputs: Sequence[int]) -> list[float]:
+    """Additions of every layer where only means are known: FLOPs(l) · spikes that arrive at it / inputs that it has.
 
-    It takes the spikes to be spread evenly over a layer, which is exact where every spike reaches every neuron; behind
-    pooling and at the border of an image it is an approximation.  `inputs` are the pixels of an image.
+    It takes the spikes to be spread evenly over the inputs, which is exact where every input reaches every neuron, and
+    nearly so for a convolution, whose inputs at the border reach fewer.
 
-    >>> mean_field_additions([LayerSize(4, 40), LayerSize(2, 8)], spikes=[1.0, 1.0], input_spikes=5.0, inputs=10)
+    >>> mean_field_additions([LayerSize(4, 40), LayerSize(2, 8)], arriving=[5.0, 1.0], inputs=[10, 4])
     [20.0, 2.0]
     """
-    rates = [input_spikes / inputs, *(count / size.neurons for count, size in zip(spikes, sizes, strict=True))]
-    return [size.flops * rate for size, rate in zip(sizes, rates, strict=False)]
+    return [size.flops * spikes / count for size, spikes, count in zip(sizes, arriving, inputs, strict=True)]
 
 
 def causal_energies(counts: Counts, addition_pj: float = ADDITION_PJ) -> list[float]:
     """Nanojoules of the additions that arriving spikes cause, per layer: E_l = E_AC · additions of layer l.
 
-    The count of synaptic operations, presynaptic spikes times fan-out, the input's spikes included.  It leaves out all
-    that is not an addition.
+    The count of synaptic operations, presynaptic spikes times fan-out, the input's spikes included, those that reach a
+    neuron which has fired already too.  It leaves out all that is not an addition.
     """
     return [addition_pj * additions / 1000 for additions in counts.additions]
 
@@ -110,8 +110,8 @@ def memory_energies(counts: Counts, addition_pj: float = ADDITION_PJ, access_pj:
     """Nanojoules per layer with its memory accesses, after Lemaire et al. 2022; a layer ticks on `steps` / q steps.
 
     An arriving spike is read, and for every neuron that it reaches a weight is read and a potential read, added to and
-    written back.  On every tick of its clock a neuron's potential is read, compared with the threshold, which costs an
-    addition, and written back.  A spike is one more addition, the reset, and one more write.
+    written back.  On every tick of its clock a neuron's potential is read and written back; where Lemaire et al. add a
+    bias, the neuron here compares with its threshold, priced alike.  A spike is one more addition and one more write.
     It leaves out leakage, the network between the layers, addresses, and the queue that holds spikes between ticks.
     """
     energies = []
@@ -170,13 +170,14 @@ def supply_voltage(frequency: float, threshold: float = 0.3, exponent: float = 1
 
     By the alpha-power law, f proportional to (U - U_th)^a / U (Sakurai and Newton 1990): `threshold` is the
     transistors' U_th over the nominal supply, `exponent` is a, 2 for long channels and towards 1 for short ones.
-    Raises `ValueError` for a frequency not above 0 or a threshold that is not between 0 and 1.
+    Raises `ValueError` for a frequency not above 0, a threshold that is not between 0 and 1 or an exponent not above 1,
+    with which no supply would reach the higher frequencies.
 
     >>> supply_voltage(1.0)
     1.0
     """
-    if frequency <= 0 or not 0 < threshold < 1:
-        raise ValueError("the frequency must be above 0 and the threshold between 0 and 1")
+    if frequency <= 0 or not 0 < threshold < 1 or exponent <= 1:
+        raise ValueError("the frequency must be above 0, the threshold between 0 and 1, the exponent above 1")
 
     def too_high(voltage: float) -> float:
         return math.pow((voltage - threshold) / (1 - threshold), exponent) - frequency * voltage

@@ -1,7 +1,8 @@
 """How many additions an inference takes: a spike that arrives at a layer adds a weight for each neuron it reaches.
 
 This is the causal count, presynaptic spikes times fan-out, which neuromorphic hardware calls synaptic operations.
-It is exact: a spike near the border of an image reaches fewer neurons, and of a pooling window one spike arrives.
+A spike near the border of an image reaches fewer neurons, and of a pooling window one spike arrives.  What reaches a
+neuron that has fired already is counted too: the neuron ignores it, but the weight was fetched.
 """
 
 from __future__ import annotations
@@ -56,10 +57,8 @@ def fan_out(network: SpikingNetwork, layer: int) -> Int64[Tensor, "..."]:
     shapes = network.architecture.neuron_shapes()
     pool = network.pools[layer - 1] if layer else 1
     _, height, width = shapes[layer]
-    # The gradient of a sum of outputs whose weights are 1: how often each input appears in it.
-    image = torch.zeros(1, 1, height, width, requires_grad=True)
-    outputs = functional.conv2d(image, torch.ones(1, 1, *synapses.kernel_size), padding="same").sum()
-    (reach,) = torch.autograd.grad(outputs, image)
+    # A filter is as wide to one side as to the other: an input reaches as many places as reach it.
+    reach = functional.conv2d(torch.ones(1, 1, height, width), torch.ones(1, 1, *synapses.kernel_size), padding="same")
     if pool > 1 and network.pooling == "average":
         reach = functional.interpolate(reach, scale_factor=pool)
     return reach[0].long() * synapses.out_channels

@@ -80,12 +80,12 @@ class RateNetwork(nn.Module):
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
         """Run a batch of images to the end of time, with surrogate gradients."""
         S = encode_as_rate(pixels.flatten(1), self.time_steps)
-        spikes = [int(S.sum())]
+        spikes = [int(S.count_nonzero())]
         for layer, weight in enumerate(self.parameters()):
             if layer and self.training:  # the same neurons on every step
                 S = S * functional.dropout(torch.ones_like(S[0]), self.dropout)
             V, S = if_neuron(S, weight, self.theta, self.surrogate_alpha)
-            spikes.append(int(S.sum()))
+            spikes.append(int(S.count_nonzero()))
         return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), tuple(spikes))
 
 
