@@ -188,11 +188,16 @@ def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
 
 
 def reduction_bars(percent: DataFrame) -> Figure:
-    """Reductions in percent: a group of bars for every row (an accounting), a bar for every column (whose counts)."""
+    """Reductions in percent: a group of bars for every row (an accounting), a bar for every column (whose counts).
+
+    A column named "ours" has our colour.
+    """
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
     height = 0.8 / len(percent.columns)
-    for i, (name, color) in enumerate(zip(percent.columns, cycle((MUTED, OURS)), strict=False)):
+    greys = cycle((MUTED, FAINT))
+    for i, name in enumerate(percent.columns):
         places = [row + (i + 0.5) * height - 0.4 for row in range(len(percent))]
+        color = OURS if name == "ours" else next(greys)
         bars = axes.barh(places, percent[name], height, color=color, label=name)
         axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
     axes.axvline(0, color=INK, lw=1)
