@@ -80,8 +80,8 @@ NOISE = pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"adition_pj": 0.1}, "unknown parameter adition_pj: this notebook takes addition_pj"),
-        ({"addition_pj": "cheap"}, "parameter addition_pj must be of type float, not 'cheap'"),
+        ({"leekage": 0.1}, "unknown parameter leekage: this notebook takes supply_threshold, supply_exponent, leakage"),
+        ({"leakage": "little"}, "parameter leakage must be of type float, not 'little'"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
