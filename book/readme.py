@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tqttfs_lite import paper, paths, summary
-from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.config import follows_recipe
 
 README = paths.REPOSITORY / "README.md"
 START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end of results -->\n"
@@ -16,7 +16,7 @@ def table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     groups = summary.published()
-    for config in sorted(filter(_by_recipe, groups), key=lambda config: (config.dataset, config.architecture)):
+    for config in sorted(filter(follows_recipe, groups), key=lambda config: (config.dataset, config.architecture)):
         group = groups[config]
         cells = [
             config.dataset,
@@ -30,10 +30,6 @@ def table() -> str:
         ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _by_recipe(config: TrainingConfig) -> bool:
-    return config == recipe(config.architecture, config.dataset, config.time_steps)
 
 
 def updated(text: str) -> str:

@@ -1,9 +1,9 @@
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
 
-from tqttfs_lite.config import RECIPES, ConfigError, TrainingConfig, recipe, variant
+from tqttfs_lite.config import RECIPES, ConfigError, TrainingConfig, follows_recipe, recipe, variant
 
 SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
 
@@ -76,3 +76,10 @@ def test_the_baseline_has_the_recipe_of_the_quantized_network() -> None:
 def test_every_recipe_is_a_valid_configuration(dataset: str, family: str) -> None:
     text = {"SMLP": "784-400-10", "SCNN": "28x28-16C5-P2-10"}[family]
     recipe(text, dataset, 8)
+
+
+def test_a_recipe_with_anything_changed_is_followed_no_more() -> None:
+    config = recipe("784-400(1)-10(2)", "mnist", 8)
+    assert follows_recipe(config)
+    assert not follows_recipe(replace(config, epochs=1))
+    assert not follows_recipe(recipe("784-400-10", "mnist", 8, coding="rate", step_cost=0.0))

@@ -6,7 +6,8 @@ from statistics import StatisticsError
 
 import pytest
 
-from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite import audit, notebook
+from tqttfs_lite.config import TrainingConfig, recipe, variant
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.results import Result
 from tqttfs_lite.summary import Group, gain, paired, published, spread
@@ -61,3 +62,13 @@ def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
         seeds = [result.config.seed for result in found.results]
         assert seeds == sorted(set(seeds))
         assert all(replace(result.config, seed=0) == config for result in found.results)
+
+
+def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline() -> None:
+    plain = recipe(str(audit.SCNN), "fashion-mnist", 16)
+    best = variant(plain, "1-2-2-4-4")
+    groups = {plain: group(plain, {0: 8}), best: group(best, {0: 9}), replace(best, epochs=1): group(best, {0: 1})}
+    assert notebook.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-2-2-4-4") == groups[best]
+    assert notebook.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
+    assert notebook.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
+    assert notebook.scnn_configurations({best: groups[best]}) == {}

@@ -112,14 +112,19 @@ def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
 
 
 def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = True) -> DataFrame:
-    """The same weights on other clocks, without training: accuracy, mean steps and silence for these degrees."""
+    """The same weights on other clocks, without training: accuracy, mean steps and silence for these degrees.
+
+    For the degrees that they were trained with these are the result's own.
+    """
     test = load(result.config.dataset, "test")
+    trained = Architecture.parse(result.config.architecture).short_form
     rows = {}
     for degrees in tqdm(quantizations, desc=f"trained as {result.config.architecture}", disable=not progress):
-        score = evaluate(experiment.trained_network(result, degrees), test.images, test.labels)
+        score = result.test
+        if degrees != trained:
+            score = evaluate(experiment.trained_network(result, degrees), test.images, test.labels)
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
-    trained = Architecture.parse(result.config.architecture).short_form
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
 
 

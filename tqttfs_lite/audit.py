@@ -128,11 +128,11 @@ def arithmetic() -> list[Check]:
     for layer, size in zip(paper.layers(), SCNN.sizes(), strict=True):
         checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
         checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
-    for row in paper.energy():
-        if row.configuration != UNQUANTIZED:  # it is printed as a bare 1
-            alpha = slides_alphas(row.configuration)[[layer.layer for layer in paper.layers()].index(row.layer)]
-            cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
-            checks.append(Check(f"alpha, {row.configuration}, {row.layer}", row.alpha, cut))
+    for configuration in dict.fromkeys(row.configuration for row in paper.energy()):
+        for row, alpha in zip(_rows(configuration), slides_alphas(configuration), strict=True):
+            if configuration != UNQUANTIZED:  # it is printed as a bare 1
+                cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
+                checks.append(Check(f"alpha, {configuration}, {row.layer}", row.alpha, cut))
     claims = paper.claims()
     unquantized = sum(slides_energies(UNQUANTIZED))
     for name, claim in claims.items():

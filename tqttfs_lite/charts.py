@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, zip_longest
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
@@ -66,10 +67,7 @@ def output_race(
 def decision_steps(shares: DataFrame) -> Figure:
     """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
     figure, ((axes,),) = panels(1, 1, height=2.6)
-    width = 0.8 / len(shares.columns)
-    for i, (name, color) in enumerate(zip(shares.columns, cycle(LAYERS), strict=False)):
-        offset = (i - (len(shares.columns) - 1) / 2) * width
-        axes.bar([row + offset for row in range(len(shares))], shares[name], width, color=color, label=name)
+    _side_by_side(axes.bar, shares, LAYERS)
     axes.set_xticks(range(len(shares)), list(shares.index))
     axes.set(xlabel="step of the first output spike, counted from 1", ylabel="share of the images, %")
     axes.legend(loc="best")
@@ -175,11 +173,10 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
 def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
     """Accuracy (left) and energy per image (right) of configurations, the rows: a disc and a bar for every column."""
     figure, ((left, right),) = panels(1, 2, height=2.9)
-    width = 0.8 / len(nanojoules.columns)
-    for i, (name, color) in enumerate(zip(nanojoules.columns, cycle((MUTED, OURS)), strict=False)):
+    colors = (MUTED, OURS)
+    for name, color in zip(accuracy.columns, cycle(colors), strict=False):
         left.plot(range(len(accuracy)), accuracy[name], "o", color=color, markersize=6)
-        places = [row + (i - (len(nanojoules.columns) - 1) / 2) * width for row in range(len(nanojoules))]
-        right.bar(places, nanojoules[name], width, color=color, label=name)
+    _side_by_side(right.bar, nanojoules, colors)
     for axes, label in ((left, "test accuracy, %"), (right, "energy per image, nJ")):
         axes.set_xticks(range(len(accuracy)), list(accuracy.index), rotation=30)
         axes.set_ylabel(label)
@@ -193,12 +190,9 @@ def reduction_bars(percent: DataFrame) -> Figure:
     A column named "ours" has our colour.
     """
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
-    height = 0.8 / len(percent.columns)
     greys = cycle((MUTED, FAINT))
-    for i, name in enumerate(percent.columns):
-        places = [row + (i + 0.5) * height - 0.4 for row in range(len(percent))]
-        color = OURS if name == "ours" else next(greys)
-        bars = axes.barh(places, percent[name], height, color=color, label=name)
+    colors = [OURS if name == "ours" else next(greys) for name in percent.columns]
+    for bars in _side_by_side(axes.barh, percent, colors):
         axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
     axes.axvline(0, color=INK, lw=1)
     axes.set(xlabel="energy saved, %", yticks=range(len(percent)), yticklabels=percent.index)
@@ -248,15 +242,22 @@ def energy_bars(nanojoules: DataFrame) -> Figure:
 def speed_bars(ratios: DataFrame) -> Figure:
     """Times over ours: a group of bars for every column (a network), a bar for every row (a variant)."""
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
-    height = 0.8 / len(ratios)
-    for i, (variant, color) in enumerate(zip(ratios.index, cycle((*LAYERS, MUTED, "#D55E00")), strict=False)):
-        places = [column + (i + 0.5) * height - 0.4 for column in range(len(ratios.columns))]
-        axes.barh(places, ratios.loc[variant], height, color=color, label=variant)
+    _side_by_side(axes.barh, ratios.T, (*LAYERS, MUTED, "#D55E00"))
     axes.axvline(1, color=INK, lw=1)
     axes.set(xlabel="time of a training step over ours", yticks=range(len(ratios.columns)), yticklabels=ratios.columns)
     axes.invert_yaxis()
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def _side_by_side(draw: Callable[..., BarContainer], table: DataFrame, colors: Sequence[str]) -> list[BarContainer]:
+    """A group of bars for every row, a bar in it for every column; `draw` is `bar` or `barh` of the axes."""
+    width = 0.8 / len(table.columns)
+    containers = []
+    for i, (name, color) in enumerate(zip(table.columns, cycle(colors), strict=False)):
+        places = [row + (i + 0.5) * width - 0.4 for row in range(len(table))]
+        containers.append(draw(places, table[name], width, color=color, label=name))
+    return containers
 
 
 def growth_curves(curves: Mapping[str, tuple[str, Sequence[float], Sequence[float]]]) -> Figure:

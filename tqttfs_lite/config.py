@@ -149,6 +149,11 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
     return TrainingConfig.from_dict({**settings, **RECIPES[dataset, family], **changes})
 
 
+def follows_recipe(config: TrainingConfig) -> bool:
+    """Whether this is the published recipe for seed 0, with nothing changed."""
+    return config == recipe(config.architecture, config.dataset, config.time_steps)
+
+
 def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
     """The same run with other degrees, in the short form such as 1-2-4; raises `NotationError` if they do not fit."""
     return replace(config, architecture=str(Architecture.parse(config.architecture).with_quantization(quantization)))

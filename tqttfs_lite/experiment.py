@@ -14,6 +14,7 @@ from tqttfs_lite.config import TrainingConfig, variant
 from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.rate import Network
 from tqttfs_lite.results import Result, Trial, result_file
 from tqttfs_lite.training import build, state_file, train, training_dtype
 
@@ -76,19 +77,23 @@ def trained_network(result: Result, quantization: str | None = None) -> SpikingN
     `ValueError` for degrees that do not fit and for a rate-coded network.
     """
     config = result.config
-    network = build(config if quantization is None else variant(config, quantization))
+    network = _trained(result, config if quantization is None else variant(config, quantization))
     if not isinstance(network, SpikingNetwork):
         raise ValueError(f"{config.name} is rate-coded: it has no first spikes")
-    checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
     return network
 
 
 def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
     """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test`."""
     test = load(result.config.dataset, "test")
-    network = build(result.config)
+    return evaluate(_trained(result, result.config), test.images, test.labels, progress=progress)
+
+
+def _trained(result: Result, config: TrainingConfig) -> Network:
+    """A configuration's network with the weights of a result."""
+    network = build(config)
     checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
-    return evaluate(network, test.images, test.labels, progress=progress)
+    return network
 
 
 def made() -> dict[str, str | int]:

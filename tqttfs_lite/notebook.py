@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
 from pandas import DataFrame
 
-from tqttfs_lite import experiment, paper, paths, results
+from tqttfs_lite import audit, experiment, paper, paths, results
 from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, Trial
+from tqttfs_lite.summary import Group, paired
 from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
@@ -103,6 +105,32 @@ def paper_time_steps(dataset: str) -> int:
     """
     claim = {"mnist": "mnist_smlp_time_steps", "fashion-mnist": "fashion_smlp_time_steps"}[dataset]
     return int(paper.claims()[claim].value)
+
+
+def by_recipe(
+    groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None, **changes: Any
+) -> Group | None:
+    """Our results of a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
+
+    `groups` are those of `summary.published`, `changes` what is to differ from the recipe.
+    """
+    architecture = Architecture.parse(network)
+    architecture = architecture.with_quantization(degrees) if degrees else architecture
+    return groups.get(recipe(str(architecture), dataset, paper_time_steps(dataset), **changes))
+
+
+def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
+    """Our results of the slides' configurations of the SCNN, by recipe and in the slides' order, none first.
+
+    Those that share a seed with the unquantized network; empty where that is not trained yet.
+    """
+    names = dict.fromkeys(row.configuration for row in paper.energy())
+    found = {
+        name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), None if name == audit.UNQUANTIZED else name)
+        for name in names
+    }
+    baseline = found[audit.UNQUANTIZED]
+    return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
 
 
 def scores(networks: Mapping[str, Result]) -> DataFrame:
