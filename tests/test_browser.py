@@ -82,7 +82,10 @@ def browser(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def take_requests(browser: webdriver.Chrome) -> tuple[list[str], list[str]]:
-    """The addresses requested since the last call, and those of them that failed."""
+    """The addresses requested since the last call, and those of them that failed.
+
+    A failure whose request came before the last call is the browser's own: it looks for hosts when it starts.
+    """
     requested, failed, by_id = [], [], {}
     for entry in browser.get_log("performance"):
         event = json.loads(entry["message"])["message"]
@@ -90,8 +93,8 @@ def take_requests(browser: webdriver.Chrome) -> tuple[list[str], list[str]]:
         if kind == "Network.requestWillBeSent":
             by_id[details["requestId"]] = details["request"]["url"]
             requested.append(details["request"]["url"])
-        elif kind == "Network.loadingFailed" and not details.get("canceled"):
-            failed.append(f"{by_id.get(details['requestId'])}: {details['errorText']}")
+        elif kind == "Network.loadingFailed" and details["requestId"] in by_id and not details.get("canceled"):
+            failed.append(f"{by_id[details['requestId']]}: {details['errorText']}")
         elif kind == "Network.responseReceived" and details["response"]["status"] >= 400:
             failed.append(f"{details['response']['url']}: {details['response']['status']}")
     return requested, failed
