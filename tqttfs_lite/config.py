@@ -42,9 +42,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
-    sharpness: float = (
-        4.0  # of the loss's soft decoder, whose limit is the slides'; for a rate, of a softmax over counts
-    )
+    sharpness: float = 4.0  # of the soft decoder, whose limit is the slides'; for a rate, of a softmax over counts
     step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
     silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
     dropout: float = 0.0  # of hidden neurons, the same ones on every step
