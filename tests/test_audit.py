@@ -24,24 +24,33 @@ BEFORE = Evaluation(2, 1, 1, 0, 8, (8, 4, 2), (100, 8, 4), (400, 16, 40))
 AFTER = Evaluation(2, 1, 1, 0, 16, (8, 2, 2), (120, 4, 2), (480, 8, 20))
 
 
-@pytest.mark.parametrize(("handed_on", "reached"), [(0.25, 200), (1.0, 800)])
-def test_the_published_counts_are_the_table_and_the_mean_field(handed_on: float, reached: int) -> None:
-    counts = audit.published_counts("1-2-2-4-4", INPUT, handed_on)
+@pytest.mark.parametrize(("first", "second"), [(0.25, 0.25), (1.0, 1.0), (0.25, 0.5)])
+def test_the_published_counts_are_the_table_and_the_mean_field(first: float, second: float) -> None:
+    counts = audit.published_counts("1-2-2-4-4", INPUT, [first, second])
     assert counts.steps == 7.102
     assert counts.quantization == [1, 2, 2, 4, 4]
-    assert counts.arriving == pytest.approx([49 * 7.102, 1663.24 * handed_on, 397.94 * handed_on, 52.11, 17.29])
+    assert counts.arriving == pytest.approx([49 * 7.102, 1663.24 * first, 397.94 * second, 52.11, 17.29])
     assert counts.additions[4] == pytest.approx(17.29 * 10)  # each spike of 128 neurons reaches ten
-    assert counts.additions[2] == pytest.approx(397.94 * handed_on * 800)
-    assert counts.additions[1] == pytest.approx(1663.24 * reached)  # 5 x 5 filters of 32 channels
+    assert counts.additions[2] == pytest.approx(397.94 * second * 800)
+    assert counts.additions[1] == pytest.approx(1663.24 * first * 800)  # 5 x 5 filters of 32 channels
     assert counts.additions[0] == pytest.approx(313600 * 7.102 / 16)
     with pytest.raises(KeyError):
-        audit.published_counts("4-4-4-4-4", INPUT, handed_on)
+        audit.published_counts("4-4-4-4-4", INPUT, [first, second])
+    with pytest.raises(ValueError, match="shorter"):
+        audit.published_counts("1-2-2-4-4", INPUT, [first])
 
 
 def test_only_the_causal_accountings_depend_on_the_input_and_on_pooling() -> None:
-    few, many = (audit.published_energies("1-2-2-4-4", INPUT, share) for share in (0.25, 1.0))
+    few, many = (audit.published_energies("1-2-2-4-4", INPUT, [share] * 2) for share in (0.25, 1.0))
     assert few[SLIDES] == many[SLIDES] == pytest.approx(sum(audit.slides_energies("1-2-2-4-4")))
     assert many[CAUSAL] - few[CAUSAL] == pytest.approx(0.9 * 0.75 * (1663.24 * 800 + 397.94 * 800) / 1000)
+
+
+def test_the_share_handed_on_is_that_of_each_pooling_layer() -> None:
+    config = TrainingConfig("28x28-2C5(1)-P2-3C5(2)-P2-4(2)-10(4)", "fashion-mnist", 16)
+    score = Evaluation(1, 1, 1, 0, 8, spikes=(80, 40, 4, 1), arriving=(300, 20, 30, 4))
+    (result,) = group(config, score).results
+    assert audit.handed_on(result) == [20 / 80, 30 / 40]
 
 
 def test_our_energies_are_those_of_the_counts() -> None:

@@ -27,26 +27,28 @@ SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
 
 
-def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: float) -> Counts:
+def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
     """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
 
     The slides print neither arriving spikes nor additions.  `input_spikes`, the mean number up to each step, is read at
     the printed mean of the inference time steps, a low estimate, since images that are decided late see far more.
-    `handed_on` is the share of spikes that pooling hands on: 1/4 where all four neurons of a window fire, 1 where never
-    two of them do.  Additions are those of the mean field.
-    Raises `KeyError` for a configuration that is not in the table.
+    `handed_on` is the share of spikes that each pooling layer hands on: with maximum pooling 1/4 where all four neurons
+    of a window fire and 1 where never two of them do, with average pooling 1.  Additions are those of the mean field.
+    Raises `KeyError` for a configuration that is not in the table, `ValueError` for another number of shares.
     """
     layers = _rows(configuration)
     steps, spikes = layers[0].inference_time_steps, [row.spikes for row in layers]
     seen = float(np.interp(steps, range(len(input_spikes) + 1), [0.0, *input_spikes]))
-    behind = [after for layer, after in pairwise(SCNN.layers) if not isinstance(layer, Pooling)]
-    shares = [handed_on if isinstance(after, Pooling) else 1.0 for after in behind]
-    arriving = [seen, *(count * share for count, share in zip(spikes[:-1], shares, strict=True))]
+    arriving = [seen, *spikes[:-1]]
+    for layer, share in zip(_pooled_layers(SCNN), handed_on, strict=True):
+        arriving[layer + 1] *= share
     additions = mean_field_additions(SCNN.sizes(), arriving, _inputs(SCNN))
     return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
 
 
-def published_energies(configuration: str, input_spikes: Sequence[float], handed_on: float) -> dict[str, float]:
+def published_energies(
+    configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]
+) -> dict[str, float]:
     """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
     baseline = _rows(UNQUANTIZED)[0].inference_time_steps
     return _totals(published_counts(configuration, input_spikes, handed_on), baseline)
@@ -70,6 +72,19 @@ def _rows(configuration: str) -> list[paper.LayerEnergy]:
     if not rows:
         raise KeyError(configuration)
     return rows
+
+
+def handed_on(result: Result) -> list[float]:
+    """The share of its neurons' spikes that each pooling layer of a network of ours handed on, on the test set."""
+    test = result.test
+    layers = _pooled_layers(Architecture.parse(result.config.architecture))
+    return [test.arriving[layer + 1] / test.spikes[layer] for layer in layers]
+
+
+def _pooled_layers(architecture: Architecture) -> list[int]:
+    """Which of the spiking layers, counted from 0, pooling is behind."""
+    behind = [after for layer, after in pairwise((*architecture.layers, None)) if not isinstance(layer, Pooling)]
+    return [number for number, after in enumerate(behind) if isinstance(after, Pooling)]
 
 
 def _inputs(architecture: Architecture) -> list[int]:

@@ -120,15 +120,16 @@ class TrainingConfig:
 # Chosen on the validation split, one recipe for the unquantized baseline and the quantized networks alike.
 # A gain of 1 leaves the network silent at first.  Without a price of time networks learn to wait for the end.
 # Mirrored digits would be other signs.  Mirrored clothes are more to learn, and cost the perceptron accuracy: the shoes
-# of FashionMNIST all point to the left.  The convolutional network keeps them against overfitting.
+# of FashionMNIST all point to the left.  The convolutional network keeps them against overfitting, and averages where
+# it pools: fewer images stay silent, and half the epochs do.
 _COMMON = {"initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
 _DIGITS = {**_COMMON, "step_cost": 0.003}
 _CLOTHES = {**_COMMON, "step_cost": 0.005}
 RECIPES: dict[tuple[str, str], dict[str, Any]] = {
     ("mnist", "SMLP"): {**_DIGITS, "epochs": 40},
-    ("mnist", "SCNN"): {**_DIGITS, "epochs": 20},
+    ("mnist", "SCNN"): {**_DIGITS, "epochs": 20, "pooling": "average"},
     ("fashion-mnist", "SMLP"): {**_CLOTHES, "epochs": 40},
-    ("fashion-mnist", "SCNN"): {**_CLOTHES, "epochs": 40, "flip": True},
+    ("fashion-mnist", "SCNN"): {**_CLOTHES, "epochs": 20, "flip": True, "pooling": "average"},
 }
 
 
