@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tqttfs_lite import training
+from tqttfs_lite import experiment, training
 from tqttfs_lite.datasets import Images
 
 # A busy machine is no failure.  CI tries the same cases every time; a developer's runs look for new ones.
@@ -32,3 +32,18 @@ def small_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(training, "load", load)
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A data directory of one's own with random images in place of the data sets."""
+
+    def random_images(name: str, split: str) -> Images:
+        generator = torch.Generator().manual_seed(len(split))
+        images = torch.randint(0, 256, (300, 28, 28), generator=generator, dtype=torch.uint8)
+        return Images(images, torch.randint(0, 10, (300,), generator=generator))
+
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    for module in (training, experiment):
+        monkeypatch.setattr(module, "load", random_images)
+    return tmp_path

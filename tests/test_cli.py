@@ -6,28 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import audit, experiment, paper, paths, results, training
+from tqttfs_lite import experiment, paths, results
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import RECIPES, TrainingConfig
-from tqttfs_lite.datasets import DatasetError, Images, load
+from tqttfs_lite.datasets import DatasetError, load
 from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 
 TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--publish"]
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A data directory of one's own with random images in place of the data sets."""
-
-    def random_images(name: str, split: str) -> Images:
-        generator = torch.Generator().manual_seed(len(split))
-        images = torch.randint(0, 256, (300, 28, 28), generator=generator, dtype=torch.uint8)
-        return Images(images, torch.randint(0, 10, (300,), generator=generator))
-
-    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    for module in (training, experiment):
-        monkeypatch.setattr(module, "load", random_images)
-    return tmp_path
 
 
 def test_train_stores_a_result_that_evaluate_and_verify_confirm(
@@ -37,9 +22,11 @@ def test_train_stores_a_result_that_evaluate_and_verify_confirm(
     (checkpoint,) = (home / "checkpoints").iterdir()
     (result_file,) = (home / "results").glob("*.json")
     assert "of 300 test images" in capsys.readouterr().out
-    for command in (["evaluate", str(checkpoint)], ["evaluate", str(result_file)], ["verify"]):
+    for command in (["evaluate", str(checkpoint)], ["evaluate", str(result_file)]):
         assert main(command) == 0
         assert "1 of 1 confirmed" in capsys.readouterr().out
+    assert main(["verify"]) == 0
+    assert "published numbers confirmed" in capsys.readouterr().out
     monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("it was trained before"))
     assert main(TRAIN) == 0
 
@@ -67,26 +54,6 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     assert "another architecture" in capsys.readouterr().err
     assert main(["energy", str(checkpoint), "--baseline", str(checkpoint)]) == 1
     assert "another architecture" in capsys.readouterr().err
-
-
-def test_verify_finds_a_printed_number_that_does_not_follow(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", "--level", "arithmetic"]) == 0
-    checks = len(audit.arithmetic())
-    assert f"{checks} of {checks} printed numbers" in capsys.readouterr().out
-    table = paper.energy()
-    table[3] = table[3]._replace(alpha="1.491")
-    monkeypatch.setattr(paper, "energy", lambda: table)
-    assert main(["verify", "--level", "arithmetic"]) == 1
-    captured = capsys.readouterr()
-    assert "alpha, 1-2-2-4-4, Layer1: the slides say 1.491, we find 1.490" in captured.err
-    assert f"{checks - 1} of {checks}" in captured.out
-
-
-def test_verify_needs_something_to_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify"]) == 1
-    assert "nothing to verify" in capsys.readouterr().err
 
 
 def test_publishing_moves_a_result_of_ones_own(home: Path) -> None:
@@ -126,38 +93,13 @@ def test_a_result_of_ones_own_changes_nothing_published(home: Path, capsys: pyte
     assert "1 of 1 confirmed" in capsys.readouterr().out
 
 
-def test_a_changed_count_is_found_and_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(TRAIN)
-    (path,) = (home / "results").glob("*.json")
-    content = json.loads(path.read_text())
-    content["test"]["correct"] += 1
-    path.write_text(json.dumps(content))
-    assert main(["verify"]) == 1
-    assert "DIFFERS" in capsys.readouterr().err
-
-
-def test_a_changed_configuration_is_found(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(TRAIN)
-    (path,) = (home / "results").glob("*.json")
-    content = json.loads(path.read_text())
-    content["config"]["learning_rate"] = 0.5
-    path.write_text(json.dumps(content))
-    assert main(["verify"]) == 1
-    assert "changed by hand" in capsys.readouterr().err
-
-
-def test_a_damaged_checkpoint_and_one_without_a_result_are_named(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_checkpoint_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(TRAIN)
     (checkpoint,) = (home / "checkpoints").iterdir()
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert main(["evaluate", str(checkpoint)]) == 1
     assert "is corrupted" in capsys.readouterr().err
-    checkpoint.rename(checkpoint.with_name("stray.safetensors"))
-    assert main(["verify"]) == 1
-    assert "stray.safetensors has no result" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

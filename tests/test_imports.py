@@ -19,6 +19,7 @@ EXPERIMENTS = [
     "summary",
     "audit",
     "experiment",
+    "ledger",
     "speed",
 ]
 ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "cli"]

@@ -60,6 +60,20 @@ def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
     return results.read_trial(stored)
 
 
+def retrain(config: TrainingConfig, *, progress: bool = True) -> Evaluation:
+    """Train a configuration from scratch whatever is stored of it, and evaluate it; nothing is stored.
+
+    A retraining that was cut off goes on from its last whole epoch.  Raises what `run` raises.
+    """
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"{config.name}.lock"):
+        trained = train(config, progress=progress)
+        test = load(config.dataset, "test")
+        score = evaluate(trained.network, test.images, test.labels, progress=progress)
+        state_file(config).unlink()
+    return score
+
+
 def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:
     origin = made()  # before training: the code that runs, not the one that is there when it ends
     trained = train(config, progress=progress)

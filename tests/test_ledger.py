@@ -1,0 +1,189 @@
+"""What `tqttfs verify` confirms, and that it finds and names whatever was changed afterwards."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tqttfs_lite import audit, config, experiment, ledger, paper, paths, summary
+from tqttfs_lite.cli import main
+from tqttfs_lite.config import recipe
+
+SMALL = {"epochs": 1, "averaging": 0.0}
+
+
+@pytest.fixture
+def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept."""
+    monkeypatch.setitem(config.RECIPES, ("mnist", "SMLP"), {**config.RECIPES["mnist", "SMLP"], **SMALL})
+    for seed in (0, 1):
+        made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), publish=True, progress=False)
+    made.checkpoint.unlink()
+    return home
+
+
+def differing(level: str = "checkpoints") -> list[str]:
+    return [f"{entry.source}: {entry.what}" for entry in ledger.verify(level) if not entry.agrees]
+
+
+def test_what_was_published_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = list(ledger.verify("checkpoints"))
+    assert all(entry.agrees for entry in entries)
+    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8  # the slides, data sums, a checkpoint's sum, its counts
+    assert main(["verify"]) == 0
+    assert f"{len(entries)} of {len(entries)} published numbers confirmed" in capsys.readouterr().out
+    assert main(["verify", "--json"]) == 0
+    assert [ledger.Entry(**entry) for entry in json.loads(capsys.readouterr().out)] == entries
+
+
+def test_each_level_includes_those_above_it(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "is_quick", lambda config: True)
+    found = [list(ledger.verify(level)) for level in ledger.LEVELS]
+    assert found[1][: len(found[0])] == found[0]
+    assert [entry.level for entry in found[2][len(found[1]) :]] == ["retrain"] * 3  # seed 0
+    assert [entry.level for entry in found[3][len(found[1]) :]] == ["full"] * 6  # both seeds
+    with pytest.raises(ValueError, match="choose one of arithmetic, checkpoints, retrain, full"):
+        next(ledger.verify("twice"))
+
+
+def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None:
+    config = recipe("784-12(1)-10(2)", "mnist", 4)
+    groups = summary.published()
+    allowed = ledger.spreads(config, groups)
+    again = list(ledger.retrained(groups[config].results[0], allowed, "retrain"))
+    assert [(entry.found, entry.agrees) for entry in again] == [(entry.published, True) for entry in again]
+    elsewhere = {name: spread._replace(mean=spread.mean + 1e4) for name, spread in allowed.items()}
+    assert not any(entry.agrees for entry in ledger.retrained(groups[config].results[0], elsewhere, "retrain"))
+    assert not list(paths.runs_directory().glob("*.safetensors")), "a retraining leaves nothing behind"
+
+
+def test_where_there_is_one_seed_the_widest_spread_on_the_same_data_stands_in(study: Path) -> None:
+    config = recipe("784-12(1)-10(2)", "mnist", 4)
+    group = summary.published()[config]
+    alone = replace(config, architecture="784-12(2)-10(2)")
+    groups = {config: group, alone: group._replace(config=alone, results=group.results[1:])}
+    spreads, borrowed = ledger.spreads(config, groups), ledger.spreads(alone, groups)
+    for name in ledger.QUANTITIES:
+        assert borrowed[name].deviation == spreads[name].deviation
+        assert borrowed[name].mean == ledger.quantities(group.results[1].test)[name]
+
+
+def test_the_quick_level_trains_the_mnist_perceptrons_of_the_slides() -> None:
+    quick = [config for config in summary.published() if config.time_steps == 8 and ledger.is_quick(config)]
+    assert {c.architecture for c in quick if config.follows_recipe(c)} == set(paper.own_accuracy("mnist"))
+
+
+def test_verify_needs_something_to_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify"]) == 1
+    assert "nothing to verify" in capsys.readouterr().err
+
+
+# What somebody may change: one digit, one byte, one file.
+
+
+def result_files(study: Path) -> list[Path]:
+    return sorted((study / "results").glob("*.json"))
+
+
+def in_result(*keys: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
+    """Changes one value of the result whose weights are kept."""
+
+    def mutate(study: Path) -> None:
+        path = next(path for path in result_files(study) if "seed0" in path.name)
+        content = json.loads(path.read_text())
+        place = content
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = change(place[keys[-1]])
+        path.write_text(json.dumps(content))
+
+    return mutate
+
+
+def first_plus_one(values: list[int]) -> list[int]:
+    return [values[0] + 1, *values[1:]]
+
+
+def other_digit(text: str) -> str:
+    return ("1" if text[0] == "0" else "0") + text[1:]
+
+
+def checkpoint_byte(study: Path) -> None:
+    (path,) = (study / "checkpoints").glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def no_checkpoint(study: Path) -> None:
+    next((study / "checkpoints").glob("*.safetensors")).unlink()
+
+
+def stray_checkpoint(study: Path) -> None:
+    (path,) = (study / "checkpoints").glob("*.safetensors")
+    shutil.copy(path, path.with_name("stray.safetensors"))
+
+
+def renamed(study: Path) -> None:
+    path = result_files(study)[0]
+    path.rename(path.with_name(path.name.replace("seed0", "seed7")))
+
+
+def cut_off(study: Path) -> None:
+    path = result_files(study)[1]
+    path.write_text(path.read_text()[:-20])
+
+
+MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
+    **{
+        name: (in_result("test", name, change=lambda n: n + 1), name)
+        for name in ("images", "correct", "correct_if_tied", "silent", "steps")
+    },
+    **{name: (in_result("test", name, change=first_plus_one), name) for name in ("spikes", "arriving", "additions")},
+    "a setting": (in_result("config", "learning_rate", change=lambda rate: rate / 2), "the file"),
+    "the seed": (in_result("config", "seed", change=lambda seed: seed + 1), "the file"),
+    "the configuration's hash": (in_result("config_sha256", change=other_digit), "the file"),
+    "the checkpoint's hash": (in_result("checkpoint_sha256", change=other_digit), "SHA-256 of the checkpoint"),
+    "a data set's sum": (
+        in_result("data_sha256", change=lambda sums: {name: other_digit(text) for name, text in sums.items()}),
+        "SHA-256 of the data",
+    ),
+    "a byte of a checkpoint": (checkpoint_byte, "SHA-256 of the checkpoint"),
+    "a checkpoint is gone": (no_checkpoint, "the checkpoint"),
+    "a checkpoint without a result": (stray_checkpoint, "its result file"),
+    "a renamed result": (renamed, "the file"),
+    "half a result": (cut_off, "the file"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_change_after_publication_is_named(study: Path, name: str) -> None:
+    mutate, what = MUTATIONS[name]
+    mutate(study)
+    level = "arithmetic" if name == "a checkpoint is gone" else "checkpoints"
+    assert any(found.endswith(f": {what}") for found in differing(level))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "change", "what"),
+    [
+        ("energy", 3, {"alpha": "1.491"}, "alpha, 1-2-2-4-4, Layer1"),
+        ("layers", 1, {"flops": 10_035_201}, "FLOPs, Layer2"),
+        ("layers", 2, {"neurons": 801}, "neurons, Layer3"),
+    ],
+)
+def test_a_changed_digit_in_the_papers_tables_is_named(
+    table: str, row: int, change: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    rows = getattr(paper, table)()
+    index = next(i for i, r in enumerate(rows) if what.endswith(r.layer) and getattr(r, "configuration", "") in what)
+    rows[index] = rows[index]._replace(**change)
+    monkeypatch.setattr(paper, table, lambda: rows)
+    assert main(["verify", "--level", "arithmetic"]) == 1
+    captured = capsys.readouterr()
+    assert f"DIFFERS     paper, {what}: published" in captured.err

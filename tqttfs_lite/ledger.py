@@ -1,0 +1,175 @@
+"""The ledger: every published number, what it may be, and what it is when it is computed again.
+
+| level | what is computed again |
+|---|---|
+| arithmetic | the slides' numbers from one another; the sums of results, checkpoints and data sets |
+| checkpoints | every count of every published network whose weights are kept, on the whole test set |
+| retrain | the MNIST perceptrons of the recipe, trained from scratch |
+| full | every network of a recipe, every seed, trained from scratch |
+
+Each level includes those above it.  A training on the machine that published it ends with the same weights, bit for
+bit; on another one its sums are rounded otherwise, which is one more draw.  So what is trained again has to lie where
+one more seed would, in the 99 % prediction interval of the published seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from tqttfs_lite import audit, checkpoints, experiment, paths, results, summary
+from tqttfs_lite.config import TrainingConfig, follows_recipe
+from tqttfs_lite.datasets import data_sums
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.results import Result, ResultError
+from tqttfs_lite.summary import Group, Spread
+
+LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
+QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
+
+
+class Entry(NamedTuple):
+    """One published number and the one that was found."""
+
+    level: str
+    source: str  # the file that publishes it, under data/
+    what: str
+    published: str
+    allowed: str  # one value, or an interval
+    found: str
+    agrees: bool
+
+
+def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
+    """Every entry up to this level, as it is found.
+
+    Raises `ValueError` for an unknown level, `ResultError` where a level finds no checkpoint to evaluate, and
+    `DatasetError` where a data set is missing that a level needs.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"unknown level {level!r}: choose one of {', '.join(LEVELS)}")
+    depth = LEVELS.index(level)
+    if depth >= 1 and not any(paths.checkpoints_directory().glob("*.safetensors")):
+        raise ResultError(f"there is no published checkpoint in {paths.checkpoints_directory()}: nothing to verify")
+    yield from slides()
+    stored = yield from files()
+    for result in stored if depth >= 1 else []:
+        if result.checkpoint.exists():
+            yield from counts(result, progress=progress)
+    groups = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
+    if depth == 2:
+        groups = {config: group for config, group in groups.items() if is_quick(config)}
+    if depth >= 2:
+        for config, group in groups.items():
+            for result in group.results if depth == 3 else group.results[:1]:
+                yield from retrained(result, spreads(config, groups), level, progress=progress)
+
+
+def slides() -> Iterator[Entry]:
+    """Each number on the slides that follows from others on the slides."""
+    for check in audit.arithmetic():
+        yield Entry("arithmetic", "paper", check.what, check.printed, check.printed, check.recomputed, check.agrees)
+
+
+def files() -> Generator[Entry, None, list[Result]]:
+    """Whether results are whole and belong to the checkpoints and data sets that are there; returns the whole ones."""
+    whole: list[Result] = []
+    for path in sorted(paths.results_directory().glob("*.json")):
+        try:
+            result = results.read(path)
+        except ResultError as damage:
+            yield _unequal(f"results/{path.name}", "the file", "whole", str(damage))
+            continue
+        whole.append(result)
+        source = f"results/{path.name}"
+        yield _equal("arithmetic", source, "SHA-256 of the data", result.data_sha256, data_sums(result.config.dataset))
+        if result.checkpoint.exists():
+            digest = sha256(result.checkpoint.read_bytes()).hexdigest()
+            yield _equal("arithmetic", source, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
+        elif result.config.seed == 0 and follows_recipe(result.config):
+            yield _unequal(source, "the checkpoint", "there", "missing")
+    known = {result.checkpoint for result in whole}
+    for path in sorted(set(paths.checkpoints_directory().glob("*.safetensors")) - known):
+        yield _unequal(f"checkpoints/{path.name}", "its result file", "there", "missing or not whole")
+    return whole
+
+
+def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
+    """Every count of a result, from its checkpoint."""
+    source = f"results/{result.config.name}.json"
+    try:
+        found = asdict(experiment.evaluate_again(result, progress=progress))
+    except checkpoints.CheckpointError as damage:
+        yield _unequal(source, "the checkpoint", "whole", str(damage), level="checkpoints")
+        return
+    for name, published in asdict(result.test).items():
+        yield _equal("checkpoints", source, name, published, found[name])
+
+
+def is_quick(config: TrainingConfig) -> bool:
+    """Whether a network is trained again on every run of the tests: it takes minutes."""
+    return config.dataset == "mnist" and config.architecture in ("784-400(1)-10(1)", "784-400(1)-10(2)")
+
+
+def retrained(result: Result, allowed: dict[str, Spread], level: str, *, progress: bool = False) -> Iterator[Entry]:
+    """The accuracy, steps and silence of a result's configuration, trained again from scratch."""
+    found = quantities(experiment.retrain(result.config, progress=progress))
+    for name, published in quantities(result.test).items():
+        decimals = QUANTITIES[name]
+        low, high = allowed[name].prediction_interval
+        yield Entry(
+            level,
+            f"results/{result.config.name}.json",
+            f"{name}, trained again",
+            f"{published:.{decimals}f}",
+            f"{low:.{decimals}f} to {high:.{decimals}f}",
+            f"{found[name]:.{decimals}f}",
+            low <= found[name] <= high,
+        )
+
+
+def quantities(test: Evaluation) -> dict[str, float]:
+    """What the seeds of a configuration spread over, as `QUANTITIES` names it."""
+    values = (test.accuracy, test.mean_steps, 100 * test.silent / test.images)
+    return dict(zip(QUANTITIES, values, strict=True))
+
+
+def spreads(config: TrainingConfig, groups: dict[TrainingConfig, Group]) -> dict[str, Spread]:
+    """The spread of each quantity over a configuration's seeds.
+
+    Where it has one seed, the widest spread on the same data set stands in for its own.
+    """
+
+    def of(group: Group, name: str) -> Spread:
+        return summary.spread([quantities(result.test)[name] for result in group.results])
+
+    found = {}
+    for name in QUANTITIES:
+        own = of(groups[config], name)
+        if own.seeds == 1:
+            same = [of(group, name) for c, group in groups.items() if c.dataset == config.dataset]
+            widest = max((other for other in same if other.seeds > 1), key=lambda other: other.deviation)
+            own = widest._replace(mean=own.mean)
+        found[name] = own
+    return found
+
+
+def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """How many entries of each level and source agree."""
+    rows: dict[tuple[str, str], list[bool]] = {}
+    for entry in entries:
+        rows.setdefault((entry.level, entry.source), []).append(entry.agrees)
+    return [
+        {"level": level, "source": source, "numbers": len(found), "agree": sum(found)}
+        for (level, source), found in rows.items()
+    ]
+
+
+def _equal(level: str, source: str, what: str, published: Any, found: Any) -> Entry:
+    return Entry(level, source, what, str(published), str(published), str(found), published == found)
+
+
+def _unequal(source: str, what: str, wanted: str, found: str, level: str = "arithmetic") -> Entry:
+    return Entry(level, source, what, wanted, wanted, found, agrees=False)
