@@ -23,9 +23,9 @@ from tqttfs_lite import sources
 
 MIME = "application/vnd.tqttfs.sources+json"
 HOOK = "__tracker__"  # among the notebook's names
+REPLACING = ast.Assign | ast.AnnAssign | ast.ClassDef | ast.Import | ast.ImportFrom
 # What takes part in a call without being changed.
 VALUES = (str, bytes, int, float, complex, tuple, frozenset, type(None), sources.Record)
-REPLACING = ast.Assign | ast.AnnAssign | ast.ClassDef | ast.Import | ast.ImportFrom
 UNCHANGEABLE = (*VALUES, ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
