@@ -1,6 +1,6 @@
 """Build the book from the executed notebooks: stage the sources, fill in the status page, build, check.
 
-    python book/build.py        `make book` puts the executed notebooks into _build/notebooks and calls this
+    python -m book.build        `make book` puts the executed notebooks into _build/notebooks and calls this
 
 The sources are staged into `_build/book-source` in the repository's own layout, with the executed notebooks
 in place of the committed ones, so that a relative link means the same in the repository and in the book.
@@ -22,12 +22,16 @@ from typing import Any
 import nbformat
 import yaml
 
+from book import marks
+from tqttfs_lite.results import ResultError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
 EXECUTED = BUILD / "notebooks"
 STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
+LINKED = ("data/paper", "data/results", "data/search", "data/benchmarks")  # by the pages and by their marks
 
 
 class BookError(Exception):
@@ -146,16 +150,22 @@ def copy_mathjax(target: Path) -> None:
 
 
 def stage(executions: list[Execution]) -> None:
-    """Lay out `_build/book-source`: pages, executed notebooks, the data they link to, MathJax."""
+    """Lay out `_build/book-source`: pages, executed notebooks with their marks, the data they link to, MathJax."""
     shutil.rmtree(STAGE, ignore_errors=True)
     no_pages = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(REPOSITORY / "book", STAGE / "book", ignore=no_pages)
     (STAGE / "notebooks").mkdir()
     for run in executions:
-        shutil.copyfile(EXECUTED.parent / f"{run.page}.ipynb", STAGE / f"{run.page}.ipynb")
-    for folder in ("data/paper", "data/results"):
+        notebook = nbformat.read(EXECUTED.parent / f"{run.page}.ipynb", as_version=4)
+        try:
+            marks.add(notebook)
+        except (ResultError, FileNotFoundError) as error:
+            raise BookError(f"{run.page}.ipynb: {error}: run `make book`") from error
+        nbformat.write(notebook, STAGE / f"{run.page}.ipynb")
+    for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
+    shutil.copy(REPOSITORY / "data" / "checksums.sha256", STAGE / "data")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
     status = STAGE / "book" / "status.md"
@@ -173,6 +183,7 @@ def build_html() -> None:
     command += ["--path-output", str(REPOSITORY), "--all", "-q", "-W", "-n", "--keep-going"]
     if subprocess.run(command, check=False).returncode:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
+    shutil.copytree(STAGE / "data", HTML / "data")  # to which the marks link
 
 
 def check_html(pages: list[str]) -> None:

@@ -7,8 +7,9 @@ import pytest
 from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
-BASICS = ["paths", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "energy", "paper", "datasets"]
+BASICS = ["paths", "sources", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "energy", "paper"]
 EXPERIMENTS = [
+    "datasets",
     "config",
     "checkpoints",
     "inference",
@@ -22,7 +23,7 @@ EXPERIMENTS = [
     "ledger",
     "speed",
 ]
-ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "cli"]
+ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "provenance", "cli"]
 
 
 def test_every_module_has_its_place() -> None:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 from tqttfs_lite.rate import Network
 
 GRID = 2.0**-12
@@ -55,6 +55,7 @@ def read(network: Network, path: Path, digest: str | None = None) -> None:
     Raises `CheckpointError` where the file is missing, damaged, another than expected or of another architecture.
     """
     tensors, _ = read_tensors(path, digest)
+    sources.note(path.parent.name, path.name)
     try:
         network.load_state_dict(tensors)
     except RuntimeError:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import torch
 from filelock import FileLock
 
-from tqttfs_lite import checkpoints, paths, results
+from tqttfs_lite import checkpoints, paths, results, sources
 from tqttfs_lite.config import TrainingConfig, variant
 from tqttfs_lite.datasets import data_sums, load
 from tqttfs_lite.evaluation import Evaluation, evaluate
@@ -32,8 +32,9 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not (stored := results.find(config)):
-            result = _train_and_evaluate(config, progress)
-            stored = results.write(result, result_file(config, published=False))
+            with sources.aside():
+                result = _train_and_evaluate(config, progress)
+                stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
             stored = results.publish(results.read(stored))
@@ -53,10 +54,11 @@ def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not stored.exists():
             origin = made()
-            trained = train(config, progress=progress)
-            held_out = load(config.dataset, "validation")
-            score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
-            results.write_trial(Trial(config, tuple(trained.history), score, origin))
+            with sources.aside():
+                trained = train(config, progress=progress)
+                held_out = load(config.dataset, "validation")
+                score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
+                results.write_trial(Trial(config, tuple(trained.history), score, origin))
     return results.read_trial(stored)
 
 

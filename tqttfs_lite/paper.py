@@ -7,7 +7,7 @@ Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109
 import csv
 from typing import NamedTuple
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 from tqttfs_lite.notation import Architecture
 
 
@@ -152,5 +152,6 @@ def _rows(table: str) -> list[dict[str, str]]:
     path = paths.paper_directory() / table
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: it is part of the repository, check it out again")
+    sources.note(path.parent.name, table)
     lines = path.read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader((line for line in lines if not line.startswith("#")), strict=True))

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.training import Epoch
@@ -24,8 +24,10 @@ class ResultError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(sources.Record):
     """One trained network: its configuration, its history, its test score and where all of it was made."""
+
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"history", "test", "checkpoint_sha256", "data_sha256", "made"})
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
@@ -34,6 +36,11 @@ class Result:
     data_sha256: dict[str, str]
     made: dict[str, str | int]  # date, commit, versions, processor, threads, training data type
     published: bool = field(default=False, compare=False)  # which of the two places it was read from
+
+    @property
+    def source(self) -> tuple[str, str]:
+        file = result_file(self.config, published=self.published)
+        return file.parent.name, file.name
 
     @property
     def checkpoint(self) -> Path:
@@ -47,13 +54,20 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(sources.Record):
     """A configuration that was tried: its score on the validation images, on which choices are made."""
+
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"history", "validation", "made"})
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
     validation: Evaluation
     made: dict[str, str | int]
+
+    @property
+    def source(self) -> tuple[str, str]:
+        file = trial_file(self.config)
+        return file.parent.name, file.name
 
 
 def trial_file(config: TrainingConfig) -> Path:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pandas import DataFrame
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 
 OURS = "ours"
 PEERS = ("SpikingJelly", "snnTorch")
@@ -31,8 +31,10 @@ class Ratio(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(sources.Record):
     """One benchmark: what was timed, where, and the seconds of every variant, round by round."""
+
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"made", "weights", "seconds", "measured"})
 
     kind: str  # train, infer, growth or memory
     network: str
@@ -43,6 +45,11 @@ class Measurement:
     weights: str  # the SHA-256 of the published checkpoint, or "random"
     seconds: float  # that the benchmark took
     measured: dict[str, list[float]]
+
+    @property
+    def source(self) -> tuple[str, str]:
+        name = f"{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json"
+        return paths.benchmarks_directory().name, name
 
     def ratio(self, variant: str, reference: str = OURS) -> Ratio:
         """How many times the reference's time a variant takes; raises `KeyError` for a variant that was not timed."""

@@ -1,0 +1,205 @@
+"""The marks beside what came from a run: a line that opens to the files behind an output and what makes them again.
+
+A notebook's cells record the files (`tqttfs_lite.provenance`); the build puts a mark behind each cell that has some.  A
+mark is a `<details>` element: it opens by mouse, touch and keyboard, without a script.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from html import escape
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+from tqttfs_lite import paths, results, speed
+from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.provenance import MIME
+from tqttfs_lite.results import Result, Trial
+
+FEW = 6  # results that are listed one by one; more of them by configuration
+DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+Files = dict[str, list[str]]  # the names of files by folder, the splits of data sets by data set
+
+
+def add(notebook: NotebookNode) -> None:
+    """Turn the records in the outputs of a notebook into marks, each a cell of its own behind the one it is about."""
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type == "code" and (found := _take_record(cell)) and cell.outputs:
+            cells.append(new_markdown_cell(mark(found), id=f"{cell.id}-made-by"))
+    notebook.cells = cells
+
+
+def _take_record(cell: NotebookNode) -> list[str]:
+    """The files behind a cell's output; their record is no longer among its outputs."""
+    records = [output.data[MIME] for output in cell.outputs if MIME in output.get("data", {})]
+    cell.outputs = [output for output in cell.outputs if MIME not in output.get("data", {})]
+    return [file for record in records for file in record]
+
+
+def mark(found: Iterable[str]) -> str:
+    """The mark for something made from these files, each named as `sources.take` does, on a page one folder deep.
+
+    Raises `ResultError` where a result is gone, and `FileNotFoundError` for another file.
+
+    >>> print(mark(["mnist/test"]))
+    <details class="made-by">
+    <summary aria-label="The output above is made from MNIST">made from MNIST</summary>
+    <ul>
+    <li><strong>MNIST</strong>, its test images, with these <a href="../data/checksums.sha256">SHA-256 sums</a><br>
+    <code class="again">tqttfs data mnist</code></li>
+    </ul>
+    </details>
+    """
+    files: Files = defaultdict(list)
+    for file in sorted(found):
+        folder, _, name = file.partition("/")
+        files[folder].append(name)
+    what = f"made from {_summary(files)}"
+    items = [*_results(files), *_trials(files), *_benchmarks(files), *_tables(files), *_datasets(files)]
+    return "\n".join(
+        [
+            '<details class="made-by">',
+            f'<summary aria-label="The output above is {what}">{what}</summary>',
+            "<ul>",
+            *(f"<li>{item}</li>" for item in items),
+            "</ul>",
+            "</details>",
+        ]
+    )
+
+
+def command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
+    """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
+
+    >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
+    >>> command(config, "--publish")
+    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
+    """
+    usual = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
+    words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
+    words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")
+    for name, value in asdict(config).items():
+        if value != usual[name]:
+            text = ("no", "yes")[value] if isinstance(value, bool) else value
+            words.append(f"--{name.replace('_', '-')} {text}")
+    line = " ".join([*words, *options])
+    return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if len(seeds) > 1 else line
+
+
+def _summary(files: Files) -> str:
+    """What there is, in a few words."""
+    counts = {
+        "result": len(_stems(files, "results", ".json")) + len(_stems(files, "runs", ".json")),
+        "trial": len(files["search"]),
+        "benchmark": len(files["benchmarks"]),
+        "published table": len(files["paper"]),
+    }
+    words = [f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
+    return ", ".join(words + [title for name, title in DATASETS.items() if files[name]])
+
+
+def _stems(files: Files, folder: str, suffix: str) -> list[str]:
+    return [name.removesuffix(suffix) for name in files[folder] if name.endswith(suffix)]
+
+
+def _results(files: Files) -> list[str]:
+    names = {folder: _stems(files, folder, ".json") for folder in ("results", "runs")}
+    stored = [
+        results.read(paths.data_directory() / folder / f"{name}.json") for folder in names for name in names[folder]
+    ]
+    used_weights = {*_stems(files, "checkpoints", ".safetensors"), *_stems(files, "runs", ".safetensors")}
+    groups: defaultdict[tuple[TrainingConfig, bool], list[Result]] = defaultdict(list)
+    for result in stored:
+        config = result.config if len(stored) <= FEW else replace(result.config, seed=0)
+        groups[config, result.published].append(result)
+    items = []
+    for (config, published), group in groups.items():
+        group.sort(key=lambda result: result.config.seed)
+        seeds = [result.config.seed for result in group]
+        run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
+        again = command(config, *(["--publish"] if published else []), seeds=seeds)
+        files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
+        items.append(_item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, again=again))
+    return items
+
+
+def _trials(files: Files) -> list[str]:
+    trials = [results.read_trial(paths.search_directory() / name) for name in files["search"]]
+    return [
+        _item(
+            f"{_title(trial.config)}, on the validation images",
+            _stored(trial, f"seed {trial.config.seed}"),
+            *_made([trial.made]),
+            again=command(trial.config, "--validation-only"),
+        )
+        for trial in trials
+    ]
+
+
+def _benchmarks(files: Files) -> list[str]:
+    wanted = [measured for measured in speed.read_all() if measured.source[1] in files["benchmarks"]]
+    if not wanted:
+        return []
+    links = ", ".join(
+        _link("/".join(m.source), f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads")
+        for m in wanted
+    )
+    return [_item("Benchmarks", links, *_made(m.made for m in wanted), again="make bench")]
+
+
+def _tables(files: Files) -> list[str]:
+    """Each published table with what the first line of its file says of it."""
+    items = []
+    for name in files["paper"]:
+        says = (paths.paper_directory() / name).read_text("utf-8").splitlines()[0].lstrip("# ")
+        items.append(f"{_link(f'paper/{name}', name)}: {escape(says)}")
+    return items
+
+
+def _datasets(files: Files) -> list[str]:
+    sums = _link("checksums.sha256", "SHA-256 sums")
+    return [
+        _item(title, f"its {' and '.join(files[name])} images", f"with these {sums}", again=f"tqttfs data {name}")
+        for name, title in DATASETS.items()
+        if files[name]
+    ]
+
+
+def _item(title: str, *facts: str, again: str) -> str:
+    return f'<strong>{escape(title)}</strong>, {", ".join(facts)}<br>\n<code class="again">{escape(again)}</code>'
+
+
+def _title(config: TrainingConfig) -> str:
+    coding = "" if config.coding == "ttfs" else f", {config.coding} coding"
+    return f"{DATASETS[config.dataset]} {config.architecture}, T = {config.time_steps}{coding}"
+
+
+def _stored(record: Result | Trial, label: str) -> str:
+    """A link to the file, where git keeps it, and the start of its configuration's hash."""
+    folder, name = record.source
+    linked = label if folder == paths.runs_directory().name else _link(f"{folder}/{name}", label)
+    return f"{linked} (<code>{record.config.hash[:8]}</code>)"
+
+
+def _link(file: str, label: str) -> str:
+    return f'<a href="../data/{escape(file)}">{escape(label)}</a>'
+
+
+def _made(origins: Iterable[dict[str, Any]]) -> list[str]:
+    """Commits, dates and versions, each once."""
+    known = list(origins)
+    commits = dict.fromkeys(_commit(str(made["commit"])) for made in known)
+    dates = sorted({str(made["date"])[:10] for made in known})
+    versions = dict.fromkeys(f"Python {made['python']} and PyTorch {made['torch']}" for made in known)
+    return [f"commit {' and '.join(commits)}", " to ".join(dict.fromkeys([dates[0], dates[-1]])), *versions]
+
+
+def _commit(text: str) -> str:
+    commit, _, changes = text.partition(" ")
+    return f"<code>{escape(commit[:12])}</code> {escape(changes)}".strip()
