@@ -1,6 +1,6 @@
 """Build the book from the executed notebooks: stage the sources, fill in the status page, build, check.
 
-    python book/build.py        `make book` puts the executed notebooks into _build/notebooks and calls this
+    python -m book.build        `make book` puts the executed notebooks into _build/notebooks and calls this
 
 The sources are staged into `_build/book-source` in the repository's own layout, with the executed notebooks
 in place of the committed ones, so that a relative link means the same in the repository and in the book.
@@ -21,6 +21,8 @@ from typing import Any
 
 import nbformat
 import yaml
+
+from book import interactive
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -190,6 +192,7 @@ def main() -> None:
         stage(executions)
         build_html()
         check_html(pages)
+        interactive.install(HTML)
     except BookError as error:
         sys.exit(f"book/build.py: {error}")
     print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
