@@ -185,7 +185,7 @@ def check_html(pages: list[str]) -> None:
 
 
 def main() -> None:
-    """Stage, build and check; an error ends the program with one sentence."""
+    """Stage, build, check, and complete the interactive figures; an error ends the program with one sentence."""
     try:
         pages = toc_pages(REPOSITORY / "book" / "_toc.yml")
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
@@ -193,7 +193,7 @@ def main() -> None:
         build_html()
         check_html(pages)
         interactive.install(HTML)
-    except BookError as error:
+    except (BookError, interactive.FigureError) as error:
         sys.exit(f"book/build.py: {error}")
     print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
 

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tqttfs_lite import audit, charts, experiment, figures, paths, results, summary
 from tqttfs_lite.checkpoints import GRID
@@ -44,6 +45,10 @@ FIRST_DIGIT = 3  # the class whose image is there at the start
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}
 KIND_COLORS = dict(zip(KINDS, (charts.LAYERS[0], charts.OURS, figures.COLORS["TTFS"]), strict=True))
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+
+
+class FigureError(ValueError):
+    """What keeps an interactive figure from being built, in a sentence for whoever builds the book."""
 
 
 class Interactive(NamedTuple):
@@ -75,7 +80,7 @@ FIGURES = {
 def install(html: Path) -> None:
     """Complete the interactive figures of a built book.
 
-    Raises `ValueError` where a page does not have its figure exactly once.
+    Raises `FigureError` where a page does not have its figure exactly once, or a weight does not fit.
     """
     folder = html / "_static" / SCRIPTS
     write(folder)
@@ -88,7 +93,7 @@ def install(html: Path) -> None:
 
 
 def completed(document: str, name: str, folder: str) -> str:
-    """The page with the figure's picture, note, style and script in it; raises `ValueError` as `install` does.
+    """The page with the figure's picture, note, style and script in it; raises `FigureError` as `install` does.
 
     >>> page = '<head></head><figure class="interactive" id="interactive-neuron"></figure>'
     >>> "<noscript>" in completed(page, "neuron", "folder"), "folder/neuron.js" in completed(page, "neuron", "folder")
@@ -96,7 +101,7 @@ def completed(document: str, name: str, folder: str) -> str:
     """
     opening = f'<figure class="interactive" id="interactive-{name}">'
     if document.count(opening) != 1:
-        raise ValueError(f"{FIGURES[name].page} needs the line {opening} once: the interactive figure goes there")
+        raise FigureError(f"{FIGURES[name].page} needs the line {opening} once: the interactive figure goes there")
     style = f'<link rel="stylesheet" href="{folder}/figures.css"/>'
     script = f'<script type="module" src="{folder}/{name}.js"></script>'
     still = (
@@ -145,14 +150,14 @@ def digit_result() -> results.Result:
 def digit_weights() -> bytes:
     """The weights of every layer, an input's side by side, as little-endian 16-bit multiples of 2^-12.
 
-    Raises `ValueError` for weights that are none.
+    Raises `FigureError` for weights that are none.
     """
     parts = []
     for weight in experiment.trained_network(digit_result()).parameters():
         multiples = (weight.detach().T / GRID).numpy()
         stored = multiples.astype("<i2")
         if not np.array_equal(stored, multiples):
-            raise ValueError("a weight is no 16-bit multiple of 2^-12")
+            raise FigureError("a weight is no 16-bit multiple of 2^-12")
         parts.append(stored.tobytes())
     return b"".join(parts)
 
@@ -256,7 +261,7 @@ def tradeoff_picture(data: dict[str, Any]) -> Figure:
         axes.set(xscale="log", title=title, xlabel="causal energy per image, nJ (log)")
         axes.margins(x=0.25, y=0.15)
         axes.minorticks_off()
-        axes.set_xticks(sorted({round(point["energies"]["causal"]["mean"], -1) for point in points}))
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.xaxis.set_major_formatter("{x:.0f}")
     row[0].set_ylabel("test accuracy, %")
     return figure

@@ -266,5 +266,14 @@ def test_the_colours_are_those_of_the_other_figures() -> None:
 def test_a_page_without_its_figure_or_with_two_is_an_error(name: str) -> None:
     figure = f'<figure class="interactive" id="interactive-{name}"></figure>'
     for document in ("<head></head>", f"<head></head>{figure}{figure}"):
-        with pytest.raises(ValueError, match="once: the interactive figure goes there"):
+        with pytest.raises(interactive.FigureError, match="once: the interactive figure goes there"):
             interactive.completed(document, name, "folder")
+
+
+def test_weights_that_do_not_fit_their_file_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = experiment.trained_network(interactive.digit_result())
+    with torch.no_grad():
+        network.synapses[1].weight[0, 0] = 8.0  # one more than the largest multiple that 16 bits hold
+    monkeypatch.setattr(experiment, "trained_network", lambda _: network)
+    with pytest.raises(interactive.FigureError, match="no 16-bit multiple"):
+        interactive.digit_weights()
