@@ -12,7 +12,7 @@ BIN := .venv/bin
 EXTRAS := notebooks,book,test
 # Two workers with one thread each: the size of the smallest machine this runs on.
 PYTEST_2 := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
-BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py
+BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 EXECUTED := $(NOTEBOOKS:%=_build/%)
@@ -79,5 +79,5 @@ _build/notebooks/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(RESULTS) .venv/.install
 	@mkdir -p $(@D)
 	$(BIN)/papermill --cwd notebooks --kernel python3 --no-progress-bar $< $@
 
-_build/html/index.html: $(EXECUTED) $(wildcard book/* book/*/*) $(RESULTS) .venv/.installed
+_build/html/index.html: $(EXECUTED) $(wildcard book/* book/*/* book/*/*/*) $(RESULTS) .venv/.installed
 	$(BIN)/python -m book.build

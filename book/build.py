@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import marks
+from book import interactive, marks
 from tqttfs_lite.results import ResultError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -194,14 +194,15 @@ def check_html(pages: list[str]) -> None:
 
 
 def main() -> None:
-    """Stage, build and check; an error ends the program with one sentence."""
+    """Stage, build, check, and complete the interactive figures; an error ends the program with one sentence."""
     try:
         pages = toc_pages(REPOSITORY / "book" / "_toc.yml")
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
         stage(executions)
         build_html()
         check_html(pages)
-    except BookError as error:
+        interactive.install(HTML)
+    except (BookError, interactive.FigureError) as error:
         sys.exit(f"book/build.py: {error}")
     print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
 

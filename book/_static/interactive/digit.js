@@ -1,0 +1,301 @@
+/** A digit, drawn or from the test set, and the race of its spikes through the trained network. */
+
+import { SIDE, centred, stroke } from "./drawing.js";
+import { THETA, causalEnergies, clocks, counts, infer, slidesEnergies, withWeights } from "./model.js";
+import { choice, field, html, linear, read, start, svg, wholeNumbers } from "./parts.js";
+
+const STEP_MS = 600; // between two steps while it plays
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const LAYERS = ["input", "hidden", "output"];
+
+start("digit", async (body) => {
+  const [data, buffer] = await Promise.all([read("digit.json"), read("digit.bin", "arrayBuffer")]);
+  const { T, baselineSteps, images } = data;
+  const trained = withWeights(data.layers, buffer, data.weightUnit);
+  const degrees = trained.map(({ q }) => q);
+
+  let pixels = new Uint8Array(SIDE * SIDE); // on the paper
+  let image = images[data.start]; // of the test set, which they are
+  let drawn = false; // unless they were drawn on since
+  let found = null; // the inference, null where these degrees can never fire
+  let shown = 0; // the step that is shown, counted from 1
+  let timer = 0; // while it plays
+  const pen = { x: SIDE / 2, y: SIDE / 2, down: false };
+
+  // What is drawn on, and what is seen of the network.
+
+  const ink = grid(SIDE, SIDE, "ink");
+  const cursor = svg("circle", { class: "pen", r: 1.1 });
+  const paper = svg(
+    "svg",
+    {
+      viewBox: `0 0 ${SIDE} ${SIDE}`,
+      class: "paper",
+      tabindex: 0,
+      role: "application",
+      "aria-label": "Paper of 28 by 28 pixels. Arrow keys move the pen, space puts it down or lifts it.",
+    },
+    ...ink,
+    cursor,
+  );
+  const cells = [grid(SIDE, SIDE, "cell input"), grid(20, 20, "cell hidden")];
+  const race = svg("svg", { viewBox: "0 0 300 142", role: "img" });
+  const say = html("p", { class: "said", "aria-live": "polite" });
+  const table = html("table", {});
+  const play = html("button", { type: "button", click: () => (timer ? pause() : playFromStart()) }, "Play");
+  const next = html("button", { type: "button", click: () => (pause(), show((shown % found.step) + 1)) }, "Step");
+  const time = html("input", { type: "range", min: 1, step: 1, "aria-label": "time step" });
+  time.addEventListener("input", () => (pause(), show(time.valueAsNumber)));
+  const penState = html("span", { class: "pen-state" });
+
+  body.append(
+    html(
+      "div",
+      { class: "controls digits", role: "group", "aria-label": "test images" },
+      html("span", {}, "Test image of a"),
+      ...images.map((item) =>
+        html(
+          "button",
+          { type: "button", "aria-label": `test image of a ${item.label}`, click: () => take(item) },
+          item.label,
+        ),
+      ),
+      html("button", { type: "button", click: clear }, "Clear"),
+    ),
+    html(
+      "div",
+      { class: "controls" },
+      ...["hidden", "output"].map((name, l) =>
+        field(
+          `q, ${name} layer`,
+          choice(wholeNumbers(1, T), degrees[l], (value) => setDegree(l, Number(value))),
+        ),
+      ),
+      html("span", { class: "playing" }, play, next, time),
+    ),
+    html(
+      "div",
+      { class: "race" },
+      html("div", { class: "drawn" }, html("h4", {}, "Draw here ", penState), paper),
+      html("div", {}, html("h4", {}, "784 inputs"), map(cells[0], SIDE, "input spikes so far")),
+      html("div", {}, html("h4", {}, "400 hidden"), map(cells[1], 20, "hidden spikes so far")),
+      html("div", { class: "outputs" }, html("h4", {}, "10 outputs: potentials V"), race),
+    ),
+    say,
+    html("div", { class: "scroll" }, table),
+  );
+
+  // The pen: one state, whoever moves it.
+
+  function movePen(x, y) {
+    const from = { x: pen.x, y: pen.y };
+    [pen.x, pen.y] = [x, y].map((place) => Math.min(SIDE - 0.5, Math.max(0.5, place)));
+    if (pen.down) {
+      stroke(pixels, from, pen);
+      drawn = true;
+      run();
+    }
+    showPen();
+  }
+
+  function putPen(down) {
+    pen.down = down;
+    if (down) movePen(pen.x, pen.y); // a dot
+    showPen();
+  }
+
+  function showPen() {
+    cursor.setAttribute("cx", pen.x);
+    cursor.setAttribute("cy", pen.y);
+    cursor.classList.toggle("down", pen.down);
+    penState.textContent = pen.down ? "(pen is down)" : "";
+  }
+
+  function placeOf(event) {
+    const { left, top, width, height } = paper.getBoundingClientRect();
+    return [((event.clientX - left) / width) * SIDE, ((event.clientY - top) / height) * SIDE];
+  }
+
+  paper.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    paper.setPointerCapture(event.pointerId);
+    pen.down = false; // the way to here is no stroke
+    movePen(...placeOf(event));
+    putPen(true);
+  });
+  paper.addEventListener("pointermove", (event) => {
+    if (paper.hasPointerCapture(event.pointerId) && pen.down) movePen(...placeOf(event));
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
+    paper.addEventListener(end, () => putPen(false));
+  }
+  window.addEventListener("blur", () => putPen(false));
+  paper.addEventListener("keydown", (event) => {
+    if (event.key in ARROWS) movePen(pen.x + ARROWS[event.key][0], pen.y + ARROWS[event.key][1]);
+    else if (event.key === " ") putPen(!pen.down);
+    else return;
+    event.preventDefault();
+  });
+
+  // What the network is given.
+
+  function take(taken) {
+    image = taken;
+    pixels = Uint8Array.from(image.pixels);
+    drawn = false;
+    run();
+    if (found && !matchMedia("(prefers-reduced-motion: reduce)").matches) playFromStart();
+  }
+
+  function clear() {
+    pixels.fill(0);
+    drawn = true;
+    run();
+  }
+
+  function setDegree(layer, q) {
+    degrees[layer] = q;
+    run();
+  }
+
+  function run() {
+    pause();
+    ink.forEach((cell, i) => cell.style.setProperty("--ink", pixels[i] / 255));
+    const network = trained.map((layer, l) => ({ ...layer, q: degrees[l] }));
+    try {
+      clocks(degrees, T);
+      found = infer(network, drawn ? centred(pixels) : pixels, T);
+      fillTable(counts(network, found));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      found = null;
+      table.replaceChildren();
+      say.textContent = error.message;
+    }
+    for (const control of [play, next, time]) control.disabled = !found;
+    time.max = found ? found.step : 1;
+    show(found ? found.step : 0);
+  }
+
+  // Time goes on.
+
+  function playFromStart() {
+    show(1);
+    if (found.step === 1) return;
+    play.textContent = "Pause";
+    timer = setInterval(() => (shown + 1 === found.step && pause(), show(shown + 1)), STEP_MS);
+  }
+
+  function pause() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  }
+
+  function show(step) {
+    shown = step;
+    time.value = step;
+    time.setAttribute("aria-valuetext", `step ${step} of ${T}`);
+    cells.forEach((layer, l) =>
+      layer.forEach((cell, i) => {
+        const spiked = found ? found.times[l][i] + 1 : T + 1; // the step of its spike
+        cell.classList.toggle("now", spiked === step && spiked <= T);
+        cell.classList.toggle("before", spiked < step);
+      }),
+    );
+    drawRace();
+    if (found && !timer)
+      say.textContent = step === found.step ? verdict() : `Step ${step} of ${T}: no output spike yet.`;
+  }
+
+  function verdict() {
+    const { label, step, first } = found;
+    const winners = first.flatMap((fires, j) => (fires ? [j] : []));
+    if (!winners.length) return `No output neuron has fired by step ${T}. The highest potential decides: ${label}.`;
+    if (winners.length === 1)
+      return `Step ${step} of ${T}: output neuron ${label} fires first. The decision is ${label}.`;
+    return `Step ${step} of ${T}: ${winners.join(" and ")} fire together, and the higher potential decides: ${label}.`;
+  }
+
+  /** The output potentials as bars, from 0 to the side; an output neuron that fires is filled. */
+  function drawRace() {
+    const V = found && shown ? found.potentials[shown - 1] : Array(10).fill(0);
+    const all = found ? found.potentials.flat() : [0];
+    const x = linear([Math.min(-0.5, ...all), Math.max(1.5, ...all)], [20, 288]);
+    const decided = found !== null && shown === found.step;
+    const bars = V.flatMap((v, j) => {
+      const fires = decided && found.first[j];
+      const wins = decided && found.label === j;
+      const y = 12.5 * j;
+      const bar = { x: Math.min(x(0), x(v)), y, width: Math.abs(x(v) - x(0)), height: 9.5 };
+      return [
+        svg("text", { class: wins ? "end wins" : "end", x: 12, y: y + 8.5 }, `${j}`),
+        svg("rect", { class: fires ? "bar fires" : "bar", ...bar }),
+        ...(wins ? [svg("text", { class: "wins", x: x(Math.max(v, 0)) + 2, y: y + 8.5 }, "◂")] : []),
+      ];
+    });
+    race.setAttribute(
+      "aria-label",
+      `output potentials at step ${shown}: ${V.map((v, j) => `${j}: ${v.toFixed(2)}`).join(", ")}`,
+    );
+    race.replaceChildren(
+      ...bars,
+      svg("line", { class: "axis", x1: x(0), x2: x(0), y1: 0, y2: 126 }),
+      svg("line", { class: "theta", x1: x(THETA), x2: x(THETA), y1: 0, y2: 126 }),
+      svg("text", { class: "middle", x: x(0), y: 138 }, "0"),
+      svg("text", { class: "middle", x: x(THETA), y: 138 }, "θ"),
+    );
+  }
+
+  function fillTable(layers) {
+    const slides = slidesEnergies(layers, found.step, baselineSteps);
+    const causal = causalEnergies(layers);
+    const total = (values) => values.reduce((sum, value) => sum + value, 0);
+    const rows = [
+      ["input", layers[0].arriving, "", "", ""],
+      ...layers.map(({ spikes, additions }, l) => [LAYERS[l + 1], spikes, additions, slides[l], causal[l]]),
+      ["all", "", total(layers.map(({ additions }) => additions)), total(slides), total(causal)],
+    ];
+    const head = ["layer", "spikes", "additions", "slides, nJ", "causal, nJ"];
+    table.replaceChildren(
+      html(
+        "caption",
+        {},
+        `Up to the decision, for ${drawn ? "your drawing" : `test image ${image.index}, a ${image.label}`}`,
+      ),
+      html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col" }, text)))),
+      html(
+        "tbody",
+        {},
+        ...rows.map(([name, ...values]) =>
+          html(
+            "tr",
+            {},
+            html("th", { scope: "row" }, name),
+            ...values.map((value, c) => html("td", {}, written(value, c))),
+          ),
+        ),
+      ),
+    );
+  }
+
+  showPen();
+  take(image);
+});
+
+/** Energies have two decimals, counts none. */
+function written(value, column) {
+  if (value === "") return "";
+  return column < 2 ? value.toLocaleString("en") : value.toFixed(2);
+}
+
+/** Squares in rows. */
+function grid(columns, rows, kind) {
+  return Array.from({ length: columns * rows }, (_, i) =>
+    svg("rect", { class: kind, x: i % columns, y: Math.floor(i / columns), width: 1, height: 1 }),
+  );
+}
+
+function map(cells, side, label) {
+  return svg("svg", { viewBox: `0 0 ${side} ${side}`, class: "map", role: "img", "aria-label": label }, ...cells);
+}
