@@ -80,4 +80,4 @@ _build/notebooks/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(RESULTS) .venv/.install
 	$(BIN)/papermill --cwd notebooks --kernel python3 --no-progress-bar $< $@
 
 _build/html/index.html: $(EXECUTED) $(wildcard book/* book/*/*) $(RESULTS) .venv/.installed
-	$(BIN)/python book/build.py
+	$(BIN)/python -m book.build

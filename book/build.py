@@ -1,6 +1,6 @@
-"""Build the book from the executed notebooks: stage the sources, fill in the status page, build, check.
+"""Build the book from the executed notebooks: stage the sources, fill in what is made from data, build, check.
 
-    python book/build.py        `make book` puts the executed notebooks into _build/notebooks and calls this
+    python -m book.build        `make book` puts the executed notebooks into _build/notebooks and calls this
 
 The sources are staged into `_build/book-source` in the repository's own layout, with the executed notebooks
 in place of the committed ones, so that a relative link means the same in the repository and in the book.
@@ -22,12 +22,17 @@ from typing import Any
 import nbformat
 import yaml
 
+from book import findings
+from tqttfs_lite.datasets import DatasetError
+from tqttfs_lite.results import ResultError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
 EXECUTED = BUILD / "notebooks"
 STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
+FINDINGS_MARK = "<!-- findings -->"
 
 
 class BookError(Exception):
@@ -158,11 +163,19 @@ def stage(executions: list[Execution]) -> None:
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
-    status = STAGE / "book" / "status.md"
-    text = status.read_text("utf-8")
-    if text.count(STATUS_MARK) != 1:
-        raise BookError(f"book/status.md needs the line {STATUS_MARK} once: the table goes there")
-    status.write_text(text.replace(STATUS_MARK, status_table(executions, version("torch"))), "utf-8")
+    fill(STAGE / "book" / "status.md", STATUS_MARK, status_table(executions, version("torch")))
+    try:
+        fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
+    except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
+        raise BookError(str(error)) from error
+
+
+def fill(page: Path, mark: str, text: str) -> None:
+    """Put the text in the place of a page's mark; raises `BookError` unless the mark is there once."""
+    source = page.read_text("utf-8")
+    if source.count(mark) != 1:
+        raise BookError(f"{page.name} needs the line {mark} once: something made by the build goes there")
+    page.write_text(source.replace(mark, text), "utf-8")
 
 
 def build_html() -> None:

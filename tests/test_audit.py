@@ -44,6 +44,14 @@ def test_only_the_causal_accountings_depend_on_the_input_and_on_pooling() -> Non
     assert many[CAUSAL] - few[CAUSAL] == pytest.approx(0.9 * 0.75 * (1663.24 * 800 + 397.94 * 800) / 1000)
 
 
+def test_the_published_reductions_are_those_of_both_ends_of_pooling() -> None:
+    found = audit.published_reductions("1-2-2-4-4", INPUT)
+    assert found["few pooled spikes"][SLIDES] == found["many pooled spikes"][SLIDES] == pytest.approx(66.0, abs=0.05)
+    for name, share in (("few pooled spikes", 0.25), ("many pooled spikes", 1.0)):
+        before, after = (audit.published_energies(c, INPUT, share)[CAUSAL] for c in ("none", "1-2-2-4-4"))
+        assert found[name][CAUSAL] == pytest.approx(100 * (1 - after / before))
+
+
 def test_our_energies_are_those_of_the_counts() -> None:
     found = audit.mean_energies(group(PLAIN, BEFORE), group(PLAIN, BEFORE))
     # Neurons 4, 2, 10 and connections 3136, 8, 20: spikes per neuron and image 1, 1 and 0.1.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from IPython.display import Markdown
@@ -16,7 +16,7 @@ from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, Trial
-from tqttfs_lite.summary import Group, paired
+from tqttfs_lite.summary import Group, Spread, gain, paired
 from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
@@ -131,6 +131,33 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
     }
     baseline = found[audit.UNQUANTIZED]
     return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
+
+
+class Comparison(NamedTuple):
+    """An improvement that the slides claim, and our networks for it, where they are trained."""
+
+    claim: paper.Improvement
+    quantized: Group | None
+    baseline: Group | None
+
+    @property
+    def gain(self) -> Spread | None:
+        """The percentage points over the seeds that both networks have; None where they share none."""
+        if self.quantized and self.baseline and paired(self.quantized, self.baseline):
+            return gain(self.quantized, self.baseline)
+        return None
+
+
+def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
+    """Every improvement that the slides claim, with our networks by their recipe."""
+    return [
+        Comparison(
+            claim,
+            by_recipe(groups, claim.dataset, claim.network, claim.degrees),
+            by_recipe(groups, claim.dataset, claim.network),
+        )
+        for claim in paper.improvements()
+    ]
 
 
 def scores(networks: Mapping[str, Result]) -> DataFrame:
