@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import findings
+from book import findings, how_to_run, html_pages
 from tqttfs_lite.datasets import DatasetError
 from tqttfs_lite.results import ResultError
 
@@ -33,6 +33,7 @@ STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
 FINDINGS_MARK = "<!-- findings -->"
+PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
 
 class BookError(Exception):
@@ -158,16 +159,39 @@ def stage(executions: list[Execution]) -> None:
     (STAGE / "notebooks").mkdir()
     for run in executions:
         shutil.copyfile(EXECUTED.parent / f"{run.page}.ipynb", STAGE / f"{run.page}.ipynb")
+        append_run_section(STAGE / f"{run.page}.ipynb", repository_url())
     for folder in ("data/paper", "data/results"):
         if (REPOSITORY / folder).is_dir():
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
-    fill(STAGE / "book" / "status.md", STATUS_MARK, status_table(executions, version("torch")))
+    table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]
+    fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
     try:
         fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
+
+
+def settings() -> dict[str, Any]:
+    """book/_config.yml, as it is staged."""
+    return dict(yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8")))
+
+
+def repository_url() -> str:
+    """The public repository's address, empty as long as there is none."""
+    return str(settings()["repository"]["url"])
+
+
+def append_run_section(path: Path, url: str) -> None:
+    """Close a staged notebook with the section that says how to run it."""
+    notebook = nbformat.read(path, as_version=4)
+    try:
+        section = how_to_run.run_section(path.stem, notebook, url)
+    except ValueError as error:
+        raise BookError(str(error)) from error
+    notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
+    nbformat.write(notebook, path)
 
 
 def fill(page: Path, mark: str, text: str) -> None:
@@ -188,6 +212,16 @@ def build_html() -> None:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
 
 
+def finish_html() -> None:
+    """Mend every page for assistive technology, and give it the tags of a link preview."""
+    base = str(settings()["html"]["baseurl"]).rstrip("/")
+    for path in sorted(HTML.rglob("*.html")):
+        if "_static" not in path.parts:
+            address, image = (f"{base}/{path.relative_to(HTML)}", f"{base}/{PREVIEW}") if base else ("", "")
+            page = html_pages.mended(path.read_text("utf-8"))
+            path.write_text(html_pages.with_preview(page, address, image), "utf-8")
+
+
 def check_html(pages: list[str]) -> None:
     """Assert that every page came out: Jupyter Book has ways of ending well without writing them."""
     expected = ["index.html", *(f"{page}.html" for page in pages)]
@@ -202,6 +236,7 @@ def main() -> None:
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
         stage(executions)
         build_html()
+        finish_html()
         check_html(pages)
     except BookError as error:
         sys.exit(f"book/build.py: {error}")

@@ -16,7 +16,7 @@ from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.summary import Group, Spread
 
-FIGURE = "findings.svg"
+FIGURE, PREVIEW = "findings.svg", "findings.png"
 CAPTION = (
     "What temporal quantization gains in accuracy, and what it saves in energy by four accountings."
     " Lines through ours are 95 % intervals over seeds, where there are two or more;"
@@ -191,7 +191,9 @@ def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[st
 
 
 def write(folder: Path) -> str:
-    """Write the figure into `folder`; returns the page's part with the figure and the paragraph, in MyST Markdown.
+    """Write the figure into `folder`, and a copy for link previews into its `_static`.
+
+    Returns the page's part with the figure and the paragraph, in MyST Markdown.
 
     Raises `FindingsError` where a result is missing.
     """
@@ -201,6 +203,8 @@ def write(folder: Path) -> str:
     gains = [(f"{name(c.claim)}, {c.claim.degrees}", float(c.claim.points), gain) for c, gain in compared]
     figure = charts.findings(gains, saved)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
+    (folder / "_static").mkdir(exist_ok=True)
+    figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
     directive = [
         f"```{{figure}} {FIGURE}",
         ":name: fig-findings",

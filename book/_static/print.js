@@ -1,0 +1,15 @@
+// On paper every fold is open and the page is light; afterwards all is as it was.
+let opened = [];
+let theme = "";
+
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of opened) fold.open = true;
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+
+addEventListener("afterprint", () => {
+  for (const fold of opened) fold.open = false;
+  document.documentElement.dataset.theme = theme;
+});
