@@ -1,4 +1,4 @@
-"""What the first page says: the result in one figure and one paragraph, written from the stored results.
+"""What the first page says: the result in one figure and a few sentences, written from the stored results.
 
 Every number comes from `data/results/`, from the paper's tables in `data/paper/` and from the test images, and so does
 every verdict: with more seeds or another recipe the words change with the numbers.
@@ -177,10 +177,11 @@ def reproduction_sentences(compared: Sequence[tuple[Comparison, Spread]], saved:
     )
 
 
-def paragraph(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
-    """The result in one paragraph, a sentence a line."""
-    sentences = [accuracy_sentence(comparison, gain) for comparison, gain in compared]
-    return "\n".join([*sentences, energy_sentences(saved), reproduction_sentences(compared, saved)])
+def summary_text(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
+    """The result in words: what reproduced as a paragraph, a sentence a line, and what it rests on as a list."""
+    numbers = [accuracy_sentence(comparison, gain) for comparison, gain in compared] + [energy_sentences(saved)]
+    items = ["- " + sentences.replace("\n", "\n  ") for sentences in numbers]
+    return "\n".join([reproduction_sentences(compared, saved), "", *items])
 
 
 def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
@@ -193,7 +194,7 @@ def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[st
 def write(folder: Path) -> str:
     """Write the figure into `folder`, and a copy for link previews into its `_static`.
 
-    Returns the page's part with the figure and the paragraph, in MyST Markdown.
+    Returns the page's part with the figure and the words, in MyST Markdown.
 
     Raises `FindingsError` where a result is missing.
     """
@@ -212,4 +213,4 @@ def write(folder: Path) -> str:
         CAPTION,
         "```",
     ]
-    return "\n".join([*directive, "", paragraph(compared, saved)])
+    return "\n".join([*directive, "", summary_text(compared, saved)])

@@ -28,14 +28,23 @@ DESCRIPTION_LENGTH = 200  # characters; previews cut longer ones
 
 
 def mended(page: str) -> str:
-    """A page with `MENDS` applied.
+    """A page with `MENDS` applied, and its data frames without numbers of rows.
 
     >>> mended('<summary aria-label="Toggle hidden content">')
     '<summary>'
     """
+    page = re.sub(r'<table border="1" class="dataframe">.*?</table>', _without_row_numbers, page, flags=re.DOTALL)
     for pattern, replacement in MENDS:
         page = re.sub(pattern, replacement, page)
     return page
+
+
+def _without_row_numbers(match: re.Match[str]) -> str:
+    """A data frame without the numbers 0, 1, 2, … that pandas gives to rows that have no names."""
+    table, named = match[0], r"(<tr[^>]*>\s*)<th>(\d*)</th>\s*"
+    first, *numbers = [number for _, number in re.findall(named, table)] or [None]
+    counted = first == "" and numbers == [str(row) for row in range(table.count("<tr") - 1)]
+    return re.sub(named, r"\1", table) if counted else table
 
 
 def with_preview(page: str, address: str, image: str) -> str:

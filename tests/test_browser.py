@@ -1,17 +1,10 @@
 """The built book in a real browser: it loads, from here alone, without an error, and its formulas are set."""
 
 import json
-import os
-import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
 from book import build
@@ -27,58 +20,6 @@ const done = arguments[0];
 if (window.MathJax && MathJax.startup) MathJax.startup.promise.then(() => done(true), () => done(false));
 else done(!document.querySelector(".math, script[src*=mathjax]"));
 """
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a line of log for each."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The built book, served on this machine only."""
-    if not (build.HTML / "index.html").is_file():
-        reason = "the book is not built: run `make book`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    handler = partial(QuietHandler, directory=str(build.HTML))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium with its log of requests and of console messages."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium with its driver: on Debian, apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "headless",
-        "no-sandbox",
-        "disable-gpu",
-        "disable-quic",
-        "disable-dev-shm-usage",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "window-size=1280,1000",
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
-        chrome.set_script_timeout(SECONDS)
-        chrome.set_page_load_timeout(SECONDS)
-        yield chrome
 
 
 def take_requests(browser: webdriver.Chrome) -> tuple[list[str], list[str]]:
@@ -134,6 +75,62 @@ def test_figures_are_drawn_on_white_and_fit_their_column(
             assert image.value_of_css_property("filter") == "none", name
 
 
-def test_the_search_finds_the_neuron(browser: webdriver.Chrome, address: str) -> None:
-    browser.get(f"{address}/search.html?q=neuron")
-    WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.find_elements("css selector", "#search-results li a"))
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [("neuron", "notebooks/02_neuron"), ("quantization", "notebooks/03_temporal_quantization")],
+)
+def test_the_search_finds_the_chapter_about_a_word(
+    browser: webdriver.Chrome, address: str, word: str, page: str
+) -> None:
+    browser.get(f"{address}/search.html?q={word}")
+    found = f'#search-results li a[href*="{page}.html"]'
+    WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.find_elements("css selector", found))
+
+
+def test_the_theme_button_leads_to_the_dark_mode(browser: webdriver.Chrome, address: str) -> None:
+    browser.get(f"{address}/{PAGES[0]}.html")
+    colours = {}
+    for _ in range(3):  # it goes round light, dark and the system's
+        browser.find_element("css selector", ".article-header-buttons .theme-switch-button").click()
+        mode = browser.execute_script("return document.documentElement.dataset.mode")
+        colours[mode] = browser.find_element("css selector", "body").value_of_css_property("background-color")
+    assert colours.keys() == {"light", "dark", "auto"}
+    assert colours["light"] == "rgba(255, 255, 255, 1)"
+    assert colours["dark"] != colours["light"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_is_wider_than_a_phone(browser: webdriver.Chrome, address: str, page: str) -> None:
+    phone = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.get(f"{address}/{page}.html")
+        assert browser.execute_async_script(TYPESET)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_paper_a_page_is_alone_with_every_fold_open_and_afterwards_as_before(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    def folds() -> list[bool]:
+        return [fold.get_property("open") for fold in browser.find_elements("css selector", "article details")]
+
+    browser.get(f"{address}/notebooks/01_coding.html")
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    before = folds()
+    assert False in before
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    try:
+        assert all(folds())
+        assert browser.execute_script("return document.documentElement.dataset.theme") == "light"
+        beside = ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer"
+        assert not any(part.is_displayed() for part in browser.find_elements("css selector", beside))
+        assert browser.find_element("css selector", "article h1").is_displayed()
+    finally:
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert folds() == before
+    assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
