@@ -128,7 +128,7 @@ def test_on_paper_a_page_is_alone_with_every_fold_open_and_afterwards_as_before(
         assert browser.execute_script("return document.documentElement.dataset.theme") == "light"
         beside = ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer"
         assert not any(part.is_displayed() for part in browser.find_elements("css selector", beside))
-        assert browser.find_element("css selector", "article h1").is_displayed()
+        assert browser.find_element("css selector", "#jb-print-docs-body h1").is_displayed()
     finally:
         browser.execute_script("dispatchEvent(new Event('afterprint'))")
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
