@@ -18,7 +18,7 @@ ALTERNATIVES: dict[str, dict[str, Value]] = {
     "01_coding": {"time_steps": 16},
     "02_neuron": {"theta": 1.5},
     "03_temporal_quantization": {"quantization": 2},
-    "04_mnist_smlp": {"quantization": "2-2"},
+    "04_mnist_smlp": {"quantization": "2-4"},
     "05_fashion_smlp": {"quantization": "2-2-4", "epochs": 1},
     "06_fashion_scnn": {"quantization": "1-4-4-4-4", "epochs": 1},
     "07_accuracy": {"decimals": 1},

@@ -22,7 +22,7 @@ MENDS = (
     # The corner of a data frame is no header of anything: empty-table-header.
     (r"<th></th>", "<td></td>"),
     # A cell of numbers alone is told to the style sheet, which keeps it on one line.
-    (r"<td>(?=[\d.,+±%–− -]*\d(?:[\d.,+±%–− -]|to)*</td>)", '<td class="number">'),
+    (r"<td>(?=[\d.,+±%–− -]*\d(?:[\d.,+±%–− -]|to)*(?: \([\d.–]+\))?</td>)", '<td class="number">'),
 )
 DESCRIPTION_LENGTH = 200  # characters; previews cut longer ones
 

@@ -26,6 +26,7 @@ PAGE = """<html><head><title>T</title></head><body><article><section><h1>A "titl
         ("<th></th>", "<td></td>"),
         ("<td>98.70 ± 0.05</td>", '<td class="number">98.70 ± 0.05</td>'),
         ("<td>-0.05 to 0.45</td>", '<td class="number">-0.05 to 0.45</td>'),
+        ("<td>1.45 (1.40–1.48)</td>", '<td class="number">1.45 (1.40–1.48)</td>'),
         ("<td>1, 2, … to 8</td>", "<td>1, 2, … to 8</td>"),
         ("<td>784-400(1)-10(2)</td>", "<td>784-400(1)-10(2)</td>"),
         ("<td></td>", "<td></td>"),
