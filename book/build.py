@@ -116,11 +116,12 @@ def status_table(executions: list[Execution], torch: str) -> str:
     >>> print(status_table([run], torch="2.0"))
     | notebook | executed (UTC) | seconds | result | Python | PyTorch |
     |---|---|--:|---|---|---|
-    | [Coding](../notebooks/01_coding.ipynb) | 2026-01-02&nbsp;03:04 | 5.1 | 7 cells passed | 3.11.9 | 2.0 |
+    | [Coding](../notebooks/01_coding.ipynb) | 2026&#8209;01&#8209;02 03:04 | 5.1 | 7 cells passed | 3.11.9 | 2.0 |
     | all 1 | | 5.1 | 7 cells passed | | |
     """
     rows = [
-        f"| [{run.title}](../{run.page}.ipynb) | {run.started:%Y-%m-%d&nbsp;%H:%M} | {run.seconds:.1f}"
+        # With hyphens at which no line ends.
+        f"| [{run.title}](../{run.page}.ipynb) | {run.started:%Y&#8209;%m&#8209;%d %H:%M} | {run.seconds:.1f}"
         f" | {run.cells} cells passed | {run.python} | {torch} |"
         for run in executions
     ]
