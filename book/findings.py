@@ -77,7 +77,8 @@ def name(claim: paper.Improvement) -> str:
 
 
 def seeds(count: int) -> str:
-    """
+    """The number with its noun.
+
     >>> seeds(1), seeds(5)
     ('1 seed', '5 seeds')
     """
@@ -85,7 +86,8 @@ def seeds(count: int) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """
+    """The items as a sentence has them.
+
     >>> listed(["a"]), listed(["a", "b", "c"])
     ('a', 'a, b and c')
     """

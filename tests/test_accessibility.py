@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
@@ -42,13 +43,19 @@ def axe() -> str:
         return script.read().decode()
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def theme(request: pytest.FixtureRequest, browser: webdriver.Chrome, address: str) -> str:
-    """Light and dark, as a reader who has chosen it finds every page."""
+@pytest.fixture(
+    scope="module", params=[("light", 1280), ("dark", 1280), ("light", 375)], ids=lambda p: f"{p[0]} {p[1]}"
+)
+def theme(request: pytest.FixtureRequest, browser: webdriver.Chrome, address: str) -> Iterator[str]:
+    """Light and dark, as a reader who has chosen it finds every page, and light on a phone."""
+    theme, width = request.param
+    screen = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     browser.get(f"{address}/search.html")
     for key in ("theme", "mode"):
-        browser.execute_script("localStorage.setItem(...arguments)", key, request.param)
-    return str(request.param)
+        browser.execute_script("localStorage.setItem(...arguments)", key, theme)
+    yield theme
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def violations(browser: webdriver.Chrome, axe: str) -> list[str]:
