@@ -39,8 +39,8 @@ def test_an_alternative_is_another_value_of_the_same_type(name: str) -> None:
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_the_section_has_the_command_and_every_parameter_and_nothing_that_needs_a_repository(name: str) -> None:
     section = how_to_run.run_section(name, notebook(name))
-    (command,) = re.findall(r"```bash\n(.*)\n```", section)
-    assert command.startswith(f".venv/bin/papermill --cwd notebooks notebooks/{name}.ipynb ")
+    (command,) = re.findall(r"```bash\n(.*\n.*)\n```", section)
+    assert command.startswith(f".venv/bin/papermill --cwd notebooks notebooks/{name}.ipynb \\\n  _build/mine.ipynb ")
     pairs = dict(re.findall(r"-p (\S+) (\S+)", command))
     assert pairs == {key: str(value) for key, value in how_to_run.ALTERNATIVES[name].items()}
     for parameter in how_to_run.parameters(notebook(name)):
