@@ -12,7 +12,8 @@ BIN := .venv/bin
 EXTRAS := notebooks,book,test
 # Two workers with one thread each: the size of the smallest machine this runs on.
 PYTEST_2 := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
-BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py
+BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
+	tests/test_accessibility.py
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 EXECUTED := $(NOTEBOOKS:%=_build/%)

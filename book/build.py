@@ -1,4 +1,4 @@
-"""Build the book from the executed notebooks: stage the sources, fill in the status page, build, check.
+"""Build the book from the executed notebooks: stage the sources, fill in what is made from data, build, check.
 
     python -m book.build        `make book` puts the executed notebooks into _build/notebooks and calls this
 
@@ -22,7 +22,8 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import interactive, marks
+from book import findings, how_to_run, html_pages, interactive, marks
+from tqttfs_lite.datasets import DatasetError
 from tqttfs_lite.results import ResultError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -32,6 +33,8 @@ STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
 LINKED = ("data/paper", "data/results", "data/search", "data/benchmarks")  # by the pages and by their marks
+FINDINGS_MARK = "<!-- findings -->"
+PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
 
 class BookError(Exception):
@@ -114,11 +117,12 @@ def status_table(executions: list[Execution], torch: str) -> str:
     >>> print(status_table([run], torch="2.0"))
     | notebook | executed (UTC) | seconds | result | Python | PyTorch |
     |---|---|--:|---|---|---|
-    | [Coding](../notebooks/01_coding.ipynb) | 2026-01-02&nbsp;03:04 | 5.1 | 7 cells passed | 3.11.9 | 2.0 |
+    | [Coding](../notebooks/01_coding.ipynb) | 2026&#8209;01&#8209;02 03:04 | 5.1 | 7 cells passed | 3.11.9 | 2.0 |
     | all 1 | | 5.1 | 7 cells passed | | |
     """
     rows = [
-        f"| [{run.title}](../{run.page}.ipynb) | {run.started:%Y-%m-%d&nbsp;%H:%M} | {run.seconds:.1f}"
+        # With hyphens at which no line ends.
+        f"| [{run.title}](../{run.page}.ipynb) | {run.started:%Y&#8209;%m&#8209;%d %H:%M} | {run.seconds:.1f}"
         f" | {run.cells} cells passed | {run.python} | {torch} |"
         for run in executions
     ]
@@ -161,6 +165,7 @@ def stage(executions: list[Execution]) -> None:
             marks.add(notebook)
         except (ResultError, FileNotFoundError) as error:
             raise BookError(f"{run.page}.ipynb: {error}: run `make book`") from error
+        append_run_section(notebook, run.page)
         nbformat.write(notebook, STAGE / f"{run.page}.ipynb")
     for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
@@ -168,11 +173,39 @@ def stage(executions: list[Execution]) -> None:
     shutil.copy(REPOSITORY / "data" / "checksums.sha256", STAGE / "data")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
-    status = STAGE / "book" / "status.md"
-    text = status.read_text("utf-8")
-    if text.count(STATUS_MARK) != 1:
-        raise BookError(f"book/status.md needs the line {STATUS_MARK} once: the table goes there")
-    status.write_text(text.replace(STATUS_MARK, status_table(executions, version("torch"))), "utf-8")
+    table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]
+    fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
+    try:
+        fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
+    except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
+        raise BookError(str(error)) from error
+
+
+def settings() -> dict[str, Any]:
+    """book/_config.yml, as it is staged."""
+    return dict(yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8")))
+
+
+def repository_url() -> str:
+    """The public repository's address, empty as long as there is none."""
+    return str(settings()["repository"]["url"])
+
+
+def append_run_section(notebook: nbformat.NotebookNode, page: str) -> None:
+    """Close a notebook with the section that says how to run it."""
+    try:
+        section = how_to_run.run_section(Path(page).stem, notebook, repository_url())
+    except ValueError as error:
+        raise BookError(str(error)) from error
+    notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
+
+
+def fill(page: Path, mark: str, text: str) -> None:
+    """Put the text in the place of a page's mark; raises `BookError` unless the mark is there once."""
+    source = page.read_text("utf-8")
+    if source.count(mark) != 1:
+        raise BookError(f"{page.name} needs the line {mark} once: something made by the build goes there")
+    page.write_text(source.replace(mark, text), "utf-8")
 
 
 def build_html() -> None:
@@ -184,6 +217,16 @@ def build_html() -> None:
     if subprocess.run(command, check=False).returncode:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
     shutil.copytree(STAGE / "data", HTML / "data")  # to which the marks link
+
+
+def finish_html() -> None:
+    """Mend every page for assistive technology, and give it the tags of a link preview."""
+    base = str(settings()["html"]["baseurl"]).rstrip("/")
+    for path in sorted(HTML.rglob("*.html")):
+        if "_static" not in path.parts:
+            address, image = (f"{base}/{path.relative_to(HTML)}", f"{base}/{PREVIEW}") if base else ("", "")
+            page = html_pages.mended(path.read_text("utf-8"))
+            path.write_text(html_pages.with_preview(page, address, image), "utf-8")
 
 
 def check_html(pages: list[str]) -> None:
@@ -200,6 +243,7 @@ def main() -> None:
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
         stage(executions)
         build_html()
+        finish_html()
         check_html(pages)
         interactive.install(HTML)
     except (BookError, interactive.FigureError) as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -57,6 +58,13 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip what cannot be tested here; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serves files without a line of log for each."""
 
@@ -64,12 +72,11 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The built book, served on this machine only."""
     if not (build.HTML / "index.html").is_file():
-        reason = "the book is not built: run `make book`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("the book is not built: run `make book`")
     handler = partial(QuietHandler, directory=str(build.HTML))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -79,13 +86,13 @@ def address() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """Headless Chromium with its log of requests and of console messages."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
-        pytest.skip("no Chromium with its driver: on Debian, apt-get install chromium chromium-driver")
+        missing("no Chromium with its driver: on Debian, apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (

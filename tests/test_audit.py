@@ -46,6 +46,15 @@ def test_only_the_causal_accountings_depend_on_the_input_and_on_pooling() -> Non
     assert many[CAUSAL] - few[CAUSAL] == pytest.approx(0.9 * 0.75 * (1663.24 * 800 + 397.94 * 800) / 1000)
 
 
+def test_a_published_reduction_is_of_one_case_and_its_shares() -> None:
+    cases = {"alike": {"none": [0.25, 0.25], "1-2-2-4-4": [0.25, 0.25]}, "apart": {"none": [0.25, 0.25]}}
+    found = audit.published_reductions("1-2-2-4-4", INPUT, cases)
+    assert list(found) == ["alike"]
+    assert found["alike"][SLIDES] == pytest.approx(66.0, abs=0.05)
+    before, after = (audit.published_energies(c, INPUT, [0.25, 0.25])[CAUSAL] for c in ("none", "1-2-2-4-4"))
+    assert found["alike"][CAUSAL] == pytest.approx(100 * (1 - after / before))
+
+
 def test_the_share_handed_on_is_that_of_each_pooling_layer() -> None:
     config = TrainingConfig("28x28-2C5(1)-P2-3C5(2)-P2-4(2)-10(4)", "fashion-mnist", 16)
     score = Evaluation(1, 1, 1, 0, 8, spikes=(80, 40, 4, 1), arriving=(300, 20, 30, 4))

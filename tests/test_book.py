@@ -206,3 +206,14 @@ def test_a_page_that_did_not_come_out_is_an_error(tmp_path: Path, monkeypatch: p
     (tmp_path / "index.html").touch()
     with pytest.raises(build.BookError, match=r"did not write book/intro\.html$"):
         build.check_html(["book/intro"])
+
+
+@pytest.mark.parametrize("text", ["no mark", "<!-- m --> and <!-- m -->"])
+def test_a_page_without_its_one_mark_is_refused(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, "utf-8")
+    with pytest.raises(build.BookError, match=r"page\.md needs the line <!-- m --> once"):
+        build.fill(page, "<!-- m -->", "")
+    page.write_text("before <!-- m -->", "utf-8")
+    build.fill(page, "<!-- m -->", "after")
+    assert page.read_text("utf-8") == "before after"

@@ -75,6 +75,62 @@ def test_figures_are_drawn_on_white_and_fit_their_column(
             assert image.value_of_css_property("filter") == "none", name
 
 
-def test_the_search_finds_the_neuron(browser: webdriver.Chrome, address: str) -> None:
-    browser.get(f"{address}/search.html?q=neuron")
-    WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.find_elements("css selector", "#search-results li a"))
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [("neuron", "notebooks/02_neuron"), ("quantization", "notebooks/03_temporal_quantization")],
+)
+def test_the_search_finds_the_chapter_about_a_word(
+    browser: webdriver.Chrome, address: str, word: str, page: str
+) -> None:
+    browser.get(f"{address}/search.html?q={word}")
+    found = f'#search-results li a[href*="{page}.html"]'
+    WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.find_elements("css selector", found))
+
+
+def test_the_theme_button_leads_to_the_dark_mode(browser: webdriver.Chrome, address: str) -> None:
+    browser.get(f"{address}/{PAGES[0]}.html")
+    colours = {}
+    for _ in range(3):  # it goes round light, dark and the system's
+        browser.find_element("css selector", ".article-header-buttons .theme-switch-button").click()
+        mode = browser.execute_script("return document.documentElement.dataset.mode")
+        colours[mode] = browser.find_element("css selector", "body").value_of_css_property("background-color")
+    assert colours.keys() == {"light", "dark", "auto"}
+    assert colours["light"] == "rgba(255, 255, 255, 1)"
+    assert colours["dark"] != colours["light"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_is_wider_than_a_phone(browser: webdriver.Chrome, address: str, page: str) -> None:
+    phone = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.get(f"{address}/{page}.html")
+        assert browser.execute_async_script(TYPESET)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_paper_a_page_is_alone_with_every_fold_open_and_afterwards_as_before(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    def folds() -> list[bool]:
+        return [fold.get_property("open") for fold in browser.find_elements("css selector", "article details")]
+
+    browser.get(f"{address}/notebooks/01_coding.html")
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    before = folds()
+    assert False in before
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    try:
+        assert all(folds())
+        assert browser.execute_script("return document.documentElement.dataset.theme") == "light"
+        beside = ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer"
+        assert not any(part.is_displayed() for part in browser.find_elements("css selector", beside))
+        assert browser.find_element("css selector", "#jb-print-docs-body h1").is_displayed()
+    finally:
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert folds() == before
+    assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"

@@ -127,3 +127,15 @@ def test_the_growth_curves_start_at_nothing() -> None:
     figure = charts.growth_curves({"one": ("T", [8, 16], [3.0, 5.0]), "two": ("batch", [1, 2], [1.0, 2.0])})
     assert [list(axes.lines[0].get_ydata()) for axes in figure.axes] == [[3, 5], [1, 2]]
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
+
+
+def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
+    gains = [("one", 0.5, spread([0.1, 0.3])), ("two", 2.5, spread([1.0]))]
+    savings = {"formula": (66.0, 66.0, spread([60.0])), "causal": (14.0, 16.0, spread([15.0, 17.0]))}
+    above, below = charts.findings(gains, savings).axes
+    assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 1)]
+    assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0])
+    rings = [line for line in below.lines if line.get_markerfacecolor() == charts.CARD]
+    assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
+    assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["formula", "causal"]

@@ -1,5 +1,6 @@
 """pyproject.toml, constraints.txt and environment.yml agree, with each other and with what is installed."""
 
+import re
 import sys
 import tomllib
 from importlib import metadata
@@ -113,3 +114,28 @@ def test_one_python_everywhere() -> None:
     (python,) = (line.removeprefix("python=") for line in packages if str(line).startswith("python="))
     assert python in SpecifierSet(PROJECT["requires-python"])
     assert python == f"{sys.version_info.major}.{sys.version_info.minor}", "the pins are those of conda's Python"
+
+
+WORKFLOW = REPOSITORY / ".github" / "workflows" / "check.yml"
+
+
+def test_the_workflow_runs_on_every_push_and_every_week() -> None:
+    triggers = yaml.safe_load(WORKFLOW.read_text("utf-8"))[True]  # YAML reads the key `on` so
+    assert "push" in triggers
+    ((minute, hour, day, month, weekday),) = (entry["cron"].split() for entry in triggers["schedule"])
+    assert (day, month) == ("*", "*") and weekday.isdigit() and hour.isdigit() and minute.isdigit()
+
+
+def test_what_the_workflow_calls_exists() -> None:
+    (job,) = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands
+    for command in commands:
+        file = REPOSITORY / command.split()[0]
+        assert file.stat().st_mode & 0o100, f"{file.name} is not executable"
+    (python,) = (step["with"] for step in job["steps"] if "setup-python" in step.get("uses", ""))
+    assert python["python-version"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert (REPOSITORY / python["cache-dependency-path"]).is_file()
+    targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
+    called = set(re.findall(r"\bmake (\w+)(?= &&|;)", (REPOSITORY / ".ci" / "run").read_text("utf-8")))
+    assert called == {"test", "book"} & targets

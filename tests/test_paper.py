@@ -5,6 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 import pytest
 
 from tqttfs_lite import paper, paths
+from tqttfs_lite.notation import Architecture
 
 CONFIGURATIONS = ["none", "1-1-1-2-2", "1-2-2-2-2", "1-2-2-4-4", "1-4-4-4-4"]
 
@@ -143,3 +144,10 @@ def test_a_missing_table_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "paper_directory", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match=r"layers\.csv is missing: it is part of the repository"):
         paper.layers()
+
+
+def test_claimed_improvements_name_the_networks_of_the_table():
+    for dataset, network, degrees, points in paper.improvements():
+        own = paper.own_accuracy(dataset)
+        plain = Architecture.parse(network)
+        assert f"{own[str(plain.with_quantization(degrees))] - own[str(plain)]:.1f}" == points

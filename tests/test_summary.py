@@ -30,6 +30,14 @@ def test_a_spread_is_the_mean_the_sample_deviation_and_students_interval() -> No
     assert found.half_interval == pytest.approx(2.776 * sqrt(2.5 / 5), abs=1e-3)  # t(0.975; 4), from a printed table
 
 
+def test_the_interval_lies_around_the_mean() -> None:
+    found = spread([1.0, 2.0, 3.0])
+    low, high = found.interval
+    assert (low + high) / 2 == pytest.approx(2.0)
+    assert (high - low) / 2 == pytest.approx(found.half_interval)
+    assert found.interval_text(2) == f"{low:.2f} to {high:.2f}"
+
+
 def test_one_seed_has_no_spread() -> None:
     found = spread([1.0])
     assert isnan(found.deviation)
@@ -72,3 +80,13 @@ def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline
     assert notebook.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
     assert notebook.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
     assert notebook.scnn_configurations({best: groups[best]}) == {}
+
+
+def test_a_claimed_improvement_has_a_gain_where_both_networks_share_a_seed() -> None:
+    plain = recipe("784-400-10", "mnist", 8)
+    best = variant(plain, "1-2")
+    mnist, *others = notebook.comparisons({plain: group(plain, {0: 8}), best: group(best, {0: 9, 1: 1})})
+    assert mnist.gain is not None
+    assert (mnist.gain.mean, mnist.gain.seeds) == (pytest.approx(10.0), 1)
+    assert [comparison.gain for comparison in others] == [None, None]
+    assert notebook.comparisons({plain: group(plain, {0: 8}), best: group(best, {1: 9})})[0].gain is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import floor, prod
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from tqttfs_lite.summary import Group, Spread, paired, spread
 
 SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
+BEST = "1-2-2-4-4"  # the configuration that the slides single out
 
 
 def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
@@ -52,6 +53,24 @@ def published_energies(
     """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
     baseline = _rows(UNQUANTIZED)[0].inference_time_steps
     return _totals(published_counts(configuration, input_spikes, handed_on), baseline)
+
+
+def published_reductions(
+    configuration: str, input_spikes: Sequence[float], cases: Mapping[str, Mapping[str, Sequence[float]]]
+) -> dict[str, dict[str, float]]:
+    """By how many percent a configuration on the slides needs less than the unquantized one.
+
+    By case and by accounting.  What is not known of the slides' networks is a case: by configuration, the shares of
+    spikes that pooling hands on.  `input_spikes` are as for `published_counts`.
+    """
+    found = {}
+    for words, shares in cases.items():
+        if configuration in shares:
+            before, after = (published_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
+            found[words] = {
+                accounting: reduction_percent(after[accounting], before[accounting]) for accounting in after
+            }
+    return found
 
 
 def slides_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:

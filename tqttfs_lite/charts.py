@@ -202,6 +202,30 @@ def reduction_bars(percent: DataFrame) -> Figure:
     return figure
 
 
+def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
+    """The result at a glance: the accuracy that quantization gains (above) and the energy that it saves (below).
+
+    `gains` are a name, the paper's percentage points and ours; `savings`, by accounting, are the lowest and the highest
+    percentage by the paper's counts, and ours.
+    """
+    rows = (len(gains), len(savings))
+    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.36 * sum(rows), height_ratios=rows)
+    _compare(above, gains)
+    ends = [value[:2] for value in savings.values()]
+    for place, pair in enumerate(ends):
+        below.plot(pair, [place, place], "o-", color=INK, lw=1, markerfacecolor=CARD, markersize=8)
+    _discs(below, [ours for *_, ours in savings.values()])
+    below.set(yticks=range(len(savings)), yticklabels=savings)
+    below.invert_yaxis()
+    above.set_xlabel("accuracy gained by temporal quantization, percentage points")
+    below.set_xlabel("energy saved by temporal quantization, %")
+    for axes in (above, below):
+        axes.axvline(0, color=FAINT, lw=1, zorder=0)
+        axes.margins(y=0.25)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
 def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from IPython.display import Markdown
@@ -16,11 +16,13 @@ from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, Trial
-from tqttfs_lite.summary import Group, paired
+from tqttfs_lite.summary import Group, Spread, gain, paired
 from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
 IPYTHON = {"In", "Out"}
+# What our networks with maximum pooling have other than the recipe.
+MAXIMUM_POOLING = {"pooling": "max", "epochs": 40}
 
 
 def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
@@ -131,6 +133,51 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
     }
     baseline = found[audit.UNQUANTIZED]
     return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
+
+
+def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
+    """What may be the shares of spikes that pooling hands on in the slides' networks, for `audit.published_reductions`.
+
+    The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
+    maximum pooling, seed 0 of each.
+    """
+    names = dict.fromkeys(row.configuration for row in paper.energy())
+    cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
+    found = {}
+    for name in (audit.UNQUANTIZED, audit.BEST):
+        degrees = None if name == audit.UNQUANTIZED else name
+        if group := by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees, **MAXIMUM_POOLING):
+            found[name] = audit.handed_on(group.results[0])
+    return {f"{words} handed on": shares for words, shares in cases.items()} | (
+        {"our shares, maximum": found} if len(found) == 2 else {}
+    )
+
+
+class Comparison(NamedTuple):
+    """An improvement that the slides claim, and our networks for it, where they are trained."""
+
+    claim: paper.Improvement
+    quantized: Group | None
+    baseline: Group | None
+
+    @property
+    def gain(self) -> Spread | None:
+        """The percentage points over the seeds that both networks have; None where they share none."""
+        if self.quantized and self.baseline and paired(self.quantized, self.baseline):
+            return gain(self.quantized, self.baseline)
+        return None
+
+
+def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
+    """Every improvement that the slides claim, with our networks by their recipe."""
+    return [
+        Comparison(
+            claim,
+            by_recipe(groups, claim.dataset, claim.network, claim.degrees),
+            by_recipe(groups, claim.dataset, claim.network),
+        )
+        for claim in paper.improvements()
+    ]
 
 
 def scores(networks: Mapping[str, Result]) -> DataFrame:

@@ -49,6 +49,15 @@ class Claim(NamedTuple):
     slide: str
 
 
+class Improvement(NamedTuple):
+    """By how many percentage points the slides' quantized network is above its baseline; `points` is text likewise."""
+
+    dataset: str
+    network: str  # in the notation, without degrees
+    degrees: str
+    points: str
+
+
 class Coding(NamedTuple):
     """One row of the introduction's comparison of rate coding and TTFS coding, in words."""
 
@@ -121,6 +130,25 @@ def claims() -> dict[str, Claim]:
     '66.0'
     """
     return {r["claim"]: Claim(**r) for r in _rows("claims.csv")}
+
+
+def improvements() -> list[Improvement]:
+    """The improvements in accuracy that the slides claim, from the smallest network to the largest.
+
+    >>> improvements()[0]
+    Improvement(dataset='mnist', network='784-400-10', degrees='1-2', points='0.5')
+    """
+    stated = claims()
+    return [
+        Improvement("mnist", "784-400-10", "1-2", stated["mnist_smlp_improvement"].value),
+        Improvement("fashion-mnist", "784-400-400-10", "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
+        Improvement(
+            "fashion-mnist",
+            "28x28-16C5-P2-32C5-P2-800-128-10",
+            "1-2-2-4-4",
+            stated["fashion_scnn_improvement_1-2-2-4-4"].value,
+        ),
+    ]
 
 
 def coding() -> list[Coding]:

@@ -34,6 +34,19 @@ class Spread(NamedTuple):
         return float(student.ppf(0.975, self.seeds - 1)) * self.deviation / sqrt(self.seeds)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of that interval."""
+        return self.mean - self.half_interval, self.mean + self.half_interval
+
+    def interval_text(self, decimals: int) -> str:
+        """The ends of the interval in words, empty for one seed.
+
+        >>> spread([1.0, 3.0]).interval_text(1), spread([1.0]).interval_text(1)
+        ('-10.7 to 14.7', '')
+        """
+        return f"{self.interval[0]:.{decimals}f} to {self.interval[1]:.{decimals}f}" if self.seeds > 1 else ""
+
+    @property
     def prediction_interval(self) -> tuple[float, float]:
         """Where one more seed lies with 99 % (Student's t, the seeds taken to be normal); (nan, nan) for one seed.
 

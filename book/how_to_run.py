@@ -1,0 +1,119 @@
+"""What the build adds to a chapter's page: how to run it with other parameters, here or elsewhere.
+
+Where the book has a public repository, `repository.url` in book/_config.yml, there are links to run the notebook on
+Binder and on Colab; without one, nothing that needs it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import nbformat
+
+Value = int | float | str
+
+# For every notebook one run with other values: none takes more than minutes, most take seconds.
+ALTERNATIVES: dict[str, dict[str, Value]] = {
+    "01_coding": {"time_steps": 16},
+    "02_neuron": {"theta": 1.5},
+    "03_temporal_quantization": {"quantization": 2},
+    "04_mnist_smlp": {"quantization": "2-4"},
+    "05_fashion_smlp": {"quantization": "2-2-4", "epochs": 1},
+    "06_fashion_scnn": {"quantization": "1-4-4-4-4", "epochs": 1},
+    "07_accuracy": {"decimals": 1},
+    "08_energy": {"addition_pj": 0.03},
+    "09_audit": {"leakage": 0.4},
+    "10_your_own_quantization": {"quantization": "4-4", "epochs": 3},
+    "11_speed": {"dtype": "float32"},
+}
+PARAMETER = re.compile(r"^(\w+): (int|str|float) = (.+?)  # (.+)$", re.MULTILINE)
+GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+BRANCH = "main"
+COLAB_CELL = """!git clone --quiet --depth 1 {url}
+%cd {folder}/notebooks
+%pip install --quiet --editable ..[notebooks]
+import sys; sys.path.insert(0, "..")  # the kernel is older than the installation"""
+
+
+class Parameter(NamedTuple):
+    """One line of a notebook's cell of parameters, as it is written there."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+def parameters(notebook: nbformat.NotebookNode) -> list[Parameter]:
+    """The parameters of a notebook, from its cell with that tag."""
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    return [Parameter(*match.groups()) for match in PARAMETER.finditer(cell.source)]
+
+
+def github(url: str) -> str:
+    """Owner and name of a repository on GitHub, the only host that the links are made for.
+
+    >>> github("https://github.com/owner/name")
+    'owner/name'
+
+    Raises `ValueError` for another address.
+    """
+    if not (match := GITHUB.fullmatch(url)):
+        raise ValueError(f"repository.url in book/_config.yml must be as in https://github.com/owner/name, not {url!r}")
+    return match[1]
+
+
+def run_section(name: str, notebook: nbformat.NotebookNode, url: str = "") -> str:
+    """The section "Run it yourself" of the chapter `name`, in MyST Markdown; `url` is the public repository's.
+
+    Raises `KeyError` for a notebook without an alternative, and `ValueError` as `github` does.
+    """
+    values = " ".join(f"-p {key} {value}" for key, value in ALTERNATIVES[name].items())
+    rows = [f"| `{p.name}` | `{p.default}` | {p.meaning} |" for p in parameters(notebook)]
+    lines = [
+        "## Run it yourself",
+        "",
+        "After `make book` has set everything up once, this runs a copy of the page with other values:",
+        "",
+        "```bash",
+        f".venv/bin/papermill --cwd notebooks notebooks/{name}.ipynb \\",
+        f"  _build/mine.ipynb {values}",
+        "```",
+        "",
+        "| parameter | default | what it is |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"{{download}}`The notebook as it ran <{name}.ipynb>` opens in Jupyter.",
+        "On paper or as a PDF: *.pdf* under the download button at the top prints the page with every fold open.",
+    ]
+    return "\n".join(lines + (elsewhere(name, url) if url else []))
+
+
+def elsewhere(name: str, url: str) -> list[str]:
+    """Links that run the chapter on Binder and on Colab, in lines of MyST Markdown."""
+    repository = github(url)
+    path = f"notebooks/{name}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{path}"
+    colab = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{path}"
+    cell = COLAB_CELL.format(url=f"https://github.com/{repository}", folder=repository.partition("/")[2])
+    return [
+        "",
+        "Without installing anything:",
+        f"[run it on Binder]({binder}), which `binder/postBuild` sets up, or [open it in Colab]({colab}), with these"
+        " lines in a first cell:",
+        "",
+        "```",
+        cell,
+        "```",
+    ]
+
+
+def checks_link(url: str) -> str:
+    """A sentence with a link to the continuous checks, empty without a public repository."""
+    return (
+        f"[The last checks]({url.rstrip('/')}/actions/workflows/check.yml) ran elsewhere, for all to see."
+        if url
+        else ""
+    )

@@ -1,0 +1,106 @@
+"""Every chapter says how to run it, with parameters that it has; links elsewhere are there with a repository only."""
+
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+from book import build, how_to_run
+from tqttfs_lite import paths
+
+NOTEBOOKS = {path.stem: path for path in sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))}
+URL = "https://github.com/owner/tqttfs"
+
+
+def notebook(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOKS[name], as_version=4)
+
+
+def test_every_notebook_has_an_alternative() -> None:
+    assert how_to_run.ALTERNATIVES.keys() == NOTEBOOKS.keys()
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_an_alternative_is_another_value_of_the_same_type(name: str) -> None:
+    defaults = {}
+    for parameter in how_to_run.parameters(notebook(name)):
+        exec(f"value: {parameter.type} = {parameter.default}", scope := {})
+        defaults[parameter.name] = scope["value"]
+    assert how_to_run.ALTERNATIVES[name]
+    for key, value in how_to_run.ALTERNATIVES[name].items():
+        assert type(value) is type(defaults[key])
+        assert value != defaults[key]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_section_has_the_command_and_every_parameter_and_nothing_that_needs_a_repository(name: str) -> None:
+    section = how_to_run.run_section(name, notebook(name))
+    (command,) = re.findall(r"```bash\n(.*\n.*)\n```", section)
+    assert command.startswith(f".venv/bin/papermill --cwd notebooks notebooks/{name}.ipynb \\\n  _build/mine.ipynb ")
+    pairs = dict(re.findall(r"-p (\S+) (\S+)", command))
+    assert pairs == {key: str(value) for key, value in how_to_run.ALTERNATIVES[name].items()}
+    for parameter in how_to_run.parameters(notebook(name)):
+        assert f"| `{parameter.name}` | `{parameter.default}` | {parameter.meaning} |" in section
+    assert "http" not in section
+
+
+def test_all_lines_of_the_cell_of_parameters_are_read() -> None:
+    for name in NOTEBOOKS:
+        (cell,) = (cell for cell in notebook(name).cells if "parameters" in cell.metadata.get("tags", []))
+        assert len(how_to_run.parameters(notebook(name))) == len(cell.source.splitlines())
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A staged copy with a repository's address, before a notebook is put there."""
+    monkeypatch.setattr(build, "STAGE", tmp_path)
+    (tmp_path / "book").mkdir()
+    config = yaml.safe_load((paths.REPOSITORY / "book" / "_config.yml").read_text("utf-8"))
+    config["repository"]["url"] = URL
+    (tmp_path / "book" / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_with_a_repository_the_links_name_files_that_exist(staged: Path, name: str) -> None:
+    path = staged / f"{name}.ipynb"
+    shutil.copyfile(NOTEBOOKS[name], path)
+    build.append_run_section(path, build.repository_url())
+    section = nbformat.read(path, as_version=4).cells[-1].source
+
+    binder, colab = (urlsplit(link) for link in re.findall(r"\]\((https://\S+)\)", section))
+    assert binder.netloc == "mybinder.org"
+    assert binder.path == "/v2/gh/owner/tqttfs/main"
+    (in_lab,) = parse_qs(binder.query)["urlpath"]
+    assert (paths.REPOSITORY / in_lab.removeprefix("lab/tree/")) == NOTEBOOKS[name]
+    assert colab.netloc == "colab.research.google.com"
+    in_colab = colab.path.removeprefix("/github/owner/tqttfs/blob/main/")
+    assert (paths.REPOSITORY / in_colab) == NOTEBOOKS[name]
+    for named in re.findall(r"`(binder/\w+)`", section):
+        assert (paths.REPOSITORY / named).is_file()
+    assert f"!git clone --quiet --depth 1 {URL}\n%cd tqttfs/notebooks\n" in section
+
+
+def test_what_binder_runs_exists() -> None:
+    script = paths.REPOSITORY / "binder" / "postBuild"
+    assert script.stat().st_mode & 0o100, "Binder needs it to be executable"
+    named = re.findall(r"--constraint (\S+) --editable '\.\[(\w+)\]'", script.read_text("utf-8"))
+    ((constraints, extra),) = named
+    assert (paths.REPOSITORY / constraints).is_file()
+    assert f"\n{extra} = [" in (paths.REPOSITORY / "pyproject.toml").read_text("utf-8")
+
+
+def test_an_address_that_no_link_can_be_made_of_stops_the_build(staged: Path) -> None:
+    shutil.copyfile(NOTEBOOKS["09_audit"], path := staged / "09_audit.ipynb")
+    with pytest.raises(build.BookError, match=re.escape("must be as in https://github.com/owner/name")):
+        build.append_run_section(path, "https://example.org/owner")
+
+
+def test_the_checks_are_linked_where_there_is_a_repository() -> None:
+    assert how_to_run.checks_link("") == ""
+    workflow = how_to_run.checks_link(URL).partition("/actions/workflows/")[2].partition(")")[0]
+    assert (paths.REPOSITORY / ".github" / "workflows" / workflow).is_file()
