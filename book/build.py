@@ -165,7 +165,7 @@ def stage(executions: list[Execution]) -> None:
             marks.add(notebook)
         except (ResultError, FileNotFoundError) as error:
             raise BookError(f"{run.page}.ipynb: {error}: run `make book`") from error
-        append_run_section(notebook, run.page)
+        append_run_section(notebook, run.page, repository_url())
         nbformat.write(notebook, STAGE / f"{run.page}.ipynb")
     for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
@@ -191,10 +191,10 @@ def repository_url() -> str:
     return str(settings()["repository"]["url"])
 
 
-def append_run_section(notebook: nbformat.NotebookNode, page: str) -> None:
+def append_run_section(notebook: nbformat.NotebookNode, page: str, url: str) -> None:
     """Close a notebook with the section that says how to run it."""
     try:
-        section = how_to_run.run_section(Path(page).stem, notebook, repository_url())
+        section = how_to_run.run_section(Path(page).stem, notebook, url)
     except ValueError as error:
         raise BookError(str(error)) from error
     notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))

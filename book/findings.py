@@ -218,4 +218,5 @@ def write(folder: Path) -> str:
         "```",
     ]
     text = summary_text(compared, saved)
-    return "\n".join([*directive, "", text, "", marks.mark(sources.take())])
+    words = ["::::{container} findings", *directive, "", text, "::::"]  # one element, which the mark is of
+    return "\n".join([*words, "", marks.mark(sources.take())])

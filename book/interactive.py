@@ -9,7 +9,6 @@ picture stays.  The folder's name carries a hash of its content, so that no brow
 from __future__ import annotations
 
 import json
-import shutil
 from hashlib import sha256
 from math import isnan
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tqttfs_lite import audit, charts, experiment, figures, paths, results, summary
+from tqttfs_lite import audit, charts, experiment, figures, results, summary
 from tqttfs_lite.checkpoints import GRID
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.config import TrainingConfig, follows_recipe, recipe
@@ -112,16 +111,13 @@ def completed(document: str, name: str, folder: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write the data of all figures, the result files that they link to, and their still pictures."""
+    """Write the data of all figures and their still pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     digit, points = digit_data(), tradeoff_data()
     _write_json(folder / "neuron.json", NEURON)
     _write_json(folder / "digit.json", digit)
     (folder / "digit.bin").write_bytes(digit_weights())
     _write_json(folder / "tradeoff.json", points)
-    (folder / "results").mkdir(exist_ok=True)
-    for name in (name for point in points["points"] for name in point["results"]):
-        shutil.copyfile(paths.results_directory() / name, folder / "results" / name)
     with plt.rc_context(figures.STYLE):
         for name, picture in (
             ("neuron", neuron_picture()),

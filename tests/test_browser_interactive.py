@@ -332,7 +332,7 @@ def test_points_are_reached_read_and_pinned_with_the_keyboard(browser: webdriver
     assert link.tag_name == "a" and link.text.endswith(".json")
     reply = "fetch(arguments[0]).then((reply) => reply.json()).then((found) => arguments[1](found.config.architecture))"
     architecture = browser.execute_async_script(reply, link.get_attribute("href"))
-    assert said(figure).startswith(f"{architecture} (")
+    assert f": {architecture} (" in said(figure)
 
 
 def test_a_pinned_point_comes_back_when_the_mouse_leaves_another(browser: webdriver.Chrome, opened: Opened) -> None:

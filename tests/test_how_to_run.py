@@ -1,7 +1,6 @@
 """Every chapter says how to run it, with parameters that it has; links elsewhere are there with a repository only."""
 
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,10 +66,9 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_with_a_repository_the_links_name_files_that_exist(staged: Path, name: str) -> None:
-    path = staged / f"{name}.ipynb"
-    shutil.copyfile(NOTEBOOKS[name], path)
-    build.append_run_section(path, build.repository_url())
-    section = nbformat.read(path, as_version=4).cells[-1].source
+    notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
+    build.append_run_section(notebook, f"notebooks/{name}", build.repository_url())
+    section = notebook.cells[-1].source
 
     binder, colab = (urlsplit(link) for link in re.findall(r"\]\((https://\S+)\)", section))
     assert binder.netloc == "mybinder.org"
@@ -94,10 +92,10 @@ def test_what_binder_runs_exists() -> None:
     assert f"\n{extra} = [" in (paths.REPOSITORY / "pyproject.toml").read_text("utf-8")
 
 
-def test_an_address_that_no_link_can_be_made_of_stops_the_build(staged: Path) -> None:
-    shutil.copyfile(NOTEBOOKS["09_audit"], path := staged / "09_audit.ipynb")
+def test_an_address_that_no_link_can_be_made_of_stops_the_build() -> None:
+    notebook = nbformat.read(NOTEBOOKS["09_audit"], as_version=4)
     with pytest.raises(build.BookError, match=re.escape("must be as in https://github.com/owner/name")):
-        build.append_run_section(path, "https://example.org/owner")
+        build.append_run_section(notebook, "notebooks/09_audit", "https://example.org/owner")
 
 
 def test_the_checks_are_linked_where_there_is_a_repository() -> None:

@@ -20,10 +20,11 @@ EXPERIMENTS = [
     "summary",
     "audit",
     "experiment",
+    "provenance",
     "ledger",
     "speed",
 ]
-ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "provenance", "cli"]
+ORDER = [*BASICS, *EXPERIMENTS, "figures", "charts", "analysis", "notebook", "cli"]
 
 
 def test_every_module_has_its_place() -> None:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from tqttfs_lite import audit, config, experiment, ledger, paper, paths, summary
+from tqttfs_lite import audit, config, experiment, ledger, paper, paths, sources, summary
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import recipe
+from tqttfs_lite.provenance import MIME
 
 SMALL = {"epochs": 1, "averaging": 0.0}
 
@@ -166,6 +168,37 @@ def test_a_change_after_publication_is_named(study: Path, name: str) -> None:
     mutate(study)
     level = "arithmetic" if name == "a checkpoint is gone" else "checkpoints"
     assert any(found.endswith(f": {what}") for found in differing(level))
+
+
+# What the pages show
+
+
+def test_the_outputs_of_the_committed_notebooks_are_of_the_files_that_are_there() -> None:
+    entries = list(ledger.pages())
+    assert {entry.source for entry in entries} >= {"notebooks/07_accuracy.ipynb", "notebooks/09_audit.ipynb"}
+    assert [entry for entry in entries if not entry.agrees] == []
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("1", "2", 1), lambda text: None])
+def test_a_page_is_named_whose_file_has_changed_or_is_gone(
+    change: Callable[[str], str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("notebooks", "data/results", "data/paper"):
+        (tmp_path / folder).mkdir(parents=True)
+    file = tmp_path / "data/results/one.json"
+    file.write_text("{1: 1}")
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    record = nbformat.v4.new_output("display_data", {MIME: {"results/one.json": sources.digest("results/one.json")}})
+    cell = nbformat.v4.new_code_cell(outputs=[record])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks/page.ipynb")
+    (entry,) = ledger.pages()
+    assert entry.agrees
+    if (text := change(file.read_text())) is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    (entry,) = ledger.pages()
+    assert (entry.agrees, entry.source, entry.what) == (False, "notebooks/page.ipynb", "SHA-256 of results/one.json")
 
 
 @pytest.mark.parametrize(

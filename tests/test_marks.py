@@ -41,7 +41,9 @@ WRITTEN = {
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
-NOT_WRITTEN = ".cell_input, .cell_output, pre, code, script, style, .math, .citation, .headerlink, details.made-by"
+# Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
+COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"
+NOT_WRITTEN = "div.cell, pre, code, script, style, .math, .citation, .headerlink, details.made-by"
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +152,14 @@ def written(document: BeautifulSoup) -> Iterator[str]:
     """The texts of a page that people wrote: prose, captions and descriptions of figures."""
     article = document.select_one("article")
     assert article is not None
+    for element in [e for e in article.find_all(True) if mark_behind(e) and "cell" not in (e.get("class") or [])]:
+        element.decompose()
+    for element in article.select(COUNTED):
+        element.decompose()
     for element in article.select("figcaption"):
         yield element.get_text(" ")
     for image in article.select("img[alt]"):
         yield str(image["alt"])
-    for element in [element for element in article.find_all(True) if mark_behind(element)]:
-        element.decompose()
     for element in article.select(NOT_WRITTEN):
         element.decompose()
     yield article.get_text(" ")

@@ -67,9 +67,7 @@ def published_reductions(
     for words, shares in cases.items():
         if configuration in shares:
             before, after = (published_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
-            found[words] = {
-                accounting: reduction_percent(after[accounting], before[accounting]) for accounting in after
-            }
+            found[words] = {key: reduction_percent(after[key], before[key]) for key in after}
     return found
 
 

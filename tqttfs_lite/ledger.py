@@ -2,7 +2,7 @@
 
 | level | what is computed again |
 |---|---|
-| arithmetic | the slides' numbers from one another; the sums of results, checkpoints and data sets |
+| arithmetic | the slides' numbers from one another; the sums of all files that results and notebooks draw on |
 | checkpoints | every count of every published network whose weights are kept, on the whole test set |
 | retrain | the MNIST perceptrons of the recipe, trained from scratch |
 | full | every network of a recipe, every seed, trained from scratch |
@@ -14,15 +14,17 @@ one more seed would, in the 99 % prediction interval of the published seeds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from tqttfs_lite import audit, checkpoints, experiment, paths, results, summary
+from tqttfs_lite import audit, checkpoints, experiment, paths, results, sources, summary
 from tqttfs_lite.config import TrainingConfig, follows_recipe
 from tqttfs_lite.datasets import data_sums
 from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.provenance import MIME
 from tqttfs_lite.results import Result, ResultError
 from tqttfs_lite.summary import Group, Spread
 
@@ -34,7 +36,7 @@ class Entry(NamedTuple):
     """One published number and the one that was found."""
 
     level: str
-    source: str  # the file that publishes it, under data/
+    source: str  # the file that publishes it
     what: str
     published: str
     allowed: str  # one value, or an interval
@@ -55,6 +57,7 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
         raise ResultError(f"there is no published checkpoint in {paths.checkpoints_directory()}: nothing to verify")
     yield from slides()
     stored = yield from files()
+    yield from pages()
     for result in stored if depth >= 1 else []:
         if result.checkpoint.exists():
             yield from counts(result, progress=progress)
@@ -94,6 +97,24 @@ def files() -> Generator[Entry, None, list[Result]]:
     for path in sorted(set(paths.checkpoints_directory().glob("*.safetensors")) - known):
         yield _unequal(f"checkpoints/{path.name}", "its result file", "there", "missing or not whole")
     return whole
+
+
+def pages() -> Iterator[Entry]:
+    """Whether each file that a committed notebook's outputs were made from is still what it was then.
+
+    Nothing where `$TQTTFS_DATA` names other results, which no committed notebook shows.
+    """
+    if paths.data_directory() != paths.REPOSITORY / "data":
+        return
+    for path in sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        records = [output.get("data", {}).get(MIME, {}) for cell in cells for output in cell.get("outputs", [])]
+        for file, digest in sorted({item for record in records for item in record.items()}):
+            try:
+                found = sources.digest(file)
+            except FileNotFoundError:
+                found = "missing"
+            yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)
 
 
 def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:

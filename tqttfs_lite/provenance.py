@@ -3,7 +3,7 @@
 `mark_cells` follows a notebook statement by statement.  A statement draws on the files that are noted while it runs
 (`sources`) and on those behind the names that it reads; what it assigns or changes has them from then on.  A cell's
 output has those of all its statements, and says so in an output of its own, of the type `MIME`, which no front end
-shows.  A cell without it draws on no file.
+shows: their names, and sums by which a file that changes afterwards is found out.  A cell without it draws on no file.
 
 Where in doubt, a name has more files behind it than were needed.  Two things are not followed: an object that is
 changed under another name, and one that a call changes in passing, where it is the call's value that is used.
@@ -41,7 +41,7 @@ def mark_cells() -> None:
 
     def publish(execution: Any) -> None:
         if (found := tracker.finish_cell(execution.result is not None)) and execution.success:
-            shell.display_pub.publish({MIME: found})
+            shell.display_pub.publish({MIME: {file: sources.digest(file) for file in found}})
 
     shell.ast_transformers.append(tracker)
     shell.events.register("post_run_cell", publish)

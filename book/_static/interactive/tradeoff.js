@@ -165,15 +165,15 @@ start("tradeoff", async (body) => {
     else about.textContent = `${datasets[state.dataset]}: ${networks.length} networks. Choose a point.`;
     files.replaceChildren(
       ...(shown?.results ?? []).map((name) =>
-        html("li", {}, html("a", { href: new URL(`results/${name}`, import.meta.url) }, name)),
+        html("li", {}, html("a", { href: new URL(`../../data/results/${name}`, import.meta.url) }, name)),
       ),
     );
   }
 
-  function sentence({ network, kind, T, seeds, accuracy, steps, energies }) {
+  function sentence({ degrees, network, kind, T, seeds, accuracy, steps, energies }) {
     const energy = state.cost === LATENCY ? "" : ` ${written(energies[state.cost], 1)} nJ (${state.cost}),`;
     const by = seeds === 1 ? "one seed" : `mean and standard deviation over ${seeds} seeds`;
-    return `${network} (${kind}, T = ${T}): ${written(accuracy, 2)} %,${energy} ${written(steps, 2)} time steps; ${by}.`;
+    return `${degrees}: ${network} (${kind}, T = ${T}): ${written(accuracy, 2)} %,${energy} ${written(steps, 2)} time steps; ${by}.`;
   }
 
   update({});
