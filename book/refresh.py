@@ -1,5 +1,8 @@
 """Put the outputs of executed notebooks into the committed ones: `make notebooks` calls this after papermill.
 
+    python book/refresh.py              all of them, from _build/notebooks
+    python book/refresh.py FILE …       clean these notebooks as they are, before a commit
+
 What differs from run to run is left out: papermill's record of times and paths, what went to stderr, and the names of
 clip paths in figures.
 """
@@ -7,6 +10,7 @@ clip paths in figures.
 from __future__ import annotations
 
 import re
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +27,8 @@ def numbered_clips(svg: str) -> str:
     The names also hold a hash of the figure, since a page with several figures needs different ones.
     """
     names = dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg))
+    if not names:  # it has none, or they are numbered already
+        return svg
     for number, name in enumerate(names):
         svg = svg.replace(f'"{name}"', f'"clip-{number}"').replace(f"url(#{name})", f"url(#clip-{number})")
     return re.sub(r'(?<=["#])clip-(?=\d)', f"clip-{sha256(svg.encode()).hexdigest()[:8]}-", svg)
@@ -47,14 +53,23 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def main() -> None:
-    for committed in sorted(COMMITTED.glob("*.ipynb")):
+def write(notebook: nbformat.NotebookNode, path: Path) -> bool:
+    """Write the cleaned notebook where it says something else than the file; returns whether it did."""
+    text = nbformat.writes(cleaned(notebook)) + "\n"
+    if text == path.read_text(encoding="utf-8"):
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def main(paths: list[str]) -> None:
+    for path in map(Path, paths):
+        write(nbformat.read(path, as_version=4), path)
+    for committed in [] if paths else sorted(COMMITTED.glob("*.ipynb")):
         executed = EXECUTED / committed.name
-        text = nbformat.writes(cleaned(nbformat.read(executed, as_version=4))) + "\n"
-        if text != committed.read_text(encoding="utf-8"):
-            committed.write_text(text, encoding="utf-8")
+        if write(nbformat.read(executed, as_version=4), committed):
             executed.touch()  # it is not older than its source for that
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

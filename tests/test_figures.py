@@ -188,3 +188,8 @@ def test_a_population_that_never_fires_is_an_empty_figure() -> None:
     never = torch.full((3,), T, dtype=torch.uint8)
     (axes,) = figures.quantized_firing_times(never, never, 4, T).axes
     assert len(axes.collections[0].get_offsets()) == 0
+
+
+def test_numbering_clip_paths_twice_changes_nothing() -> None:
+    svg = '<clipPath id="pa1b2c3"/><path clip-path="url(#pa1b2c3)"/>'
+    assert numbered_clips(numbered_clips(svg)) == numbered_clips(svg) != svg

@@ -97,15 +97,6 @@ def test_printing_and_parsing_are_inverses(features: int, layers: list[Linear]) 
     assert Architecture.parse(str(architecture)) == architecture
 
 
-@given(st.text(alphabet="0123456789xCP()- 4", max_size=25) | st.text(max_size=10))
-def test_any_text_is_an_architecture_or_a_notation_error(text: str) -> None:
-    try:
-        architecture = Architecture.parse(text)
-    except NotationError:
-        return
-    assert Architecture.parse(str(architecture)) == architecture
-
-
 def test_layers_that_do_not_fit_are_refused_when_built_by_hand() -> None:
     with pytest.raises(ValueError, match="fully connected"):
         Architecture((28, 28), (Convolution(16, 5),))

@@ -170,9 +170,16 @@ def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[
     config = TrainingConfig.from_dict(content["config"])
     if content["config_sha256"] != config.hash or path.stem != config.name:
         raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
-    return config, tuple(Epoch(**epoch) for epoch in content["history"]), content["made"]
+    history = tuple(Epoch(**epoch) for epoch in content["history"])
+    if not all(isinstance(value, int | float) for epoch in history for value in epoch):
+        raise ValueError("its history is not of numbers")
+    return config, history, dict(content["made"])
 
 
 def _evaluation(counts: dict[str, Any]) -> Evaluation:
+    for name, counted in counts.items():
+        for n in counted if isinstance(counted, list) else [counted]:
+            if type(n) is not int or n < (name == "images"):
+                raise ValueError(f"{name} is no count")
     values: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in counts.items()}
     return Evaluation(**values)

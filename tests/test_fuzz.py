@@ -1,0 +1,102 @@
+"""Whatever a reader is given, it reads it or raises its documented error: over 10,000 made-up inputs on every run."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tqttfs_lite import results
+from tqttfs_lite.checkpoints import CheckpointError, read_tensors
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.notation import Architecture, NotationError
+from tqttfs_lite.results import Result, ResultError
+from tqttfs_lite.training import Epoch
+
+many = settings(max_examples=3000)
+files = settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+numbers = st.integers() | st.floats() | st.integers(-2, 300) | st.sampled_from([1e300, -0.0])
+scalars = st.none() | st.booleans() | numbers | st.text(max_size=8)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+notation = st.text(alphabet="0123456789xCP()- ", max_size=25) | st.text(max_size=10)
+names = st.sampled_from([field.name for field in fields(TrainingConfig)])
+
+SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
+CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1)
+RESULT = Result(CONFIG, (Epoch(0.5, 90.0, 3.0, 1.0),), Evaluation(10, 9, 9, 1, 30, (5, 6)), "digest", {}, {})
+
+
+@many
+@given(notation)
+def test_any_text_is_an_architecture_or_a_notation_error(text: str) -> None:
+    try:
+        architecture = Architecture.parse(text)
+    except NotationError:
+        return
+    assert Architecture.parse(str(architecture)) == architecture
+
+
+@many
+@given(notation)
+def test_any_short_form_gives_degrees_or_a_notation_error(text: str) -> None:
+    with suppress(NotationError):
+        assert all(q >= 1 for q in Architecture.parse("784-400-10").with_quantization(text).quantization)
+
+
+@many
+@given(st.dictionaries(names | st.text(max_size=8), values | notation, max_size=6))
+def test_any_settings_are_a_configuration_or_a_value_error(changes: dict[str, Any]) -> None:
+    try:
+        config = TrainingConfig.from_dict({**SMLP, **changes})
+    except ValueError:
+        return
+    assert TrainingConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A result file of one's own."""
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    return results.write(RESULT, results.result_file(CONFIG, published=False))
+
+
+def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every value inside of nested lists and dictionaries, by the keys that lead to it."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    return [path, *(place for key, value in items for place in places(value, (*path, key)))]
+
+
+@files
+@given(data=st.data(), value=values)
+def test_a_result_with_any_value_anywhere_is_whole_or_refused(stored: Path, data: st.DataObject, value: Any) -> None:
+    results.write(RESULT, stored)
+    content = whole = {"": json.loads(stored.read_text())}
+    *way, last = ("", *data.draw(st.sampled_from(places(whole[""]))))
+    for key in way:
+        content = content[key]
+    content[last] = value
+    stored.write_text(json.dumps(whole[""]))
+    try:
+        found = results.read(stored)
+    except ResultError:
+        return
+    test = found.test
+    assert 0 <= test.accuracy + test.mean_steps + sum(test.mean_spikes) + test.silent  # numbers, all of them
+    assert found.seconds == sum(epoch.seconds for epoch in found.history)
+    assert found.config == CONFIG
+
+
+@files
+@given(st.binary(max_size=80))
+def test_a_checkpoint_of_any_bytes_is_refused(stored: Path, noise: bytes) -> None:
+    """No byte of it is run: safetensors holds numbers only."""
+    path = stored.with_suffix(".safetensors")
+    path.write_bytes(noise)
+    with pytest.raises(CheckpointError):
+        read_tensors(path)
