@@ -30,7 +30,7 @@ book: _build/html/index.html ## execute the notebooks and build the book into _b
 test: lint ## everything: lint, types, unit tests, doctests, notebooks, the built book
 	$(MAKE) data
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
-	$(BIN)/tqttfs verify
+	$(BIN)/tqttfs verify --level retrain
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 

@@ -48,14 +48,14 @@ class Spread(NamedTuple):
 
     @property
     def prediction_interval(self) -> tuple[float, float]:
-        """Where one more seed lies with 99 % (Student's t, the seeds taken to be normal); (nan, nan) for one seed.
+        """Where one more seed lies with 99.9 % (Student's t, the seeds taken to be normal); (nan, nan) for one seed.
 
         >>> [round(end, 1) for end in spread([98.6, 98.7, 98.8]).prediction_interval]
-        [97.6, 99.8]
+        [95.1, 102.3]
         """
         if self.seeds < 2:
             return nan, nan
-        half = float(student.ppf(0.995, self.seeds - 1)) * self.deviation * sqrt(1 + 1 / self.seeds)
+        half = float(student.ppf(0.9995, self.seeds - 1)) * self.deviation * sqrt(1 + 1 / self.seeds)
         return self.mean - half, self.mean + half
 
     def text(self, decimals: int) -> str:
