@@ -14,6 +14,7 @@ from book import marks
 from tqttfs_lite import analysis, audit, charts, figures, notebook, paper, sources, summary
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.notation import Architecture
 from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.summary import Group, Spread
 
@@ -75,6 +76,16 @@ def name(claim: paper.Improvement) -> str:
     ['MNIST perceptron', 'FashionMNIST perceptron', 'FashionMNIST convolutional network']
     """
     return f"{DATASETS[claim.dataset]} {'convolutional network' if 'C' in claim.network else 'perceptron'}"
+
+
+def label(claim: paper.Improvement) -> str:
+    """The same, in the fewest words, for a figure.
+
+    >>> label(paper.improvements()[-1])
+    'FashionMNIST, SCNN 1-2-2-4-4'
+    """
+    quantized = Architecture.parse(claim.network).with_quantization(claim.degrees)
+    return f"{DATASETS[claim.dataset]}, {notebook.short(str(quantized))}"
 
 
 def seeds(count: int) -> str:
@@ -205,7 +216,7 @@ def write(folder: Path) -> str:
     groups = summary.published()
     compared, saved = comparisons(groups), savings(groups)
     figures.use_style()
-    gains = [(f"{name(c.claim)}, {c.claim.degrees}", float(c.claim.points), gain) for c, gain in compared]
+    gains = [(label(c.claim), float(c.claim.points), gain) for c, gain in compared]
     figure = charts.findings(gains, saved)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
     (folder / "_static").mkdir(exist_ok=True)

@@ -23,9 +23,9 @@ from matplotlib.ticker import MaxNLocator
 from tqttfs_lite import audit, charts, experiment, figures, results, summary
 from tqttfs_lite.checkpoints import GRID
 from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.config import TrainingConfig, follows_recipe, recipe
+from tqttfs_lite.config import TrainingConfig, family, follows_recipe, recipe
 from tqttfs_lite.datasets import CLASSES, load
-from tqttfs_lite.notation import Architecture, Convolution
+from tqttfs_lite.notation import Architecture
 from tqttfs_lite.summary import Group, Spread
 
 SCRIPTS = "interactive"  # in the book's static files
@@ -216,8 +216,7 @@ def kind(config: TrainingConfig) -> str | None:
         return "SMLP, rate coded" if config == same else None
     if not follows_recipe(config):
         return None
-    convolutional = any(isinstance(layer, Convolution) for layer in architecture.layers)
-    return "SCNN, TTFS" if convolutional else "SMLP, TTFS"
+    return f"{family(architecture)}, TTFS"
 
 
 def _point(group: Group, groups: dict[TrainingConfig, Group]) -> dict[str, Any]:

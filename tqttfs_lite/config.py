@@ -133,6 +133,11 @@ RECIPES: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
+def family(architecture: Architecture) -> str:
+    """The slides' name for networks of this kind: SCNN where there is a convolution, else SMLP."""
+    return "SCNN" if any(isinstance(layer, Convolution) for layer in architecture.layers) else "SMLP"
+
+
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The published recipe of the network's family on this data set, with changes of one's own.
 
@@ -141,11 +146,10 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
     '784-400(1)-10(1)'
     """
-    layers = Architecture.parse(architecture).layers
-    family = "SCNN" if any(isinstance(layer, Convolution) for layer in layers) else "SMLP"
     _check_dataset(dataset)
+    chosen = RECIPES[dataset, family(Architecture.parse(architecture))]
     settings = {"architecture": architecture, "dataset": dataset, "time_steps": time_steps}
-    return TrainingConfig.from_dict({**settings, **RECIPES[dataset, family], **changes})
+    return TrainingConfig.from_dict({**settings, **chosen, **changes})
 
 
 def follows_recipe(config: TrainingConfig) -> bool:

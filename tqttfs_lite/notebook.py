@@ -12,7 +12,8 @@ from IPython.display import Markdown
 from pandas import DataFrame
 
 from tqttfs_lite import audit, experiment, paper, paths, results
-from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.config import TrainingConfig, family, recipe
+from tqttfs_lite.datasets import CLASSES
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, Trial
@@ -180,6 +181,17 @@ def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
     ]
 
 
+def short(architecture: str) -> str:
+    """One of the paper's networks by its family and degrees; any other one by its notation.
+
+    >>> short("784-400(1)-10(2)"), short("784-16(1)-10(2)")
+    ('SMLP 1-2', '784-16(1)-10(2)')
+    """
+    network = Architecture.parse(architecture)
+    printed = {Architecture.parse(name).unquantized for data in CLASSES for name in paper.own_accuracy(data)}
+    return f"{family(network)} {network.short_form}" if network.unquantized in printed else architecture
+
+
 def scores(networks: Mapping[str, Result]) -> DataFrame:
     """The scores of networks by the slides' decoder, a column for each, beside the paper's accuracies."""
     return DataFrame({name: _score(result) for name, result in networks.items()})
@@ -218,7 +230,7 @@ def trials() -> DataFrame:
         rows.append(
             {
                 "data": config.dataset,
-                "network": config.architecture,
+                "network": short(config.architecture),
                 "epochs": config.epochs,
                 "changed": ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing",
                 "validation, %": f"{score.accuracy:.2f}",
