@@ -1,8 +1,14 @@
 """The literal neurons against the slides' sentences about them, on cases small enough to follow by hand."""
 
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from tqttfs_lite import neuron
 from tqttfs_lite.neuron import Atan, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
 
 
@@ -57,9 +63,9 @@ def test_a_degree_below_one_is_refused(q: int) -> None:
 
 
 def test_a_threshold_below_rest_is_refused() -> None:
-    for neuron in (if_neuron, ttfs_neuron):
+    for fire in (if_neuron, ttfs_neuron):
         with pytest.raises(ValueError, match="at least V_reset"):
-            neuron(one_neuron(1), W, theta=-0.5)
+            fire(one_neuron(1), W, theta=-0.5)
 
 
 def test_the_surrogate_is_a_step_with_the_derivative_of_atan() -> None:
@@ -71,3 +77,38 @@ def test_the_surrogate_is_a_step_with_the_derivative_of_atan() -> None:
     (expected,) = torch.autograd.grad(smooth.sum(), x)
     torch.testing.assert_close(x.grad, expected)
     torch.testing.assert_close(atan_derivative(x.detach(), 2.0), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("return (x > 0).to(x)", "return (x >= 0).to(x)"),
+        ("return (alpha / 2) / (1 +", "return (alpha / 2) / (2 +"),
+        ("V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t] @ W.T", "V = V + S_in[t] @ W.T"),
+        (
+            "V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t]",
+            "V = torch.where(S.detach() == 0, V, 1.0) + S_in[t]",
+        ),
+        ("V = torch.where(S.detach() == 0, (1 - F) *", "V = torch.where(S.detach() == 0, 1 *"),
+        ("(S_in[t] @ W.T) + V, V_RESET)", "(S_in[t] @ W.T) + V, V)"),
+        ("(S_in[t] @ W.T) + V, V_RESET)", "(S_in[t] @ W.T), V_RESET)"),
+        ("if (t + 1) % q == 0 else", "if t % q == 0 else"),
+        ("if (t + 1) % q == 0 else", "if True else"),
+        ("F = S.detach() + F", "F = S.detach()"),
+        ("return tq_ttfs_neuron(S_in, W, q=1, theta=theta)", "return tq_ttfs_neuron(S_in, W, q=2, theta=theta)"),
+    ],
+)
+def test_a_change_to_a_line_of_the_neuron_is_noticed_here(
+    line: str, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(neuron.__file__).read_text(encoding="utf-8")
+    assert source.count(line) == 1
+    mutant: dict[str, Any] = {"__name__": "mutant"}
+    exec(source.replace(line, changed), mutant)
+    module = sys.modules[__name__]
+    for name in ("Atan", "atan_derivative", "if_neuron", "tq_ttfs_neuron", "ttfs_neuron"):
+        monkeypatch.setattr(module, name, mutant[name])
+    tests = [test for name, test in vars(module).items() if name.startswith("test_") and not signature(test).parameters]
+    with pytest.raises(AssertionError):
+        for test in tests:
+            test()
