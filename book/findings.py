@@ -172,7 +172,10 @@ def claimed_saving() -> str:
 
 
 def reproduction_sentences(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
-    """Which of the paper's claims lie inside of our intervals and which outside, and which one seed cannot tell."""
+    """Which of the paper's claims lie inside of our intervals and which outside, and which our seeds cannot tell.
+
+    An interval that holds the claim and zero too confirms nothing.
+    """
     saving, percent = saved[SLIDES].ours, claimed_saving()
     claims = [
         (f"the gain of the {name(c.claim)} ({gain.mean:.2f} points, {c.claim.points})", gain, float(c.claim.points))
@@ -180,10 +183,10 @@ def reproduction_sentences(compared: Sequence[tuple[Comparison, Spread]], saved:
     ]
     by_formula = f"the energy saved by the paper's formula ({saving.mean:.1f} %, {percent} %)"
     claims.append((by_formula, saving, float(percent)))
-    found: dict[str, list[str]] = {"did not reproduce": [], "reproduced": [], "cannot be told from one seed": []}
+    found: dict[str, list[str]] = {"did not reproduce": [], "reproduced": [], "the seeds leave open": []}
     for words, spread, printed in claims:
-        if spread.seeds < 2:
-            found["cannot be told from one seed"].append(words)
+        if spread.seeds < 2 or (contains(spread, printed) and contains(spread, 0.0)):
+            found["the seeds leave open"].append(words)
         else:
             found["reproduced" if contains(spread, printed) else "did not reproduce"].append(words)
     return "\n".join(
