@@ -117,11 +117,11 @@ class TrainingConfig:
         return TrainingConfig(**{f.name: _typed(f, values[f.name]) for f in fields(TrainingConfig) if f.name in values})
 
 
-# Chosen on the validation split, one recipe for the unquantized baseline and the quantized networks alike.
+# Chosen on the validation split with quantized networks, one recipe for the unquantized baseline and for them alike.
 # A gain of 1 leaves the network silent at first.  Without a price of time networks learn to wait for the end.
 # Mirrored digits would be other signs.  Mirrored clothes are more to learn, and cost the perceptron accuracy: the shoes
 # of FashionMNIST all point to the left.  The convolutional network keeps them against overfitting, and averages where
-# it pools: fewer images stay silent, and half the epochs do.
+# it pools: fewer images stay silent where it is quantized, and half the epochs do.
 _COMMON = {"initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
 _DIGITS = {**_COMMON, "step_cost": 0.003}
 _CLOTHES = {**_COMMON, "step_cost": 0.005}

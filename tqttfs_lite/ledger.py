@@ -4,7 +4,7 @@
 |---|---|
 | arithmetic | the slides' numbers from one another; the sums of all files that results and notebooks draw on |
 | checkpoints | every count of every published network whose weights are kept, on the whole test set |
-| retrain | the MNIST perceptrons of the recipe, trained from scratch |
+| retrain | the slides' two MNIST perceptrons, seed 0, trained from scratch |
 | full | every network of a recipe, every seed, trained from scratch |
 
 Each level includes those above it.  A training on the machine that published it ends with the same weights, bit for
@@ -18,6 +18,7 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from math import sqrt
 from typing import Any, NamedTuple
 
 from tqttfs_lite import audit, checkpoints, experiment, paths, results, sources, summary
@@ -172,7 +173,8 @@ def spreads(config: TrainingConfig, groups: dict[TrainingConfig, Group]) -> dict
         if own.seeds == 1:
             same = [of(group, name) for c, group in groups.items() if c.dataset == config.dataset]
             widest = max((other for other in same if other.seeds > 1), key=lambda other: other.deviation)
-            own = widest._replace(mean=own.mean)
+            wider = sqrt(2 / (1 + 1 / widest.seeds))  # its own mean is known from one seed alone
+            own = widest._replace(mean=own.mean, deviation=wider * widest.deviation)
         found[name] = own
     return found
 
