@@ -32,6 +32,7 @@ NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
 # What people wrote into a page besides the paper's numbers, and why it is there.
 WRITTEN = {
     ("book/reproduce", "3.11"): "the Python that pyproject.toml asks for",
+    ("book/reproduce", "99.9 %"): "the level of the prediction intervals, by convention",
     ("notebooks/02_neuron", "0.75"): "the weight of an example, as in the code below it",
     ("notebooks/04_mnist_smlp", "1.3 percent"): "4,000 of 317,600 weights, worked out in the exercise",
     ("notebooks/07_accuracy", "95 %"): "the level of the confidence intervals, by convention",
