@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from book import marks
+from book.marks import DATASETS
 from tqttfs_lite import analysis, audit, charts, figures, notebook, paper, sources, summary
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
@@ -25,7 +26,6 @@ CAPTION = (
     " the paper's rings are scenarios of what its slides leave open."
 )
 FEWEST = 3  # seeds: the interval of two is wide enough for nearly anything
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
 class FindingsError(Exception):

@@ -20,6 +20,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from book.marks import DATASETS
 from tqttfs_lite import audit, charts, experiment, figures, results, summary
 from tqttfs_lite.checkpoints import GRID
 from tqttfs_lite.coding import decode, encode
@@ -43,7 +44,6 @@ FIRST_DIGIT = 3  # the class whose image is there at the start
 
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}
 KIND_COLORS = dict(zip(KINDS, (charts.LAYERS[0], charts.OURS, figures.COLORS["TTFS"]), strict=True))
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
 class FigureError(ValueError):

@@ -73,11 +73,17 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The built book, served on this machine only."""
+def html() -> Path:
+    """The folder of the built book."""
     if not (build.HTML / "index.html").is_file():
         missing("the book is not built: run `make book`")
-    handler = partial(QuietHandler, directory=str(build.HTML))
+    return build.HTML
+
+
+@pytest.fixture(scope="session")
+def address(html: Path) -> Iterator[str]:
+    """The built book, served on this machine only."""
+    handler = partial(QuietHandler, directory=str(html))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,7 +1,6 @@
 """The built book: pages are there, links lead somewhere, figures have words, nothing loads from elsewhere."""
 
 import json
-import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -28,15 +27,6 @@ LOADED = {
     "embed": "src",
 }
 NOT_LOADED = {"canonical", "author", "license"}  # a <link> with one of these is metadata
-
-
-@pytest.fixture(scope="module")
-def html() -> Path:
-    """The folder of the built book."""
-    if not (build.HTML / "index.html").is_file():
-        reason = "the book is not built: run `make book`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return build.HTML
 
 
 @pytest.fixture(scope="module")

@@ -202,15 +202,15 @@ def test_a_page_is_named_whose_file_has_changed_or_is_gone(
 
 
 @pytest.mark.parametrize(
-    ("table", "row", "change", "what"),
+    ("table", "change", "what"),
     [
-        ("energy", 3, {"alpha": "1.491"}, "alpha, 1-2-2-4-4, Layer1"),
-        ("layers", 1, {"flops": 10_035_201}, "FLOPs, Layer2"),
-        ("layers", 2, {"neurons": 801}, "neurons, Layer3"),
+        ("energy", {"alpha": "1.491"}, "alpha, 1-2-2-4-4, Layer1"),
+        ("layers", {"flops": 10_035_201}, "FLOPs, Layer2"),
+        ("layers", {"neurons": 801}, "neurons, Layer3"),
     ],
 )
 def test_a_changed_digit_in_the_papers_tables_is_named(
-    table: str, row: int, change: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch,
+    table: str, change: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     rows = getattr(paper, table)()

@@ -8,7 +8,6 @@ models, or listed here with its reason.
 
 import ast
 import csv
-import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -45,15 +44,6 @@ NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"
 NOT_WRITTEN = "div.cell, pre, code, script, style, .math, .citation, .headerlink, details.made-by"
-
-
-@pytest.fixture(scope="module")
-def html() -> Path:
-    """The folder of the built book."""
-    if not (build.HTML / "index.html").is_file():
-        reason = "the book is not built: run `make book`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return build.HTML
 
 
 def parsed(html: Path, page: str) -> BeautifulSoup:
