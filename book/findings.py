@@ -6,6 +6,7 @@ every verdict: with more seeds or another recipe the words change with the numbe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -186,9 +187,16 @@ def reproduction_sentences(findings: Sequence[Finding]) -> str:
 
 
 def rows(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """A Markdown table in which no line ends within 0.1 ± 0.2 or 1-2-4.
+
+    >>> print(rows(["degrees"], [["SMLP 1-2"]]))
+    | degrees |
+    | --- |
+    | SMLP 1‑2 |
+    """
+    whole = [[re.sub(r"(?<=\d)-(?=\d)", "\N{NON-BREAKING HYPHEN}", cell) for cell in line] for line in body]
+    whole = [[cell.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}") for cell in line] for line in whole]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *whole])
 
 
 def findings_table(findings: Sequence[Finding]) -> str:

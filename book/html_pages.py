@@ -21,8 +21,11 @@ MENDS = (
     (r' role="doc-biblioentry"', ""),
     # The corner of a data frame is no header of anything: empty-table-header.
     (r"<th></th>", "<td></td>"),
-    # A cell of numbers alone is told to the style sheet, which keeps it on one line.
-    (r"<td>(?=[\d.,+±%–− -]*\d(?:[\d.,+±%–− -]|to)*(?: \([\d.–]+\))?</td>)", '<td class="number">'),
+    # A cell of numbers alone, or of a network's degrees, is told to the style sheet, which keeps it on one line.
+    (
+        r"<td>(?=(?:S[CM]\w\w |TQ-TTFS, )?[\d.,+±%–− -]*\d(?:[\d.,+±%–− -]|to)*(?: \([\d.–]+\))?</td>)",
+        '<td class="number">',
+    ),
 )
 DESCRIPTION_LENGTH = 200  # characters; previews cut longer ones
 

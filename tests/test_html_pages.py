@@ -24,6 +24,8 @@ PAGE = """<html><head><title>T</title></head><body><article><section><h1>A "titl
         ),
         ('<div role="list" class="citation-list">', '<div class="citation-list">'),
         ("<th></th>", "<td></td>"),
+        ("<td>SCNN 1-2-2-4-4</td>", '<td class="number">SCNN 1-2-2-4-4</td>'),
+        ("<td>SMLP of 2024</td>", "<td>SMLP of 2024</td>"),
         ("<td>98.70 ± 0.05</td>", '<td class="number">98.70 ± 0.05</td>'),
         ("<td>-0.05 to 0.45</td>", '<td class="number">-0.05 to 0.45</td>'),
         ("<td>1.45 (1.40–1.48)</td>", '<td class="number">1.45 (1.40–1.48)</td>'),

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from pandas import DataFrame
 from torch import Tensor
 
@@ -229,7 +229,7 @@ def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, t
 def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 
-    The line joins the networks that no other one beats in both.
+    The line joins the networks that no other one beats in both, and these are named.
     """
     figure, (row,) = panels(1, 2, height=3.4, sharey=True)
     for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
@@ -242,11 +242,17 @@ def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
                 best = percent
                 front.append((cost, percent))
             axes.plot(cost, percent, "o", color=OURS if leads else MUTED, markersize=6)
-            axes.annotate(name, (cost, percent), (4, 4 if leads else -9), textcoords="offset points", fontsize=7)
+            if leads:  # names on alternate sides of the line, so that they do not run into one another
+                shift, side = ((6, "left"), (-6, "right"))[len(front) % 2]
+                offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
+                axes.annotate(name, (cost, percent), (shift, 0), fontsize=7, **offset)
         axes.plot(*zip(*front, strict=True), color=OURS, lw=1, zorder=0)
         axes.set_xlabel(label)
         axes.margins(x=0.18, y=0.12)
-    row[0].set_ylabel("test accuracy, %")
+    row[0].set(ylabel="test accuracy, %", xscale="log")
+    row[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    row[0].xaxis.set_major_formatter(ScalarFormatter())
+    row[0].xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
