@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -87,19 +88,20 @@ def test_a_study_killed_at_random_moments_ends_with_the_same_counts_and_weights(
     arguments = ("study", "--config", f"study={tmp_path / 'study.yml'}")
     raw = paths.raw_directory()
 
-    def folder(name: str) -> Path:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "raw").symlink_to(raw)
-        return tmp_path / name
+    def folder() -> Path:
+        """A new data folder."""
+        data = Path(tempfile.mkdtemp(dir=tmp_path))
+        (data / "raw").symlink_to(raw)
+        return data
 
     started = time.monotonic()
-    output(*arguments, data=(whole := folder("whole")))
+    output(*arguments, data=(whole := folder()))
     seconds = time.monotonic() - started
     expected = scores(whole)
     assert len(expected) == 2
 
     moments: list[float] = []
-    data = folder("killed-0")
+    data = folder()
     while len(moments) < KILLS:
         process = snakemake(*arguments, data=data)
         moment = random.uniform(0, seconds)
@@ -112,7 +114,7 @@ def test_a_study_killed_at_random_moments_ends_with_the_same_counts_and_weights(
             continue
         assert process.returncode == 0, text
         assert scores(data) == expected, f"killed after {moments} s"
-        data = folder(f"killed-{len(moments)}")
+        data = folder()  # it was done before a kill: once more
     output(*arguments, data=data)
     assert scores(data) == expected, f"killed after {moments} s"
     print(f"killed after {moments} s of {seconds:.1f} s")
