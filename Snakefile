@@ -1,8 +1,8 @@
 # The whole work as one graph: data sets -> trainings with their results -> executed notebooks -> the book.
 # `make results`, `make book` and `tqttfs study FILE` call it; profiles/default holds the options of all three.
 #
-# Nothing here is locked or undone after a kill.  A training writes its files whole or not at all and holds a lock of its
-# own that dies with it; what Snakemake knows as unfinished is run again, and a training then goes on, or is read.
+# After kill -9 the same call goes on.  A training writes its files whole or not at all, and holds a lock of its own that
+# ends with it; what Snakemake has noted as unfinished it runs again, where a training goes on or finds its result.
 
 import re
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 from tqttfs_lite import datasets, paths, study
 from tqttfs_lite.results import result_file
 
-sys.path.insert(0, workflow.basedir)
+sys.path.insert(0, str(paths.REPOSITORY))
 from book.marks import command
 
 DATA = paths.data_directory()
@@ -36,23 +36,25 @@ BOOK = [path for path in Path("book").rglob("*") if path.is_file() and "__pycach
 EXECUTED = [Path("_build") / path for path in sorted(Path("notebooks").glob("*.ipynb"))]
 
 # The commands of this Python's environment, whether it is activated or not.
-# Only what a study asks for has a rule that makes it; the other stored results are sources.
-wildcard_constraints:
-    name="|".join([re.escape(path.stem) for path in [*TRAININGS, *EXECUTED]]),
-
-
 shell.prefix(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; ")
 
+
+# Only what a study asks for has a rule that makes it; the other stored results are sources.
+wildcard_constraints:
+    name="|".join(re.escape(path.stem) for path in [*TRAININGS, *EXECUTED]),
+
+
+# Data sets and results are `local`: shared by all machines, and never copied to a storage of Snakemake's.
 
 
 rule results:  # the published study
     input:
-        list(PUBLISHED),
+        local(list(PUBLISHED)),
 
 
 rule study:  # one's own: snakemake study --config study=FILE
     input:
-        list(OWN),
+        local(list(OWN)),
 
 
 rule notebooks:
@@ -71,7 +73,7 @@ for name, files in DATA_SETS.items():
         name:
             f"fetch_{name.replace('-', '_')}"
         output:
-            [update(file) for file in files],  # files that are right are kept
+            local(update(files)),  # files that are right are kept
         localrule: True
         shell:
             f"tqttfs data {name}"
@@ -79,7 +81,7 @@ for name, files in DATA_SETS.items():
 
 def data_of(wildcards):
     path = DATA / wildcards.place / f"{wildcards.name}.json"
-    return [] if path.exists() else DATA_SETS[TRAININGS[path].dataset]
+    return [] if path.exists() else local(DATA_SETS[TRAININGS[path].dataset])
 
 
 rule train:
@@ -90,7 +92,7 @@ rule train:
     output:
         # Not deleted before the job: another process may have made it since.  Its weights are no output, since of
         # published results git keeps them for the first seed only.
-        update(f"{DATA}/{{place,results|runs}}/{{name}}.json"),
+        local(update(f"{DATA}/{{place,results|runs}}/{{name}}.json")),
     log:
         "_build/logs/{place}/{name}.log",
     params:
@@ -98,6 +100,11 @@ rule train:
             TRAININGS[Path(output[0])], *["--publish"] * (wildcards.place == "results")
         ),
     threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
+    # For a cluster.  The largest published training took 1.3 GB and an hour, and Snakemake beside it half a GB.
+    # There is no GPU among them: this library trains on processors only.
+    resources:
+        mem_mb=2500,
+        runtime=240,  # minutes
     shell:
         # A line an epoch, on the screen and in the log; the score is in the result file.
         "{params.command} 2>&1 > /dev/null | tee {log} >&2"
@@ -114,6 +121,9 @@ rule notebook:
     output:
         "_build/notebooks/{name}.ipynb",
     threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
     shell:
         # In its own folder, as in Jupyter.
         "papermill --cwd notebooks --kernel python3 --no-progress-bar {input.notebook} {output}"

@@ -1,9 +1,11 @@
 """A study file is read into configurations, and every bad input is one sentence that names the key."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tqttfs_lite import experiment, paths, results, study
 from tqttfs_lite.cli import main
@@ -38,6 +40,9 @@ def test_the_example_is_a_study() -> None:
     configs = study.read(EXAMPLE)
     assert len(configs) == 4
     assert not any(follows_recipe(replace(config, seed=0)) for config in configs)  # it trains something of its own
+    page = (paths.REPOSITORY / "book" / "reproduce.md").read_text("utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert study.configurations(yaml.safe_load(shown)) == configs
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def run_study(options: argparse.Namespace) -> int:
     ]
     if status := subprocess.run(command, cwd=paths.REPOSITORY, check=False).returncode:
         return status
-    if stored := [path for config in configs if (path := results.find(config))]:  # none after a dry run
+    stored = [path for config in configs if (path := results.find(config))]
+    if len(stored) == len(configs):  # fewer after a dry run
         print(study.table(map(results.read, stored)).to_string(index=False))
     return 0
 
