@@ -74,6 +74,17 @@ def test_what_is_missing_of_the_published_study_is_trained_and_published(clone: 
     assert command.startswith("tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --publish ")
 
 
+def test_a_result_that_is_there_is_read_and_never_deleted(clone: Path) -> None:
+    """Even by a job for it that was planned before it was there, as where two calls run at the same time."""
+    part = "{dataset: mnist, time_steps: 8, architectures: [784-400-10], degrees: [1-2], seeds: [0]}"
+    (clone / "study.yml").write_text(f"[{part}]", encoding="utf-8")
+    (stored,) = clone.glob("results/mnist_784-400-10_q1-2_T8_seed0_650a2a72.json")
+    content = stored.read_bytes()
+    text = output("study", "--forcerun", "train", "--config", f"study={clone / 'study.yml'}", data=clone)
+    assert "(Rule: train)" in text
+    assert stored.read_bytes() == content
+
+
 def scores(data: Path) -> dict[str, tuple[object, str]]:
     """The counts on the test set and the weights of every result."""
     stored = {path.name: json.loads(path.read_text("utf-8")) for path in data.glob("runs/*.json")}
