@@ -74,9 +74,11 @@ for name, files in DATA_SETS.items():
             f"fetch_{name.replace('-', '_')}"
         output:
             local(update(files)),  # files that are right are kept
+        params:
+            name=name,
         localrule: True
         shell:
-            f"tqttfs data {name}"
+            "tqttfs data {params.name}"
 
 
 def data_of(wildcards):

@@ -66,6 +66,15 @@ def test_a_fresh_clone_fetches_the_data_and_trains_nothing(clone: Path) -> None:
     assert jobs == {"fetch_mnist", "fetch_fashion_mnist", "notebook", "book_pages", "book", "total"}
 
 
+@pytest.mark.data
+def test_each_data_set_is_fetched_by_its_own_job_which_keeps_files_that_are_right(tmp_path: Path) -> None:
+    shutil.copytree(paths.raw_directory(), tmp_path / "raw")
+    jobs = ("fetch_mnist", "fetch_fashion_mnist")
+    text = output(*jobs, "--forcerun", *jobs, data=tmp_path)
+    told = [line for line in text.splitlines() if line.endswith(": there already, verified")]
+    assert sorted(told) == [f"{name}: there already, verified" for name in ("fashion-mnist", "mnist")]
+
+
 def test_what_is_missing_of_the_published_study_is_trained_and_published(clone: Path) -> None:
     one = next(clone.glob("results/mnist_784-400-10_q1-2_T8_seed4_*.json"))
     one.unlink()
