@@ -23,6 +23,7 @@ import nbformat
 import yaml
 
 from book import findings, how_to_run, html_pages, interactive, marks
+from tqttfs_lite import ledger, results
 from tqttfs_lite.datasets import DatasetError
 from tqttfs_lite.results import ResultError
 
@@ -32,6 +33,7 @@ EXECUTED = BUILD / "notebooks"
 STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
+NUMBERS_MARK = "<!-- numbers -->"
 LINKED = ("data/paper", "data/results", "data/search", "data/benchmarks")  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
 PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
@@ -137,6 +139,22 @@ def status_table(executions: list[Execution], torch: str) -> str:
     )
 
 
+def numbers_sentence() -> str:
+    """What was computed again of the published numbers while the book was built.
+
+    Raises `BookError` that names a number which does not hold: such a book is not built.
+    """
+    stored = results.read_all()
+    entries = [entry for entry in ledger.verify("arithmetic") if not entry.source.startswith("notebooks/")]
+    if wrong := [f"{entry.source}, {entry.what}" for entry in entries if not entry.agrees]:
+        raise BookError(f"{'; '.join(wrong)}: `tqttfs verify --level arithmetic` tells more")
+    weights = sum(result.checkpoint.exists() for result in stored)
+    return (
+        f"The book rests on {len(stored)} trainings, of which {weights} are kept with their weights.\n"
+        f"When it was built, {len(entries)} numbers and sums of files were computed again, and all of them hold."
+    )
+
+
 def copy_mathjax(target: Path) -> None:
     """Copy MathJax and its fonts from the sphinx-mathjax-offline wheel: no reader fetches them elsewhere.
 
@@ -175,6 +193,7 @@ def stage(executions: list[Execution]) -> None:
 
     table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]
     fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
+    fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
     try:
         fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:

@@ -6,7 +6,7 @@ every verdict: with more seeds or another recipe the words change with the numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from book import marks
 from book.marks import DATASETS
 from tqttfs_lite import analysis, audit, charts, figures, notebook, paper, sources, summary
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.energy import SLIDES
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.summary import Group, Spread
@@ -38,12 +38,44 @@ def missing(claim: paper.Improvement) -> FindingsError:
     return FindingsError(f"the first page needs a result of {network}, and of its baseline with the same seed")
 
 
-class Saving(NamedTuple):
-    """Energy that the slides' best configuration saves under one accounting, in percent."""
+class Finding(NamedTuple):
+    """A number that the slides claim, as they print it, and ours."""
 
-    lowest: float  # by the paper's counts
-    highest: float
+    words: str
+    printed: str
     ours: Spread
+    decimals: int
+
+    @property
+    def direction(self) -> str:
+        """Whether the seeds agree with the sign of what is printed.
+
+        >>> seeds = [1.0, 1.1, 1.2], [-1.0, -1.2, -1.1], [-1.0, 0.0, 1.0]
+        >>> [Finding("", "2.5", summary.spread(ours), 1).direction for ours in seeds]
+        ['yes', 'the opposite', 'open']
+        """
+        low, high = self.ours.interval
+        if self.ours.seeds < FEWEST or low <= 0 <= high:
+            return "open"
+        return "yes" if (low > 0) == (float(self.printed) > 0) else "the opposite"
+
+    @property
+    def size(self) -> str:
+        """Whether what is printed lies in the 95 % interval; open where zero lies there too.
+
+        >>> seeds = [2.0, 2.5, 2.4], [1.0, 1.1, 1.2], [-2.0, 3.0, 4.0]
+        >>> [Finding("", "2.5", summary.spread(ours), 1).size for ours in seeds]
+        ['yes', 'no', 'open']
+        """
+        low, high = self.ours.interval
+        if self.ours.seeds < FEWEST:
+            return "open"
+        if not low <= float(self.printed) <= high:
+            return "no"
+        return "open" if low <= 0 <= high else "yes"
+
+
+Savings = Mapping[str, tuple[Mapping[str, float], Spread]]  # by accounting: percent by what the slides leave open, ours
 
 
 def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Comparison, Spread]]:
@@ -56,18 +88,15 @@ def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Comparison
     return found
 
 
-def savings(groups: Mapping[TrainingConfig, Group]) -> dict[str, Saving]:
-    """By accounting; raises `FindingsError` where our convolutional networks are not trained."""
+def savings(groups: Mapping[TrainingConfig, Group]) -> Savings:
+    """Energy that the slides' best configuration saves; raises `FindingsError` where ours are not trained."""
     ours = notebook.scnn_configurations(groups)
     if audit.BEST not in ours:
         raise missing(paper.improvements()[-1])
     images = analysis.input_spikes("fashion-mnist", notebook.paper_time_steps("fashion-mnist"))
-    papers = audit.published_reductions(audit.BEST, images, notebook.handed_on(groups)).values()
+    papers = audit.published_reductions(audit.BEST, images, notebook.handed_on(groups))
     measured = audit.reductions(ours[audit.BEST], ours[audit.UNQUANTIZED])
-    return {
-        key: Saving(min(p[key] for p in papers), max(p[key] for p in papers), spread)
-        for key, spread in measured.items()
-    }
+    return {key: ({case: p[key] for case, p in papers.items()}, spread) for key, spread in measured.items()}
 
 
 def name(claim: paper.Improvement) -> str:
@@ -107,105 +136,124 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
-def score(group: Group) -> str:
-    """An accuracy with its interval where there is one, its seeds, and the share of silent images."""
-    known = [f"95 % interval {interval}"] if (interval := group.accuracy.interval_text(2)) else []
-    known += [seeds(group.accuracy.seeds), f"{group.silent.mean:.1f} % of the images silent"]
-    return f"{group.accuracy.mean:.2f} % ({', '.join(known)})"
-
-
-def contains(spread: Spread, value: float) -> bool:
-    """Whether the 95 % interval of the mean contains the value; only for two seeds or more."""
-    low, high = spread.interval
-    return low <= value <= high
-
-
-def verdict(gain: Spread, points: str) -> str:
-    """What the seeds say about a gain, and about the paper's points, as the end of a sentence.
-
-    >>> verdict(summary.spread([0.1, 0.2, 0.3]), "2.5")
-    'whose 95 % interval, -0.05 to 0.45, contains zero but not the 2.5 of the paper'
-    >>> verdict(summary.spread([0.5]), "2.5")
-    'which one seed cannot tell from zero, nor from the 2.5 of the paper'
-    """
-    if gain.seeds < 2:
-        return f"which one seed cannot tell from zero, nor from the {points} of the paper"
-    holds = {
-        (True, True): "contains both zero and",
-        (True, False): "contains zero but not",
-        (False, True): "does not contain zero, but contains",
-        (False, False): "contains neither zero nor",
-    }[contains(gain, 0.0), contains(gain, float(points))]
-    return f"whose 95 % interval, {gain.interval_text(2)}, {holds} the {points} of the paper"
-
-
-def accuracy_sentence(comparison: Comparison, gain: Spread) -> str:
-    """One network's accuracy with and without quantization, the gain, and what it is worth."""
-    claim, quantized, baseline = comparison
+def steps_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+    """What silence does to the steps of the convolutional network, whose images without an output spike take all T."""
+    _, quantized, baseline = compared[-1][0]
     assert quantized and baseline  # there is a gain
+    texts = [group.decided_steps.text(2) for group in (baseline, quantized)]
     return (
-        f"The {name(claim)} reaches {score(quantized)} with the degrees {claim.degrees} and {score(baseline)} without"
-        f" quantization: a gain of {gain.text(2)} points over {seeds(gain.seeds)}, {verdict(gain, claim.points)}."
+        "An image on which no output neuron fires takes all time steps."
+        f" Where one does fire, the convolutional network decides after {texts[0]} steps unquantized and after"
+        f" {texts[1]} quantized."
     )
 
 
-def energy_sentences(saved: Mapping[str, Saving]) -> str:
-    """What quantization saves under every accounting, by the paper's counts and in our networks, a sentence a line."""
-
-    def by_paper(key: str) -> str:
-        lowest, highest, _ = saved[key]
-        return " to ".join(dict.fromkeys([f"{lowest:.1f}", f"{highest:.1f}"])) + " %"
-
-    ours = [saved[key].ours for key in (SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY)]
-    below_zero = "; below zero they take more" if any(spread.mean < 0 for spread in ours) else ""
-    return (
-        f"The paper saves {claimed_saving()} % of the energy with the degrees {audit.BEST}: its own counts give"
-        f" {by_paper(SLIDES)} by its own formula, {by_paper(WITHOUT_ALPHA)} without the frequency coefficient,"
-        f" {by_paper(CAUSAL)} where additions are counted as spikes arrive, and {by_paper(MEMORY)} with memory.\n"
-        f"Under these four accountings our networks save {listed([f'{spread.text(1)} %' for spread in ours])}"
-        f" ({seeds(ours[0].seeds)}{below_zero})."
-    )
-
-
-def claimed_saving() -> str:
-    """The energy reduction in percent that the slides claim for their best configuration, as printed."""
-    return paper.claims()[f"energy_reduction_{audit.BEST}"].value
-
-
-def reproduction_sentences(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
-    """Which of the paper's claims lie inside of our intervals and which outside, and which our seeds cannot tell.
-
-    An interval of fewer than `FEWEST` seeds, or one that holds the claim and zero too, confirms nothing.
-    """
-    saving, percent = saved[SLIDES].ours, claimed_saving()
-    claims = [
-        (f"the gain of the {name(c.claim)} ({gain.mean:.2f} points, {c.claim.points})", gain, float(c.claim.points))
-        for c, gain in compared
+def found(compared: Sequence[tuple[Comparison, Spread]], saved: Savings) -> list[Finding]:
+    """Every claim of the slides about accuracy, energy and latency that our networks can be held against."""
+    findings = [
+        Finding(f"points of accuracy gained, {label(c.claim)}", f"+{c.claim.points}", gain, 2) for c, gain in compared
     ]
-    by_formula = f"the energy saved by the paper's formula ({saving.mean:.1f} %, {percent} %)"
-    claims.append((by_formula, saving, float(percent)))
-    found: dict[str, list[str]] = {"did not reproduce in size": [], "reproduced": [], "the seeds leave open": []}
-    for words, spread, printed in claims:
-        if spread.seeds < FEWEST or (contains(spread, printed) and contains(spread, 0.0)):
-            found["the seeds leave open"].append(words)
-        else:
-            found["reproduced" if contains(spread, printed) else "did not reproduce in size"].append(words)
-    return "\n".join(
-        f"What {kind}, ours and the paper's in brackets: {listed(items)}." for kind, items in found.items() if items
+    scnn, (comparison, _) = label(compared[-1][0].claim), compared[-1]
+    percent = paper.claims()[f"energy_reduction_{audit.BEST}"].value
+    findings.append(
+        Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
+    )
+    longer = audit.slides_steps(audit.BEST) - audit.slides_steps(audit.UNQUANTIZED)
+    assert comparison.quantized and comparison.baseline  # there is a gain
+    ours = summary.spread(
+        [q.test.mean_steps - b.test.mean_steps for q, b in summary.paired(comparison.quantized, comparison.baseline)]
+    )
+    findings.append(Finding(f"time steps that the decision takes longer, {scnn}", f"{longer:+.2f}", ours, 2))
+    return findings
+
+
+def reproduction_sentences(findings: Sequence[Finding]) -> str:
+    """What reproduced in direction and in size, what did not, and what our seeds cannot tell; a sentence a line."""
+    words = {
+        "yes": "reproduced",
+        "no": "not reproduced",
+        "the opposite": "the opposite",
+        "open": "left open by the seeds",
+    }
+    said = []
+    for what, verdicts in (
+        ("direction", [finding.direction for finding in findings]),
+        ("size", [finding.size for finding in findings]),
+    ):
+        counts = [f"{verdicts.count(verdict)} {words[verdict]}" for verdict in words if verdict in verdicts]
+        said.append(f"In {what}, of the {len(findings)} claims below: {', '.join(counts)}.")
+    return "\n".join(said)
+
+
+def rows(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """The claims one by one."""
+    header = ["claim", "the paper", "ours", "95 % interval", "seeds", "same direction", "same size"]
+    body = []
+    for finding in findings:
+        words, printed, ours, decimals = finding
+        known = [printed, ours.text(decimals), ours.interval_text(decimals), str(ours.seeds)]
+        body.append([words, *known, finding.direction, finding.size])
+    return rows(header, body)
+
+
+def networks_table(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+    """The networks behind the claims, unquantized and quantized."""
+    header = ["network", "degrees", "the paper, %", "ours, %", "silent, %", "steps", "seeds"]
+    body = []
+    for comparison, _ in compared:
+        for group in (comparison.baseline, comparison.quantized):
+            assert group  # there is a gain
+            network = Architecture.parse(group.config.architecture)
+            printed = paper.own_accuracy(comparison.claim.dataset)[group.config.architecture]
+            measured = [group.accuracy.text(2), f"{group.silent.mean:.1f}", f"{group.steps.mean:.2f}"]
+            body.append(
+                [name(comparison.claim), network.short_form, f"{printed:.1f}", *measured, str(len(group.results))]
+            )
+    return rows(header, body)
+
+
+def energy_table(saved: Savings) -> str:
+    """What the best configuration saves in percent under every accounting: by the paper's counts, and ours."""
+    cases = list(saved[SLIDES][0])
+    header = ["accounting", *(f"the paper, {case}" for case in cases), "ours", "95 % interval"]
+    body = [
+        [key, *(f"{papers[case]:.1f}" for case in cases), ours.text(1), ours.interval_text(1)]
+        for key, (papers, ours) in saved.items()
+    ]
+    return rows(header, body)
+
+
+def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[tuple[Comparison, Spread]]) -> str:
+    """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
+    (claim, _, baseline), gain = compared[-1]
+    before = [
+        notebook.by_recipe(groups, claim.dataset, claim.network, degrees, **notebook.MAXIMUM_POOLING)
+        for degrees in (None, claim.degrees)
+    ]
+    if not (before[0] and before[1] and baseline):
+        return ""
+    maximum = summary.gain(before[1], before[0])
+    return (
+        f"The convolutional network's gain hangs on its pooling, whose kind the slides do not name: it is"
+        f" {gain.text(2)} points with averages and {maximum.text(2)} with maxima ({seeds(maximum.seeds)}, trained"
+        f" {before[0].config.epochs} epochs), while the unquantized network has {baseline.accuracy.mean:.2f} % with"
+        f" averages and {before[0].accuracy.mean:.2f} % with maxima."
     )
 
 
-def summary_text(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
-    """The result in words: what reproduced as a paragraph, a sentence a line, and what it rests on as a list."""
-    numbers = [accuracy_sentence(comparison, gain) for comparison, gain in compared] + [energy_sentences(saved)]
-    items = ["- " + sentences.replace("\n", "\n  ") for sentences in numbers]
-    return "\n".join([reproduction_sentences(compared, saved), "", *items])
-
-
-def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Mapping[str, Saving]) -> str:
+def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Savings) -> str:
     """The figure in words."""
     gains = [f"{name(c.claim)} {gain.mean:.2f} for {c.claim.points}" for c, gain in compared]
-    cuts = [f"{key} {s.ours.mean:.0f} for {s.lowest:.0f} to {s.highest:.0f}" for key, s in saved.items()]
+    cuts = [
+        f"{key} {ours.mean:.0f} for {min(papers.values()):.0f} to {max(papers.values()):.0f}"
+        for key, (papers, ours) in saved.items()
+    ]
     return f"Ours for the paper's. Points of accuracy gained: {', '.join(gains)}. Energy saved in %: {', '.join(cuts)}."
 
 
@@ -221,7 +269,8 @@ def write(folder: Path) -> str:
     compared, saved = comparisons(groups), savings(groups)
     figures.use_style()
     gains = [(label(c.claim), float(c.claim.points), gain) for c, gain in compared]
-    figure = charts.findings(gains, saved)
+    ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
+    figure = charts.findings(gains, ends)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
     (folder / "_static").mkdir(exist_ok=True)
     figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
@@ -232,6 +281,17 @@ def write(folder: Path) -> str:
         CAPTION,
         "```",
     ]
-    text = summary_text(compared, saved)
-    words = ["::::{container} findings", *directive, "", text, "::::"]  # one element, which the mark is of
+    claims = found(compared, saved)
+    parts = [
+        "\n".join(directive),
+        reproduction_sentences(claims),
+        findings_table(claims),
+        f"The networks behind these claims:\n\n{networks_table(compared)}",
+        "\n".join(filter(None, [steps_sentence(compared), pooling_sentence(groups, compared)])),
+        f"Energy that {label(compared[-1][0].claim)} saves, in %, by how it is counted"
+        " and by how many spikes pooling hands on in the paper's networks, which the slides do not say:\n\n"
+        + energy_table(saved),
+    ]
+    # One element, which the mark is of.
+    words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]
     return "\n".join([*words, "", marks.mark(sources.take())])

@@ -20,6 +20,7 @@ from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.provenance import MIME
 from tqttfs_lite.results import Result, Trial
 
+TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 Files = dict[str, list[str]]  # the names of files by folder, the splits of data sets by data set
@@ -125,7 +126,9 @@ def _results(files: Files) -> list[str]:
         run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
         again = command(config, *(["--publish"] if published else []), seeds=seeds)
         files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
-        items.append(_item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, again=again))
+        items.append(
+            _item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, TODAY, again=again)
+        )
     return items
 
 
@@ -136,6 +139,7 @@ def _trials(files: Files) -> list[str]:
             f"{_title(trial.config)}, on the validation images",
             _stored(trial, f"seed {trial.config.seed}"),
             *_made([trial.made]),
+            TODAY,
             again=command(trial.config, "--validation-only"),
         )
         for trial in trials

@@ -22,7 +22,7 @@ def result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Result:
     """An untrained network whose weights are stored, on random images."""
 
     def load(name: str, split: str) -> Images:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(len(split))  # of five letters as the training images, or four
         images = torch.randint(0, 256, (200, 28, 28), dtype=torch.uint8, generator=generator)
         return Images(images, torch.randint(0, 10, (200,), generator=generator))
 
@@ -67,6 +67,12 @@ def test_the_same_weights_run_on_other_clocks(result: Result, monkeypatch: pytes
     assert table.loc["2-4", "inference time steps"] == evaluate(other, test.images, test.labels).mean_steps
     monkeypatch.setattr(analysis, "evaluate", lambda *_: pytest.fail("the result says it already"))
     assert analysis.run_with(result, ["1-3"], progress=False).loc["1-3"].equals(table.loc["1-3"])
+
+
+def test_the_first_training_images_are_scored(result: Result) -> None:
+    train = analysis.load("mnist", "train")
+    expected = evaluate(experiment.trained_network(result), train.images[:60], train.labels[:60])
+    assert analysis.on_training_images(result, 60) == expected
 
 
 @pytest.mark.usefixtures("result")

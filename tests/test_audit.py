@@ -82,6 +82,44 @@ def test_a_reduction_is_against_the_baseline_of_the_same_seed() -> None:
     assert audit.energies(base, base)[MEMORY] == pytest.approx(expected)
 
 
+def test_networks_without_a_common_seed_have_no_reduction() -> None:
+    other = group(replace(PLAIN, architecture="784-4(1)-2(2)-10(2)"), AFTER, AFTER)
+    with pytest.raises(ValueError, match="share no seed"):
+        audit.reductions(other._replace(results=other.results[1:]), group(PLAIN, BEFORE))
+
+
+def test_the_bounds_hold_every_share_and_are_reached() -> None:
+    bounds = audit.published_bounds("1-2-2-4-4", INPUT)
+    assert bounds[SLIDES][0] == bounds[SLIDES][1] == pytest.approx(66.0, abs=0.05)
+    cases = {f"{a} {b}": {"none": [a, a], "1-2-2-4-4": [b, b]} for a in (0.25, 0.6, 1.0) for b in (0.25, 0.6, 1.0)}
+    found = audit.published_reductions("1-2-2-4-4", INPUT, cases)
+    for key in (CAUSAL, MEMORY):
+        percents = [percent[key] for percent in found.values()]
+        assert (min(percents), max(percents)) == pytest.approx(bounds[key])
+
+
+def test_one_reading_of_the_formula_gives_the_claims() -> None:
+    for configuration, claimed in (("1-2-2-4-4", 66.0), ("1-4-4-4-4", 85.0)):
+        found = audit.readings(configuration)
+        assert [name for name, value in found.items() if abs(value - claimed) < 0.05] == ["own spikes, with alpha"]
+        assert found["own spikes, without alpha"] == pytest.approx(
+            reduction_percent(
+                *(audit.published_energies(c, INPUT, [1, 1])[WITHOUT_ALPHA] for c in (configuration, "none"))
+            )
+        )
+
+
+def test_arriving_spikes_go_with_the_connections_of_the_next_layer() -> None:
+    neurons, flops = zip(*((layer.neurons, layer.flops) for layer in paper.layers()), strict=True)
+
+    def total(configuration: str) -> float:
+        spikes = audit.slides_spikes(configuration)
+        return sum(s / n * f for s, n, f in zip(spikes[:-1], neurons[:-1], flops[1:], strict=True))
+
+    expected = reduction_percent(total("1-4-4-4-4"), total("none"))
+    assert audit.readings("1-4-4-4-4")["arriving spikes, without alpha"] == pytest.approx(expected)
+
+
 def test_every_number_of_the_slides_that_follows_from_others_does() -> None:
     checks = audit.arithmetic()
     assert all(check.agrees for check in checks)

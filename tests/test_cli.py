@@ -160,5 +160,6 @@ def test_every_committed_result_is_whole_and_its_checkpoint_unchanged() -> None:
     for result in stored:
         assert result.test.images == 10_000
         if result.checkpoint.exists():
-            experiment.trained_network(result)
+            if result.config.coding == "ttfs":
+                experiment.trained_network(result)
             assert result.checkpoint.stat().st_size < 4 * 2**20

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from book import build, findings
-from tqttfs_lite import audit, notebook, paper, paths, results, summary
+from tqttfs_lite import audit, ledger, notebook, paper, paths, results, summary
 from tqttfs_lite.config import TrainingConfig, recipe, variant
-from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.energy import CAUSAL, SLIDES
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.results import Result
@@ -31,55 +31,52 @@ def comparison(quantized: tuple[int, ...], baseline: tuple[int, ...]) -> tuple[C
     return Comparison(MNIST, ours, plain), gain(ours, plain)
 
 
-def saved(*ours: float) -> dict[str, findings.Saving]:
-    published = {SLIDES: (66.0, 66.0), WITHOUT_ALPHA: (59.2, 59.2), CAUSAL: (14.1, 16.4), MEMORY: (10.6, 15.3)}
-    return {key: findings.Saving(*ends, spread(ours)) for key, ends in published.items()}
+def finding(printed: str, *ours: float) -> findings.Finding:
+    return findings.Finding("points", printed, spread(ours), 1)
 
 
 @pytest.mark.parametrize(
-    ("quantized", "baseline", "words"),
+    ("printed", "ours", "direction", "size"),
     [
-        ((986, 987, 988), (985, 986, 980), "contains both zero and the 0.5"),
-        ((986, 987, 988), (986, 987, 987), "contains zero but not the 0.5"),
-        ((986, 987, 987), (981, 982, 983), "does not contain zero, but contains the 0.5"),
-        ((986, 986, 986), (976, 976, 976), "contains neither zero nor the 0.5"),
-        ((986,), (981,), "which one seed cannot tell from zero, nor from the 0.5"),
+        ("+2.5", (2.0, 2.5, 2.4), "yes", "yes"),
+        ("+2.5", (1.0, 1.1, 1.2), "yes", "no"),
+        ("+2.5", (-1.0, -1.1, -1.2), "the opposite", "no"),
+        ("-2.5", (-1.0, -1.1, -1.2), "yes", "no"),
+        ("+2.5", (-2.0, 3.0, 4.0), "open", "open"),  # zero and the claim are both inside
+        ("+2.5", (-0.1, 0.0, 0.1), "open", "no"),
+        ("+2.5", (2.5, 2.5), "open", "open"),  # two seeds
+        ("+2.5", (2.5,), "open", "open"),
     ],
 )
-def test_a_gain_is_judged_by_its_interval(quantized: tuple[int, ...], baseline: tuple[int, ...], words: str) -> None:
-    sentence = findings.accuracy_sentence(*comparison(quantized, baseline))
-    assert sentence.endswith(f"{words} of the paper.")
-
-
-def test_a_sentence_has_accuracies_seeds_intervals_and_silence() -> None:
-    sentence = findings.accuracy_sentence(*comparison((986, 988), (981, 981)))
-    assert "98.70 % (95 % interval 97.43 to 99.97, 2 seeds, 1.2 % of the images silent) with the" in sentence
-    assert "98.10 % (95 % interval 98.10 to 98.10, 2 seeds, 0.0 % of the images silent) without" in sentence
-    assert "a gain of 0.60 ± 0.14 points over 2 seeds" in sentence
-
-
-def test_energy_is_said_under_every_accounting_and_more_energy_is_called_so() -> None:
-    words = findings.energy_sentences(saved(20.0))
-    for percent in ("66.0 % by its own formula", "59.2 % without", "14.1 to 16.4 %", "10.6 to 15.3 %"):
-        assert percent in words
-    assert words.endswith("our networks save 20.0 %, 20.0 %, 20.0 % and 20.0 % (1 seed).")
-    assert findings.energy_sentences(saved(-20.0, -22.0)).endswith("(2 seeds; below zero they take more).")
-
-
-@pytest.mark.parametrize(
-    ("quantized", "baseline", "ours", "expected"),
-    [
-        ((986, 986, 986), (976, 976, 976), (20.0, 21.0, 20.5), {"did not reproduce in size": 2}),
-        ((986, 987, 988), (981, 982, 983), (66.0, 66.0, 66.0), {"reproduced": 2}),
-        ((986, 987), (981, 982), (66.0, 66.0), {"the seeds leave open": 2}),
-        ((986, 990, 981), (981, 980, 980), (66.0, 66.0, 66.0), {"reproduced": 1, "the seeds leave open": 1}),
-    ],
-)
-def test_every_claim_is_among_those_that_reproduced_or_did_not_or_cannot_be_told(
-    quantized: tuple[int, ...], baseline: tuple[int, ...], ours: tuple[float, ...], expected: dict[str, int]
+def test_a_claim_is_judged_by_the_interval_of_ours(
+    printed: str, ours: tuple[float, ...], direction: str, size: str
 ) -> None:
-    lines = findings.reproduction_sentences([comparison(quantized, baseline)], saved(*ours)).splitlines()
-    assert {line.split(",")[0].removeprefix("What "): line.count("(") for line in lines} == expected
+    judged = finding(printed, *ours)
+    assert (judged.direction, judged.size) == (direction, size)
+
+
+def test_the_verdicts_are_counted() -> None:
+    claims = [finding("+2.5", 1.0, 1.1, 1.2), finding("+2.5", -1.0, -1.1, -1.2), finding("+2.5", 2.5)]
+    assert findings.reproduction_sentences(claims).splitlines() == [
+        "In direction, of the 3 claims below: 1 reproduced, 1 the opposite, 1 left open by the seeds.",
+        "In size, of the 3 claims below: 2 not reproduced, 1 left open by the seeds.",
+    ]
+
+
+def test_the_networks_stand_with_accuracies_silence_and_seeds() -> None:
+    table = findings.networks_table([comparison((986, 988), (981, 981))]).splitlines()
+    assert table[2:] == [
+        "| MNIST perceptron | 1-1 | 98.1 | 98.10 ± 0.00 | 0.0 | 2.00 | 2 |",
+        "| MNIST perceptron | 1-2 | 98.6 | 98.70 ± 0.14 | 1.2 | 2.00 | 2 |",
+    ]
+
+
+def test_energy_stands_under_every_accounting_and_every_case() -> None:
+    saved = {SLIDES: ({"one": 66.0, "two": 66.0}, spread([20.0])), CAUSAL: ({"one": 14.1, "two": 2.9}, spread([-5.0]))}
+    assert findings.energy_table(saved).splitlines()[2:] == [
+        "| the slides' formula | 66.0 | 66.0 | 20.0 |  |",
+        "| causal | 14.1 | 2.9 | -5.0 |  |",
+    ]
 
 
 def test_missing_results_are_an_error_that_names_the_network() -> None:
@@ -98,10 +95,22 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
     assert (tmp_path / findings.FIGURE).read_text("utf-8").count("<svg") == 1
     for claim, quantized, baseline in notebook.comparisons(summary.published()):
         assert quantized and baseline
+        assert gain(quantized, baseline).text(2) in text
+        assert f"| +{claim.points} |" in text
         for ours in (quantized, baseline):
-            assert f"{ours.accuracy.mean:.2f} %" in text
-            assert f"{ours.silent.mean:.1f} % of the images silent" in text
-        assert f"the {claim.points} of the paper" in text
+            assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
+    assert "points with averages and" in text  # what the pooling does to the gain
+
+
+def test_steps_are_claimed_as_the_slides_print_them() -> None:
+    groups = summary.published()
+    saved = {SLIDES: ({}, spread([20.0]))}
+    steps = findings.found(findings.comparisons(groups), saved)[-1]
+    assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
+    quantized, baseline = findings.comparisons(groups)[-1][0][1:]
+    assert quantized and baseline
+    pairs = summary.paired(quantized, baseline)
+    assert steps.ours.mean == pytest.approx(sum(q.test.mean_steps - b.test.mean_steps for q, b in pairs) / len(pairs))
 
 
 def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +119,17 @@ def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(summary, "read_all", lambda: [])
     with pytest.raises(build.BookError, match="the first page needs a result of the MNIST perceptron"):
         build.stage([])
+
+
+def test_a_number_that_does_not_hold_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = build.numbers_sentence()
+    assert f"rests on {len(results.read_all())} trainings" in words
+    wrong = ledger.Entry("arithmetic", "results/one.json", "correct", "98", "98", "97", agrees=False)
+    monkeypatch.setattr(ledger, "verify", lambda level: iter([wrong]))
+    with pytest.raises(build.BookError, match=r"results/one.json, correct: `tqttfs verify --level arithmetic`"):
+        build.numbers_sentence()
+    monkeypatch.setattr(ledger, "verify", lambda level: iter([wrong._replace(source="notebooks/07_accuracy.ipynb")]))
+    assert "0 numbers" in build.numbers_sentence()  # the committed outputs are not what the book is made of
 
 
 def test_the_first_page_has_no_number_of_its_own() -> None:

@@ -55,23 +55,52 @@ def test_each_level_includes_those_above_it(study: Path, monkeypatch: pytest.Mon
 def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
     groups = summary.published()
-    allowed = ledger.spreads(config, groups)
+    allowed = ledger.intervals(config, groups)
     again = list(ledger.retrained(groups[config].results[0], allowed, "retrain"))
     assert [(entry.found, entry.agrees) for entry in again] == [(entry.published, True) for entry in again]
-    elsewhere = {name: spread._replace(mean=spread.mean + 1e4) for name, spread in allowed.items()}
+    elsewhere = {name: (low + 1e4, high + 1e4) for name, (low, high) in allowed.items()}
     assert not any(entry.agrees for entry in ledger.retrained(groups[config].results[0], elsewhere, "retrain"))
     assert not list(paths.runs_directory().glob("*.safetensors")), "a retraining leaves nothing behind"
 
 
-def test_where_there_is_one_seed_the_widest_spread_on_the_same_data_stands_in(study: Path) -> None:
+def test_a_family_says_together_how_far_seeds_spread(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
     group = summary.published()[config]
     alone = replace(config, architecture="784-12(2)-10(2)")
     groups = {config: group, alone: group._replace(config=alone, results=group.results[1:])}
-    spreads, borrowed = ledger.spreads(config, groups), ledger.spreads(alone, groups)
+    both, borrowed = ledger.intervals(config, groups), ledger.intervals(alone, groups)
     for name in ledger.QUANTITIES:
-        assert borrowed[name].deviation == pytest.approx(spreads[name].deviation * (2 / 1.5) ** 0.5)
-        assert borrowed[name].mean == ledger.quantities(group.results[1].test)[name]
+        first, second = (ledger.quantities(result.test)[name] for result in group.results)
+        # One degree of freedom: a standard deviation of |a - b| / sqrt(2), and 636.619 of Student's table.
+        assert sum(both[name]) / 2 == pytest.approx((first + second) / 2)
+        assert both[name][1] - both[name][0] == pytest.approx(
+            2 * 636.619 * abs(first - second) / 2**0.5 * 1.5**0.5, rel=1e-5
+        )
+        assert sum(borrowed[name]) / 2 == pytest.approx(second)
+        assert borrowed[name][1] - borrowed[name][0] == pytest.approx(
+            (both[name][1] - both[name][0]) * (2 / 1.5) ** 0.5
+        )
+
+
+def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Path) -> None:
+    config = recipe("784-12(1)-10(2)", "mnist", 4)
+    group = summary.published()[config]
+    shifted = [replace(r, test=replace(r.test, correct=r.test.correct - 50)) for r in group.results]
+    other = replace(config, architecture="784-12(2)-10(2)")
+    two = ledger.intervals(config, {config: group, other: group._replace(config=other, results=tuple(shifted))})
+    one = ledger.intervals(config, {config: group})
+    # The same deviation twice: two degrees of freedom, 31.599 for 636.619; the other mean does not matter.
+    widths = [found["accuracy, %"][1] - found["accuracy, %"][0] for found in (one, two)]
+    assert widths[1] / widths[0] == pytest.approx(31.599 / 636.619, rel=1e-4)
+
+
+def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study: Path) -> None:
+    config = recipe("784-12(1)-10(2)", "mnist", 4)
+    group = summary.published()[config]
+    alone = {config: group._replace(results=group.results[:1])}
+    assert ledger.intervals(config, alone) == {}
+    (entry,) = ledger.retrained(group.results[0], {}, "full")
+    assert (entry.agrees, entry.what, entry.level) == (False, "its interval", "full")
 
 
 def test_the_quick_level_trains_the_mnist_perceptrons_of_the_slides() -> None:

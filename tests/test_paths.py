@@ -1,6 +1,7 @@
 """The paths module: where things lie, and files that are whole or not there."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -53,6 +54,21 @@ def test_atomic_write_keeps_the_old_file_on_failure(tmp_path):
     with pytest.raises(ZeroDivisionError), paths.atomic_write(target) as temporary:
         temporary.write_text("ne")
         raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert target.read_text() == "old"
+
+
+def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # the next larger file is more than there is room for
+    try:
+        with pytest.raises(OSError, match="too large") as failure, paths.atomic_write(target) as temporary:
+            temporary.write_bytes(bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(target) in str(failure.value)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
     assert target.read_text() == "old"
 

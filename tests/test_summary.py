@@ -6,11 +6,12 @@ from statistics import StatisticsError
 
 import pytest
 
-from tqttfs_lite import audit, notebook
+from tqttfs_lite import audit, notebook, results
 from tqttfs_lite.config import TrainingConfig, recipe, variant
 from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result
-from tqttfs_lite.summary import Group, gain, paired, published, spread
+from tqttfs_lite.results import Result, Trial
+from tqttfs_lite.summary import Group, gain, paired, pairs, published, spread
+from tqttfs_lite.training import Epoch
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -21,6 +22,12 @@ def group(config: TrainingConfig, correct: dict[int, int]) -> Group:
     scores = {seed: Evaluation(10, right, right, seed, 20 + seed, (seed, 3)) for seed, right in correct.items()}
     results = (Result(replace(config, seed=seed), (), score, "", {}, {}) for seed, score in scores.items())
     return Group(config, tuple(results))
+
+
+def test_decided_steps_leave_out_the_silent_images() -> None:
+    score = Evaluation(10, 9, 9, silent=4, steps=62, spikes=(3, 3))
+    made = Group(replace(PLAIN, time_steps=8), (Result(replace(PLAIN, time_steps=8), (), score, "", {}, {}),))
+    assert made.decided_steps.mean == (62 - 4 * 8) / 6
 
 
 def test_a_spread_is_the_mean_the_sample_deviation_and_students_interval() -> None:
@@ -90,3 +97,39 @@ def test_a_claimed_improvement_has_a_gain_where_both_networks_share_a_seed() -> 
     assert (mnist.gain.mean, mnist.gain.seeds) == (pytest.approx(10.0), 1)
     assert [comparison.gain for comparison in others] == [None, None]
     assert notebook.comparisons({plain: group(plain, {0: 8}), best: group(best, {1: 9})})[0].gain is None
+
+
+def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> None:
+    plain = recipe("784-400-10", "mnist", 8)
+    best = variant(plain, "1-2")
+    dearer, alone = replace(best, step_cost=0.5), variant(plain, "2-2")
+    groups = {
+        plain: group(plain, {0: 8, 1: 8}),
+        best: group(best, {1: 9}),
+        dearer: group(dearer, {0: 9}),  # its baseline is not there
+        alone: group(alone, {2: 9}),  # its baseline has other seeds
+    }
+    assert pairs(groups) == [(groups[best], groups[plain])]
+
+
+def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = recipe("784-400-10", "mnist", 8)
+    best = variant(plain, "1-2")
+
+    def scored(config: TrainingConfig, percent: float) -> Trial:
+        score = Evaluation(10, 9, 9, 0, 20, (1, 1))
+        return Trial(config, (Epoch(1.0, percent - 9, 2.0, 1.0), Epoch(0.5, percent, 2.0, 1.0)), score, {})
+
+    def kept(config: TrainingConfig, percent: float) -> Result:
+        return Result(config, scored(config, percent).history, scored(config, percent).validation, "", {}, {})
+
+    dearer = [replace(config, step_cost=0.5) for config in (plain, best)]
+    trials = [scored(dearer[0], 97.0), scored(dearer[1], 96.5), scored(replace(best, theta=2.0), 99.0)]
+    monkeypatch.setattr(results, "read_trials", lambda: trials)
+    other_seed, sweep = replace(plain, seed=1), variant(plain, "2-2")
+    monkeypatch.setattr(results, "read_all", lambda: [kept(c, 98.0) for c in (plain, best, other_seed, sweep)])
+    table = notebook.paired_trials()
+    assert table[["changed", "unquantized, %", "quantized, %", "difference"]].to_numpy().tolist() == [
+        ["nothing", 98.0, 98.0, 0.0],
+        ["step_cost 0.5", 97.0, 96.5, -0.5],
+    ]

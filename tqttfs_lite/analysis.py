@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tqttfs_lite import charts, experiment
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.datasets import CLASSES, load
-from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.inference import infer
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result
@@ -126,6 +126,12 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+def on_training_images(result: Result, count: int = 5000) -> Evaluation:
+    """The score on the first `count` images that the network was trained with, none of them moved or mirrored."""
+    train = load(result.config.dataset, "train")
+    return evaluate(experiment.trained_network(result), train.images[:count], train.labels[:count])
 
 
 def input_spikes(dataset: str, time_steps: int) -> list[float]:

@@ -19,7 +19,7 @@ from tqttfs_lite.energy import (
     mean_field_additions,
     reduction_percent,
 )
-from tqttfs_lite.notation import Architecture, Pooling
+from tqttfs_lite.notation import Architecture, LayerSize, Pooling
 from tqttfs_lite.results import Result
 from tqttfs_lite.summary import Group, Spread, paired, spread
 
@@ -51,8 +51,7 @@ def published_energies(
     configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]
 ) -> dict[str, float]:
     """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
-    baseline = _rows(UNQUANTIZED)[0].inference_time_steps
-    return _totals(published_counts(configuration, input_spikes, handed_on), baseline)
+    return _totals(published_counts(configuration, input_spikes, handed_on), slides_steps(UNQUANTIZED))
 
 
 def published_reductions(
@@ -71,17 +70,67 @@ def published_reductions(
     return found
 
 
+def published_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """The least and the most percent that the slides' counts allow to be saved, by accounting.
+
+    Each of the two networks may hand on through pooling anything from a quarter of its spikes to all of them.
+    """
+    unquantized, quantized = (
+        [published_energies(name, input_spikes, [share] * len(_pooled_layers(SCNN))) for share in (0.25, 1.0)]
+        for name in (UNQUANTIZED, configuration)
+    )
+    return {
+        key: (
+            reduction_percent(quantized[1][key], unquantized[0][key]),
+            reduction_percent(quantized[0][key], unquantized[1][key]),
+        )
+        for key in unquantized[0]
+    }
+
+
+def slides_steps(configuration: str) -> float:
+    """Mean inference time steps of a configuration on the slides."""
+    return _rows(configuration)[0].inference_time_steps
+
+
 def slides_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
     """Nanojoules per layer of a configuration on the slides, by their formula from their counts."""
-    layers = _rows(configuration)
-    return layer_energies(SCNN.sizes(), [row.spikes for row in layers], slides_alphas(configuration), addition_pj)
+    return layer_energies(SCNN.sizes(), slides_spikes(configuration), slides_alphas(configuration), addition_pj)
+
+
+def slides_spikes(configuration: str) -> list[float]:
+    """Mean spikes per image of every layer of a configuration on the slides."""
+    return [row.spikes for row in _rows(configuration)]
+
+
+def readings(configuration: str) -> dict[str, float]:
+    """By how many percent a configuration on the slides needs less than the unquantized one, as the formula is read.
+
+    A layer's connections go with its own spikes, as on the slides, or with those that arrive from the layer before, in
+    layers 2 to 5; and with alpha or without it.
+    """
+
+    def total(name: str, arriving: bool, with_alpha: bool) -> float:
+        sizes, spikes = SCNN.sizes(), slides_spikes(name)
+        alphas = slides_alphas(name) if with_alpha else [1.0] * len(sizes)
+        if arriving:
+            driven = [LayerSize(before.neurons, layer.flops) for before, layer in pairwise(sizes)]
+            return sum(layer_energies(driven, spikes[:-1], alphas[1:]))
+        return sum(layer_energies(sizes, spikes, alphas))
+
+    return {
+        f"{whose} spikes, {'with' if with_alpha else 'without'} alpha": reduction_percent(
+            total(configuration, arriving, with_alpha), total(UNQUANTIZED, arriving, with_alpha)
+        )
+        for whose, arriving in (("own", False), ("arriving", True))
+        for with_alpha in (True, False)
+    }
 
 
 def slides_alphas(configuration: str) -> list[float]:
     """Alpha of every layer of a configuration on the slides, from their inference time steps, not cut."""
-    layers, baseline = _rows(configuration), _rows(UNQUANTIZED)
-    steps, baseline_steps = layers[0].inference_time_steps, baseline[0].inference_time_steps
-    return frequency_coefficients(steps, baseline_steps, [row.q for row in layers])
+    degrees = [row.q for row in _rows(configuration)]
+    return frequency_coefficients(slides_steps(configuration), slides_steps(UNQUANTIZED), degrees)
 
 
 def _rows(configuration: str) -> list[paper.LayerEnergy]:
@@ -121,12 +170,15 @@ def energies(result: Result, baseline: Result) -> dict[str, float]:
 
 
 def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
-    """`energies` over the seeds that both have."""
+    """`energies` over the seeds that both have; raises `ValueError` where they share none."""
     return _spreads([energies(result, base) for result, base in paired(group, baseline)])
 
 
 def reductions(quantized: Group, baseline: Group) -> dict[str, Spread]:
-    """By how many percent the quantized network needs less than the baseline of the same seed, by accounting."""
+    """By how many percent the quantized network needs less than the baseline of the same seed, by accounting.
+
+    Raises `ValueError` where they share no seed.
+    """
     found = []
     for result, base in paired(quantized, baseline):
         before, after = energies(base, base), energies(result, base)
@@ -139,6 +191,8 @@ def _totals(counts: Counts, baseline_steps: float) -> dict[str, float]:
 
 
 def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:
+    if not seeds:
+        raise ValueError("these networks share no seed: there is no pair to compare")
     return {name: spread([seed[name] for seed in seeds]) for name in seeds[0]}
 
 
@@ -160,7 +214,7 @@ def arithmetic() -> list[Check]:
     for layer, size in zip(paper.layers(), SCNN.sizes(), strict=True):
         checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
         checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
-    for configuration in dict.fromkeys(row.configuration for row in paper.energy()):
+    for configuration in paper.configurations():
         for row, alpha in zip(_rows(configuration), slides_alphas(configuration), strict=True):
             if configuration != UNQUANTIZED:  # it is printed as a bare 1
                 cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
@@ -173,14 +227,10 @@ def arithmetic() -> list[Check]:
             found = sum(slides_energies(configuration))
             value = reduction_percent(found, unquantized) if kind == "energy_reduction" else unquantized / found
             checks.append(Check(name, claim.value, _as_printed(value, claim.value)))
-    for claimed, dataset, network in (
-        ("mnist_smlp_improvement", "mnist", "SMLP"),
-        ("fashion_smlp_improvement_1-2-4", "fashion-mnist", "SMLP"),
-        ("fashion_scnn_improvement_1-2-2-4-4", "fashion-mnist", "SCNN"),
-    ):
-        table = {row.model: row.accuracy_percent for row in paper.accuracy(dataset)}
-        gain = table[f"TQ-TTFS/{network}"] - table[f"Baseline {network}"]
-        checks.append(Check(claimed, claims[claimed].value, _as_printed(gain, claims[claimed].value)))
+    for dataset, network, degrees, points in paper.improvements():
+        printed, plain = paper.own_accuracy(dataset), Architecture.parse(network)
+        gained = printed[str(plain.with_quantization(degrees))] - printed[str(plain)]
+        checks.append(Check(f"improvement, {dataset}, {degrees}", points, _as_printed(gained, points)))
     return checks
 
 

@@ -17,9 +17,9 @@ from tqttfs_lite.notation import LayerSize
 ADDITION_PJ = 0.9  # E_AC, floating point
 MULTIPLICATION_PJ = 3.7  # floating point
 SRAM_ACCESS_PJ = 5.0  # reading or writing in an SRAM of 8 kB, half of the 10 pJ of 64 bits
-# Of 8-bit integers.
-INT8_ADDITION_PJ = 0.03
+# Of 8-bit integers, whose sums need 32 bits.
 INT8_MULTIPLICATION_PJ = 0.2
+INT32_ADDITION_PJ = 0.1
 
 SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY = "the slides' formula", "without alpha", "causal", "with memory"
 

@@ -16,7 +16,7 @@ from tqttfs_lite.evaluation import Evaluation, evaluate
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.rate import Network
 from tqttfs_lite.results import Result, Trial, result_file
-from tqttfs_lite.training import build, state_file, train, training_dtype
+from tqttfs_lite.training import Trained, build, state_file, train, training_dtype
 
 
 def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:
@@ -32,8 +32,11 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not (stored := results.find(config)):
+            origin = made()  # before training: the code that runs, not the one that is there when it ends
             with sources.aside():
-                result = _train_and_evaluate(config, progress)
+                (network, history), score = _train_and_evaluate(config, progress)
+                digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
+                result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
                 stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
@@ -69,20 +72,15 @@ def retrain(config: TrainingConfig, *, progress: bool = True) -> Evaluation:
     """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        trained = train(config, progress=progress)
-        test = load(config.dataset, "test")
-        score = evaluate(trained.network, test.images, test.labels, progress=progress)
+        _, score = _train_and_evaluate(config, progress)
         state_file(config).unlink()
     return score
 
 
-def _train_and_evaluate(config: TrainingConfig, progress: bool) -> Result:
-    origin = made()  # before training: the code that runs, not the one that is there when it ends
+def _train_and_evaluate(config: TrainingConfig, progress: bool) -> tuple[Trained, Evaluation]:
     trained = train(config, progress=progress)
     test = load(config.dataset, "test")
-    score = evaluate(trained.network, test.images, test.labels, progress=progress)
-    digest = checkpoints.write(trained.network, results.checkpoint_file(config, published=False))
-    return Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), origin)
+    return trained, evaluate(trained.network, test.images, test.labels, progress=progress)
 
 
 def trained_network(result: Result, quantization: str | None = None) -> SpikingNetwork:

@@ -9,27 +9,33 @@
 
 Each level includes those above it.  A training on the machine that published it ends with the same weights, bit for
 bit; on another one its sums are rounded otherwise, which is one more draw.  So what is trained again has to lie where
-one more seed would, in the 99.9 % prediction interval of the published seeds: a run of the tests looks at six.
+one more seed would, in the 99.9 % prediction interval about the published seeds: a run of the tests looks at six.  How
+far seeds spread is known from few of each network, so all networks of a family on a data set say it together.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from math import sqrt
+from statistics import mean, variance
 from typing import Any, NamedTuple
 
-from tqttfs_lite import audit, checkpoints, experiment, paths, results, sources, summary
-from tqttfs_lite.config import TrainingConfig, follows_recipe
+from scipy.stats import t as student
+
+from tqttfs_lite import audit, checkpoints, experiment, paper, paths, results, sources, summary
+from tqttfs_lite.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.datasets import data_sums
 from tqttfs_lite.evaluation import Evaluation
+from tqttfs_lite.notation import Architecture
 from tqttfs_lite.provenance import MIME
 from tqttfs_lite.results import Result, ResultError
-from tqttfs_lite.summary import Group, Spread
+from tqttfs_lite.summary import Group
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
+CONFIDENCE = 0.999
 QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
 
 
@@ -62,13 +68,11 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
     for result in stored if depth >= 1 else []:
         if result.checkpoint.exists():
             yield from counts(result, progress=progress)
-    groups = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
-    if depth == 2:
-        groups = {config: group for config, group in groups.items() if is_quick(config)}
+    known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
-        for config, group in groups.items():
-            for result in group.results if depth == 3 else group.results[:1]:
-                yield from retrained(result, spreads(config, groups), level, progress=progress)
+        for config, group in known.items():
+            for result in group.results if depth == 3 else group.results[: is_quick(config)]:
+                yield from retrained(result, intervals(config, known), level, progress=progress)
 
 
 def slides() -> Iterator[Entry]:
@@ -132,18 +136,27 @@ def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
 
 def is_quick(config: TrainingConfig) -> bool:
     """Whether a network is trained again on every run of the tests: it takes minutes."""
-    return config.dataset == "mnist" and config.architecture in ("784-400(1)-10(1)", "784-400(1)-10(2)")
+    return config.dataset == "mnist" and config.architecture in paper.own_accuracy("mnist")
 
 
-def retrained(result: Result, allowed: dict[str, Spread], level: str, *, progress: bool = False) -> Iterator[Entry]:
-    """The accuracy, steps and silence of a result's configuration, trained again from scratch."""
+def retrained(
+    result: Result, allowed: Mapping[str, tuple[float, float]], level: str, *, progress: bool = False
+) -> Iterator[Entry]:
+    """The accuracy, steps and silence of a result's configuration, trained again from scratch.
+
+    Nothing is trained where no interval is known, which is one disagreement.
+    """
+    source = f"results/{result.config.name}.json"
+    if not allowed:
+        yield _unequal(source, "its interval", "two seeds of a network of its family", "one of each", level=level)
+        return
     found = quantities(experiment.retrain(result.config, progress=progress))
     for name, published in quantities(result.test).items():
         decimals = QUANTITIES[name]
-        low, high = allowed[name].prediction_interval
+        low, high = allowed[name]
         yield Entry(
             level,
-            f"results/{result.config.name}.json",
+            source,
             f"{name}, trained again",
             f"{published:.{decimals}f}",
             f"{low:.{decimals}f} to {high:.{decimals}f}",
@@ -158,24 +171,27 @@ def quantities(test: Evaluation) -> dict[str, float]:
     return dict(zip(QUANTITIES, values, strict=True))
 
 
-def spreads(config: TrainingConfig, groups: dict[TrainingConfig, Group]) -> dict[str, Spread]:
-    """The spread of each quantity over a configuration's seeds.
+def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
+    """Where one more seed of a configuration lies with 99.9 %: each of `QUANTITIES` with its ends.
 
-    Where it has one seed, the widest spread on the same data set stands in for its own.
+    About the configuration's own mean, with the standard deviation that all configurations of its family on its data
+    set have in common, pooled by their degrees of freedom (Student's t).  Empty where each of them has one seed.
     """
 
-    def of(group: Group, name: str) -> Spread:
-        return summary.spread([quantities(result.test)[name] for result in group.results])
+    def kind(config: TrainingConfig) -> tuple[str, str]:
+        return config.dataset, family(Architecture.parse(config.architecture))
 
+    alike = [group.results for other, group in groups.items() if kind(other) == kind(config)]
+    freedom = sum(len(seeds) - 1 for seeds in alike)
+    if not freedom:
+        return {}
+    factor = student.ppf(1 - (1 - CONFIDENCE) / 2, freedom) * sqrt(1 + 1 / len(groups[config].results))
     found = {}
     for name in QUANTITIES:
-        own = of(groups[config], name)
-        if own.seeds == 1:
-            same = [of(group, name) for c, group in groups.items() if c.dataset == config.dataset]
-            widest = max((other for other in same if other.seeds > 1), key=lambda other: other.deviation)
-            wider = sqrt(2 / (1 + 1 / widest.seeds))  # its own mean is known from one seed alone
-            own = widest._replace(mean=own.mean, deviation=wider * widest.deviation)
-        found[name] = own
+        values = [[quantities(result.test)[name] for result in seeds] for seeds in alike]
+        pooled = sqrt(sum(variance(seeds) * (len(seeds) - 1) for seeds in values if len(seeds) > 1) / freedom)
+        middle = mean(quantities(result.test)[name] for result in groups[config].results)
+        found[name] = (middle - factor * pooled, middle + factor * pooled)
     return found
 
 

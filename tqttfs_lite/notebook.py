@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -127,10 +127,9 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
 
     Those that share a seed with the unquantized network; empty where that is not trained yet.
     """
-    names = dict.fromkeys(row.configuration for row in paper.energy())
     found = {
         name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), None if name == audit.UNQUANTIZED else name)
-        for name in names
+        for name in paper.configurations()
     }
     baseline = found[audit.UNQUANTIZED]
     return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
@@ -142,7 +141,7 @@ def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, lis
     The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
     maximum pooling, seed 0 of each.
     """
-    names = dict.fromkeys(row.configuration for row in paper.energy())
+    names = paper.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
     found = {}
     for name in (audit.UNQUANTIZED, audit.BEST):
@@ -225,14 +224,12 @@ def trials() -> DataFrame:
     rows = []
     for trial in sorted(results.read_trials(), key=order):
         config, score = trial.config, trial.validation
-        chosen = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
-        changes = {name: value for name, value in asdict(config).items() if value != chosen[name] and name != "epochs"}
         rows.append(
             {
                 "data": config.dataset,
                 "network": short(config.architecture),
                 "epochs": config.epochs,
-                "changed": ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing",
+                "changed": _changed(config),
                 "validation, %": f"{score.accuracy:.2f}",
                 "steps": f"{score.mean_steps:.2f}",
                 "silent, %": f"{100 * score.silent / score.images:.1f}",
@@ -240,6 +237,46 @@ def trials() -> DataFrame:
             }
         )
     return DataFrame(rows)
+
+
+def _changed(config: TrainingConfig) -> str:
+    """What a configuration has other than its recipe, apart from the epochs.
+
+    >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
+    ('flip True', 'nothing')
+    """
+    chosen = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
+    changes = {name: value for name, value in asdict(config).items() if value != chosen[name] and name != "epochs"}
+    return ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing"
+
+
+def paired_trials() -> DataFrame:
+    """The settings under which both a network of the slides and its baseline were trained: validation accuracies.
+
+    From trials and from published results, seed 0 of each, after the last epoch.  By data set, network and epochs, the
+    best for the baseline first.
+    """
+    known = {r.config: r for r in [*results.read_trials(), *results.read_all()] if r.config.seed == 0}
+    rows = []
+    for config, quantized in known.items():
+        plain = replace(config, architecture=Architecture.parse(config.architecture).unquantized)
+        if plain in known and plain != config and config.architecture in paper.own_accuracy(config.dataset):
+            scores = [record.history[-1].validation_accuracy for record in (known[plain], quantized)]
+            rows.append(
+                {
+                    "data": config.dataset,
+                    "network": short(config.architecture),
+                    "epochs": config.epochs,
+                    "changed": _changed(config),
+                    "unquantized, %": scores[0],
+                    "quantized, %": scores[1],
+                    "difference": scores[1] - scores[0],
+                }
+            )
+    table = DataFrame(rows).sort_values(
+        ["data", "network", "epochs", "unquantized, %"], ascending=[True, True, False, False], ignore_index=True
+    )
+    return table.round(2)
 
 
 def provenance(result: Result) -> Markdown:

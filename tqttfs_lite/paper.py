@@ -123,6 +123,15 @@ def energy() -> list[LayerEnergy]:
     return records
 
 
+def configurations() -> list[str]:
+    """The configurations of the SCNN in the table of energies, the unquantized one first.
+
+    >>> configurations()
+    ['none', '1-1-1-2-2', '1-2-2-2-2', '1-2-2-4-4', '1-4-4-4-4']
+    """
+    return list(dict.fromkeys(row.configuration for row in energy()))
+
+
 def claims() -> dict[str, Claim]:
     """The numbers stated in words, by name.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import nan, sqrt
 from statistics import mean, stdev
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from scipy.stats import t as student
 
 from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, read_all
 
 
@@ -46,18 +47,6 @@ class Spread(NamedTuple):
         """
         return f"{self.interval[0]:.{decimals}f} to {self.interval[1]:.{decimals}f}" if self.seeds > 1 else ""
 
-    @property
-    def prediction_interval(self) -> tuple[float, float]:
-        """Where one more seed lies with 99.9 % (Student's t, the seeds taken to be normal); (nan, nan) for one seed.
-
-        >>> [round(end, 1) for end in spread([98.6, 98.7, 98.8]).prediction_interval]
-        [95.1, 102.3]
-        """
-        if self.seeds < 2:
-            return nan, nan
-        half = float(student.ppf(0.9995, self.seeds - 1)) * self.deviation * sqrt(1 + 1 / self.seeds)
-        return self.mean - half, self.mean + half
-
     def text(self, decimals: int) -> str:
         """The mean, with the standard deviation where there are seeds enough for one.
 
@@ -83,6 +72,13 @@ class Group(NamedTuple):
     def steps(self) -> Spread:
         """Inference time steps."""
         return spread([result.test.mean_steps for result in self.results])
+
+    @property
+    def decided_steps(self) -> Spread:
+        """Inference time steps of the images on which an output neuron fires; the others take all T."""
+        T = self.config.time_steps
+        tests = [result.test for result in self.results]
+        return spread([(test.steps - T * test.silent) / (test.images - test.silent) for test in tests])
 
     @property
     def silent(self) -> Spread:
@@ -117,6 +113,19 @@ def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
     """The results of both that share a seed, the quantized network's first."""
     by_seed = {result.config.seed: result for result in baseline.results}
     return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
+
+
+def pairs(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
+    """Every quantized network with the baseline that was trained alike in everything but the degrees.
+
+    Those that share a seed, the quantized network's results first.
+    """
+    found = []
+    for config, group in groups.items():
+        baseline = groups.get(replace(config, architecture=Architecture.parse(config.architecture).unquantized))
+        if baseline and baseline is not group and paired(group, baseline):
+            found.append((group, baseline))
+    return found
 
 
 def gain(quantized: Group, baseline: Group) -> Spread:
