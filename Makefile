@@ -1,5 +1,5 @@
 # Each target sets up what it needs by itself: the environment in .venv, the data sets in data/raw.
-# A notebook is executed again only when it, the library, a result, a checkpoint or the environment has changed.
+# What depends on what beyond that, trainings, notebooks and the book, stands in the Snakefile.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,23 +9,19 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
-EXTRAS := notebooks,book,test
+EXTRAS := notebooks,book,test,pipeline
 # Two workers with one thread each: the size of the smallest machine this runs on.
 PYTEST_2 := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_accessibility.py
 
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-EXECUTED := $(NOTEBOOKS:%=_build/%)
-LIBRARY := $(wildcard tqttfs_lite/*.py tqttfs_lite/kernels/*)
-RESULTS := $(wildcard data/paper/* data/results/* data/checkpoints/* data/benchmarks/*)
-
-.PHONY: help book test notebooks data lint peers bench constraints clean
+.PHONY: help book test results notebooks data lint peers bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
 
-book: _build/html/index.html ## execute the notebooks and build the book into _build/html
+book: .venv/.installed ## execute the notebooks and build the book into _build/html
+	$(BIN)/snakemake book
 
 test: lint ## everything: lint, types, unit tests, doctests, notebooks, the built book
 	$(MAKE) data
@@ -34,7 +30,11 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
-notebooks: $(EXECUTED) ## put today's outputs into the committed notebooks, and today's results into the README
+results: .venv/.installed ## train what is missing of the published study, data/study.yml
+	$(BIN)/snakemake results
+
+notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README
+	$(BIN)/snakemake notebooks
 	$(BIN)/python book/refresh.py
 	$(BIN)/python book/readme.py
 
@@ -54,13 +54,13 @@ bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; t
 constraints: ## pin the newest versions that install together
 	rm -rf _build/freeze
 	$(PYTHON) -m venv _build/freeze
-	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers]'
+	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers,cluster]'
 	{ grep '^#' constraints.txt; _build/freeze/bin/pip freeze --all --exclude pip --exclude tqttfs-lite \
 	  | sed 's/+.*//'; } > _build/constraints.txt
 	mv _build/constraints.txt constraints.txt
 
 clean: ## remove what was built; the environment and the data sets stay
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
@@ -74,11 +74,3 @@ clean: ## remove what was built; the environment and the data sets stay
 .venv/.peers: .venv/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS),peers]'
 	@touch $@
-
-# A notebook runs in its own folder, as in Jupyter, and may read the data sets.
-_build/notebooks/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(RESULTS) .venv/.installed | data
-	@mkdir -p $(@D)
-	$(BIN)/papermill --cwd notebooks --kernel python3 --no-progress-bar $< $@
-
-_build/html/index.html: $(EXECUTED) $(wildcard book/* book/*/* book/*/*/*) $(RESULTS) .venv/.installed
-	$(BIN)/python -m book.build

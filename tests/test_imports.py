@@ -18,6 +18,7 @@ EXPERIMENTS = [
     "training",
     "results",
     "summary",
+    "study",
     "audit",
     "experiment",
     "provenance",

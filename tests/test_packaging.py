@@ -16,8 +16,8 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# What `make` installs; the peers are a target of their own.
-INSTALLED_EXTRAS = {"notebooks", "book", "test"}
+# What `make` installs; the peers are a target of their own, and a cluster is a choice of the reader.
+INSTALLED_EXTRAS = {"notebooks", "book", "test", "pipeline"}
 
 
 def constraints() -> list[Requirement]:

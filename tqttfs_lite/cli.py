@@ -1,9 +1,10 @@
-"""The command `tqttfs`: data, train, evaluate, energy, verify."""
+"""The command `tqttfs`: data, train, study, evaluate, energy, verify."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -12,7 +13,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from tqttfs_lite import datasets, energy, experiment, ledger, paths, results
+from tqttfs_lite import datasets, energy, experiment, ledger, paths, results, study
 from tqttfs_lite.checkpoints import CheckpointError
 from tqttfs_lite.config import TrainingConfig, recipe
 from tqttfs_lite.evaluation import Evaluation
@@ -54,6 +55,25 @@ def train(options: argparse.Namespace) -> int:
     result = experiment.run(config, publish=options.publish)
     _report(config, result.test)
     print(f"result      {results.find(config)}")
+    return 0
+
+
+def run_study(options: argparse.Namespace) -> int:
+    configs = study.read(options.file)
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "study",
+        *options.snakemake,
+        "--config",
+        f"study={options.file.absolute()}",
+    ]
+    if status := subprocess.run(command, cwd=paths.REPOSITORY, check=False).returncode:
+        return status
+    stored = [path for config in configs if (path := results.find(config))]
+    if len(stored) == len(configs):  # fewer after a dry run
+        print(study.table(map(results.read, stored)).to_string(index=False))
     return 0
 
 
@@ -218,6 +238,15 @@ def _parser() -> argparse.ArgumentParser:
         kind_text = "yes or no; " if kind is _yes_or_no else ""
         default_text = f"{kind_text}default: the recipe's, else {defaults[name]}"
         sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=default_text)
+
+    sub = add("study", run_study, "Train every network and seed that a study file asks for, and print a summary.")
+    sub.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
+    sub.add_argument(
+        "snakemake",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="options of snakemake, such as --dry-run, --cores 1, or --profile profiles/slurm",
+    )
 
     sub = add("evaluate", evaluate, "Evaluate trained networks again and compare with their result files.")
     sub.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")

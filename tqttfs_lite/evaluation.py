@@ -79,7 +79,8 @@ def evaluate(
     spikes, arriving, additions = torch.zeros(3, len(sizes), dtype=torch.int64)
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
-    for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=not progress):
+    bar = None if progress else True  # whether there is none; None: on a terminal only
+    for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=bar):
         if isinstance(network, RateNetwork):
             with torch.no_grad():
                 output = network(pixels)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import sys
 import time
 from collections.abc import Sequence
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
+from statistics import mean
 from typing import NamedTuple
 
 import torch
@@ -50,6 +52,7 @@ class Trained(NamedTuple):
 def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     """Train from scratch, or from the last whole epoch of a run of the same configuration that was cut off.
 
+    Progress is a bar on a terminal, and elsewhere a line an epoch, which stays readable where runs share a log.
     Every epoch draws its random numbers from the seed and its own number alone, so that on the same machine, with as
     many threads, a resumed run ends with the same weights, bit for bit, as one that was never cut off.
     Raises `DatasetError` where the data sets are missing or damaged, `CheckpointError` where the state of an unfinished
@@ -61,12 +64,13 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     resumable = state_file(config)
     history = state.read(resumable) if resumable.exists() else []
     batches = len(data.images) // config.batch_size
+    name = f"{config.dataset} {config.architecture} seed {config.seed}"
     bar = tqdm(
         total=config.epochs * batches,
         initial=len(history) * batches,
-        desc=f"{config.dataset} {config.architecture} seed {config.seed}",
+        desc=name,
         unit="batch",
-        disable=not progress,
+        disable=None if progress else True,  # None: on a terminal only
     )
     with bar, torch.random.fork_rng():
         for epoch in range(len(history), config.epochs):
@@ -79,7 +83,11 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
             score = evaluate(state.averaged, held_out.images, held_out.labels)
             seconds = time.perf_counter() - started
             history.append(Epoch(total / batches, score.accuracy, score.mean_steps, seconds))
-            bar.set_postfix_str(f"epoch {epoch + 1}, loss {total / batches:.3f}, validation {score.accuracy:.2f} %")
+            told = f"loss {total / batches:.3f}, validation {score.accuracy:.2f} %"
+            bar.set_postfix_str(f"epoch {epoch + 1}, {told}")
+            if progress and bar.disable:
+                left = tqdm.format_interval(mean(e.seconds for e in history) * (config.epochs - len(history)))
+                print(f"{name}: epoch {epoch + 1} of {config.epochs}, {told}, {left} left", file=sys.stderr, flush=True)
             state.write(resumable, history)
     checkpoints.round_weights(state.averaged)
     return Trained(state.averaged, history)

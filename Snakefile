@@ -1,0 +1,144 @@
+# The whole work as one graph: data sets -> trainings with their results -> executed notebooks -> the book.
+# `make results`, `make book` and `tqttfs study FILE` call it; profiles/default holds the options of all three.
+#
+# After kill -9 the same call goes on.  A training writes its files whole or not at all, and holds a lock of its own that
+# ends with it; what Snakemake has noted as unfinished it runs again, where a training goes on or finds its result.
+
+import re
+import sys
+from pathlib import Path
+
+from tqttfs_lite import datasets, paths, study
+from tqttfs_lite.results import result_file
+
+sys.path.insert(0, str(paths.REPOSITORY))
+from book.marks import command
+
+DATA = paths.data_directory()
+DATA_SETS = {name: [DATA / file for file in datasets.data_sums(name)] for name in datasets.CLASSES}
+PUBLISHED = {result_file(c, published=True): c for c in study.read(study.published_file())}
+# A study of one's own takes a published result where there is one.
+OWN = {
+    result_file(c, published=result_file(c, published=True).exists()): c
+    for c in (study.read(config["study"]) if "study" in config else [])
+}
+TRAININGS = PUBLISHED | OWN
+
+STORED = [
+    path
+    for folder in (paths.results_directory(), paths.checkpoints_directory(), paths.search_directory())
+    + (paths.benchmarks_directory(), paths.paper_directory())
+    for path in sorted(folder.glob("[!.]*"))
+]
+ENVIRONMENT = ["pyproject.toml", "constraints.txt"]
+LIBRARY = [*Path("tqttfs_lite").glob("*.py"), *Path("tqttfs_lite/kernels").glob("*")]
+BOOK = [path for path in Path("book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+EXECUTED = [Path("_build") / path for path in sorted(Path("notebooks").glob("*.ipynb"))]
+
+# The commands of this Python's environment, whether it is activated or not.
+shell.prefix(f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; ")
+
+
+# Only what a study asks for has a rule that makes it; the other stored results are sources.
+wildcard_constraints:
+    name="|".join(re.escape(path.stem) for path in [*TRAININGS, *EXECUTED]),
+
+
+# Data sets and results are `local`: shared by all machines, and never copied to a storage of Snakemake's.
+
+
+rule results:  # the published study
+    input:
+        local(list(PUBLISHED)),
+
+
+rule study:  # one's own: snakemake study --config study=FILE
+    input:
+        local(list(OWN)),
+
+
+rule notebooks:
+    input:
+        EXECUTED,
+
+
+rule book:
+    input:
+        "_build/html/index.html",
+
+
+for name, files in DATA_SETS.items():
+
+    rule:
+        name:
+            f"fetch_{name.replace('-', '_')}"
+        output:
+            local(update(files)),  # files that are right are kept
+        params:
+            name=name,
+        localrule: True
+        shell:
+            "tqttfs data {params.name}"
+
+
+def data_of(wildcards):
+    path = DATA / wildcards.place / f"{wildcards.name}.json"
+    return [] if path.exists() else local(DATA_SETS[TRAININGS[path].dataset])
+
+
+rule train:
+    # A stored result needs no data: in a fresh clone, where these are still to be fetched, nothing is trained again.
+    # It does not depend on the library either: what a result was made by is written in it, and `tqttfs verify` judges.
+    input:
+        data_of,
+    output:
+        # Not deleted before the job: another process may have made it since.  Its weights are no output, since of
+        # published results git keeps them for the first seed only.
+        local(update(f"{DATA}/{{place,results|runs}}/{{name}}.json")),
+    log:
+        "_build/logs/{place}/{name}.log",
+    params:
+        command=lambda wildcards, output: command(
+            TRAININGS[Path(output[0])], *["--publish"] * (wildcards.place == "results")
+        ),
+    threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
+    # For a cluster.  The largest published training took 1.3 GB and an hour, and Snakemake beside it half a GB.
+    # There is no GPU among them: this library trains on processors only.
+    resources:
+        mem_mb=2500,
+        runtime=240,  # minutes
+    shell:
+        # A line an epoch, on the screen and in the log; the score is in the result file.
+        "{params.command} 2>&1 > /dev/null | tee {log} >&2"
+
+
+rule notebook:
+    input:
+        STORED,
+        LIBRARY,
+        ENVIRONMENT,
+        list(PUBLISHED),
+        [ancient(file) for files in DATA_SETS.values() for file in files],
+        notebook="notebooks/{name}.ipynb",
+    output:
+        "_build/notebooks/{name}.ipynb",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        # In its own folder, as in Jupyter.
+        "papermill --cwd notebooks --kernel python3 --no-progress-bar {input.notebook} {output}"
+
+
+rule book_pages:
+    input:
+        EXECUTED,
+        BOOK,
+        STORED,
+        ENVIRONMENT,
+    output:
+        "_build/html/index.html",
+    localrule: True
+    shell:
+        "python -m book.build"

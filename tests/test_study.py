@@ -1,0 +1,118 @@
+"""A study file is read into configurations, and every bad input is one sentence that names the key."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tqttfs_lite import experiment, paths, results, study
+from tqttfs_lite.cli import main
+from tqttfs_lite.config import follows_recipe, recipe
+from tqttfs_lite.study import StudyError
+
+PART = {"dataset": "mnist", "time_steps": 4, "architectures": ["784-16-10"], "degrees": ["1-1", "1-2"], "seeds": [0, 3]}
+EXAMPLE = paths.REPOSITORY / "data" / "example_study.yml"
+
+
+def test_a_part_asks_for_every_combination_in_its_order() -> None:
+    assert study.configurations([PART]) == [
+        recipe(network, "mnist", 4, seed=seed) for network in ("784-16(1)-10(1)", "784-16(1)-10(2)") for seed in (0, 3)
+    ]
+
+
+def test_degrees_may_stand_in_brackets_and_settings_change_the_recipe() -> None:
+    part = {key: value for key, value in PART.items() if key != "degrees"}
+    part |= {"architectures": ["784-16(1)-10(4)", "784-8-10"], "seeds": [1], "settings": {"epochs": 2, "flip": True}}
+    assert study.configurations([part]) == [
+        recipe(network, "mnist", 4, seed=1, epochs=2, flip=True) for network in ("784-16(1)-10(4)", "784-8(1)-10(1)")
+    ]
+
+
+def test_the_published_study_is_what_the_published_results_are() -> None:
+    """A result of a recipe that nobody can train again from the study, or one that is promised and not there, fails."""
+    stored = {r.config for r in results.read_all() if follows_recipe(replace(r.config, seed=0))}
+    assert set(study.read(study.published_file())) == stored
+
+
+def test_the_example_is_a_study() -> None:
+    configs = study.read(EXAMPLE)
+    assert len(configs) == 4
+    assert not any(follows_recipe(replace(config, seed=0)) for config in configs)  # it trains something of its own
+    page = (paths.REPOSITORY / "book" / "reproduce.md").read_text("utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert study.configurations(yaml.safe_load(shown)) == configs
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ([], "list of parts"),
+        ({"dataset": "mnist"}, "list of parts"),
+        (["mnist"], "part 1: it must have the keys dataset, time_steps"),
+        ([PART, {**PART, "sedes": [0]}], "part 2: unknown key sedes: allowed are dataset, time_steps"),
+        ([{**PART, 3: [0]}], "unknown key 3"),
+        ([{k: v for k, v in PART.items() if k not in ("seeds", "dataset")}], "missing key dataset, seeds"),
+        ([{**PART, "dataset": "mnits"}], "dataset must be mnist or fashion-mnist, not 'mnits'"),
+        ([{**PART, "dataset": ["mnist"]}], "dataset must be mnist or fashion-mnist"),
+        ([{**PART, "time_steps": "8"}], "time_steps must be a whole number, not '8'"),
+        ([{**PART, "time_steps": 0}], "from 1 to 254"),
+        ([{**PART, "seeds": 3}], "seeds must be a list of whole numbers"),
+        ([{**PART, "seeds": []}], "seeds must be a list"),
+        ([{**PART, "seeds": [True]}], "seeds must be a list"),
+        ([{**PART, "seeds": [-1]}], "seed must be 0 or more"),
+        ([{**PART, "architectures": "784-16-10"}], "architectures must be a list"),
+        ([{**PART, "architectures": ["784-4O0-10"]}], "expected '-' and a layer"),
+        ([{**PART, "architectures": ["100-16-10"]}], "does not fit mnist"),
+        ([{**PART, "degrees": [1, 2]}], "degrees must be a list of texts"),
+        ([{**PART, "degrees": ["1-2-4"]}], "1-2-4"),
+        ([{**PART, "settings": ["epochs"]}], "settings must be names and values"),
+        ([{**PART, "settings": {1: 2}}], "settings must be names and values"),
+        ([{**PART, "settings": {"epoch": 2}}], "unknown setting epoch: allowed are"),
+        ([{**PART, "settings": {"epochs": 0}}], "epochs must be 1 or more"),
+        ([{**PART, "settings": {"learning_rate": "2e-3"}}], "learning_rate must be of type float, not '2e-3'"),
+        ([{**PART, "settings": {"seed": 1}}], "settings must not name seed"),
+        (
+            [PART, {**PART, "seeds": [3]}],
+            "part 2: 784-16(1)-10(1) with seed 3 is asked for a second time",
+        ),
+    ],
+)
+def test_a_bad_part_is_named_with_its_key_and_what_is_allowed(part: object, words: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        study.configurations(part)
+    assert words in str(refused.value) and str(refused.value).startswith("part ")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"- dataset: [", "is no YAML"),
+        (b"\xff\xfe\xfd", "is no YAML"),
+        (b"- 2024-13-01", "is no YAML"),
+        (b"- !!python/object/apply:os.getcwd []", "is no YAML"),
+        (b"", "mine.yml, part 1: a study is a list of parts"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_bad_file_ends_the_command_with_one_sentence(
+    content: bytes | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yml"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["study", str(file)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("tqttfs: ") and words in error and "Traceback" not in error
+
+
+@pytest.mark.usefixtures("home")
+def test_the_summary_has_a_row_for_each_configuration() -> None:
+    configs = study.configurations([{**PART, "settings": {"epochs": 1}}])
+    scores = [experiment.run(config, progress=False) for config in configs]
+    table = study.table(scores).set_index("network")
+    assert list(table.index) == ["784-16(1)-10(1)", "784-16(1)-10(2)"]
+    mean = (scores[2].test.accuracy + scores[3].test.accuracy) / 2
+    assert table.loc["784-16(1)-10(2)", "accuracy, %"].startswith(f"{mean:.2f} ± ")
+    assert list(table["seeds"]) == [2, 2]
