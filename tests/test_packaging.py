@@ -1,6 +1,7 @@
 """pyproject.toml, constraints.txt and environment.yml agree, with each other and with what is installed."""
 
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -139,3 +140,18 @@ def test_what_the_workflow_calls_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
     called = set(re.findall(r"\bmake (\w+)(?= &&|;)", (REPOSITORY / ".ci" / "run").read_text("utf-8")))
     assert called == {"test", "book"} & targets
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("citation-file-format", "CITATION.cff"), ("github-workflows", ".github/workflows/check.yml")],
+)
+def test_a_file_for_another_program_is_what_that_expects(schema: str, file: str, tmp_path: Path) -> None:
+    def valid(path: Path) -> bool:
+        check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+        return subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+    text = (REPOSITORY / file).read_text("utf-8")
+    assert valid(REPOSITORY / file)
+    (broken := tmp_path / Path(file).name).write_text(f"{text}\nsurely-unknown: 1\n", "utf-8")
+    assert not valid(broken)

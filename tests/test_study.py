@@ -31,8 +31,12 @@ def test_degrees_may_stand_in_brackets_and_settings_change_the_recipe() -> None:
 
 
 def test_the_published_study_is_what_the_published_results_are() -> None:
-    """A result of a recipe that nobody can train again from the study, or one that is promised and not there, fails."""
-    stored = {r.config for r in results.read_all() if follows_recipe(replace(r.config, seed=0))}
+    """A result that nobody can train again from the study, or one that is promised and not there, fails.
+
+    Former recipes and variations of one, which chapter 7 has too, are no part of it.
+    """
+    known = [result.config for result in results.read_all()]
+    stored = {c for c in known if follows_recipe(replace(c, seed=0)) or c.coding == "rate"}
     assert set(study.read(study.published_file())) == stored
 
 
