@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 from tqttfs_lite import datasets, paths, study
+from tqttfs_lite.cli import training_command
 from tqttfs_lite.results import result_file
-
-sys.path.insert(0, str(paths.REPOSITORY))
-from book.marks import command
 
 DATA = paths.data_directory()
 DATA_SETS = {name: [DATA / file for file in datasets.data_sums(name)] for name in datasets.CLASSES}
@@ -98,7 +96,7 @@ rule train:
     log:
         "_build/logs/{place}/{name}.log",
     params:
-        command=lambda wildcards, output: command(
+        command=lambda wildcards, output: training_command(
             TRAININGS[Path(output[0])], *["--publish"] * (wildcards.place == "results")
         ),
     threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP

@@ -7,8 +7,8 @@ mark is a `<details>` element: it opens by mouse, touch and keyboard, without a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -16,7 +16,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from tqttfs_lite import paths, results, speed
-from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.cli import training_command
+from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.provenance import MIME
 from tqttfs_lite.results import Result, Trial
 
@@ -75,24 +76,6 @@ def mark(found: Iterable[str]) -> str:
     )
 
 
-def command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
-    """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
-
-    >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
-    >>> command(config, "--publish")
-    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
-    """
-    usual = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
-    words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
-    words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")
-    for name, value in asdict(config).items():
-        if value != usual[name]:
-            text = ("no", "yes")[value] if isinstance(value, bool) else value
-            words.append(f"--{name.replace('_', '-')} {text}")
-    line = " ".join([*words, *options])
-    return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if len(seeds) > 1 else line
-
-
 def _summary(files: Files) -> str:
     """What there is, in a few words."""
     counts = {
@@ -124,7 +107,7 @@ def _results(files: Files) -> list[str]:
         group.sort(key=lambda result: result.config.seed)
         seeds = [result.config.seed for result in group]
         run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
-        again = command(config, *(["--publish"] if published else []), seeds=seeds)
+        again = training_command(config, *(["--publish"] if published else []), seeds=seeds)
         files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
         items.append(
             _item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, TODAY, again=again)
@@ -140,7 +123,7 @@ def _trials(files: Files) -> list[str]:
             _stored(trial, f"seed {trial.config.seed}"),
             *_made([trial.made]),
             TODAY,
-            again=command(trial.config, "--validation-only"),
+            again=training_command(trial.config, "--validation-only"),
         )
         for trial in trials
     ]

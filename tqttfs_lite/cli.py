@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,24 @@ def _result(path: Path) -> Result:
         return results.read(path)
     folder = paths.results_directory() if path.parent.name == paths.checkpoints_directory().name else path.parent
     return results.read(folder / f"{path.stem}.json")
+
+
+def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
+    """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
+
+    >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
+    >>> training_command(config, "--publish")
+    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
+    """
+    usual = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
+    words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
+    words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")
+    for name, value in asdict(config).items():
+        if value != usual[name]:
+            text = ("no", "yes")[value] if isinstance(value, bool) else value
+            words.append(f"--{name.replace('_', '-')} {text}")
+    line = " ".join([*words, *options])
+    return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if len(seeds) > 1 else line
 
 
 def _settings() -> dict[str, Callable[[str], object]]:
