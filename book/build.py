@@ -151,7 +151,8 @@ def numbers_sentence() -> str:
     weights = sum(result.checkpoint.exists() for result in stored)
     return (
         f"The book rests on {len(stored)} trainings, of which {weights} are kept with their weights.\n"
-        f"When it was built, {len(entries)} numbers and sums of files were computed again, and all of them hold."
+        f"When it was built, {len(entries)} numbers and sums of files were computed again, as by"
+        " `tqttfs verify --level arithmetic`, and all of them hold."
     )
 
 

@@ -1,5 +1,6 @@
 """The first page's words and figure follow the results, whatever these are."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,12 @@ def test_the_networks_stand_with_accuracies_silence_and_seeds() -> None:
     ]
 
 
+def test_what_reaches_the_paper_and_where_the_baselines_start_is_counted() -> None:
+    two = [comparison((986, 988), (981, 985)), comparison((985, 986), (975, 976))]  # of 98.6 and 98.1
+    assert findings.baselines_sentence(two).startswith("Of our 2 quantized networks, 1 reach the accuracy")
+    assert "by +0.2 and -0.5 points" in findings.baselines_sentence(two)
+
+
 def test_energy_stands_under_every_accounting_and_every_case() -> None:
     saved = {SLIDES: ({"one": 66.0, "two": 66.0}, spread([20.0])), CAUSAL: ({"one": 14.1, "two": 2.9}, spread([-5.0]))}
     assert findings.energy_table(saved).splitlines()[2:] == [
@@ -105,7 +112,12 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
         assert f"| +{claim.points} |" in text
         for ours in (quantized, baseline):
             assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
-    assert "points with averages and" in text  # what the pooling does to the gain
+    assert "with maxima (40 epochs" in text  # what the pooling does to the gain
+    assert re.search(r"slides' counts allow -\d+ to \d+ % causal and -\d+ to \d+ % with memory\.", text)
+    for claim, quantized, baseline in notebook.comparisons(summary.published())[:-1]:
+        assert quantized and baseline
+        saving = audit.reductions(quantized, baseline)[SLIDES]
+        assert f"{saving.text(1)} % for the {findings.name(claim)}" in text
 
 
 def test_steps_are_claimed_as_the_slides_print_them() -> None:

@@ -190,7 +190,7 @@ def reduction_bars(percent: DataFrame) -> Figure:
     A column named "ours" has our colour.
     """
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
-    greys = cycle((MUTED, FAINT))
+    greys = cycle((INK, MUTED, FAINT))
     colors = [OURS if name == "ours" else next(greys) for name in percent.columns]
     for bars in _side_by_side(axes.barh, percent, colors):
         axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
