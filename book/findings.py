@@ -17,7 +17,6 @@ from tqttfs_lite import analysis, audit, charts, figures, notebook, paper, sourc
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.energy import SLIDES
 from tqttfs_lite.notation import Architecture
-from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.summary import Group, Spread
 
 FIGURE, PREVIEW = "findings.svg", "findings.png"
@@ -79,22 +78,34 @@ class Finding(NamedTuple):
 Savings = Mapping[str, tuple[Mapping[str, float], Spread]]  # by accounting: percent by what the slides leave open, ours
 
 
-def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Comparison, Spread]]:
-    """The improvements that the slides claim, and our gains; raises `FindingsError` where one is not measured."""
+class Compared(NamedTuple):
+    """An improvement that the slides claim, with our networks and our gain, none of which is missing."""
+
+    claim: paper.Improvement
+    quantized: Group
+    baseline: Group
+    gain: Spread
+
+
+def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
+    """The improvements that the slides claim, measured; raises `FindingsError` where one is not."""
     found = []
     for comparison in notebook.comparisons(groups):
-        if (gain := comparison.gain) is None:
-            raise missing(comparison.claim)
-        found.append((comparison, gain))
+        claim, quantized, baseline = comparison
+        if not (quantized and baseline and (gain := comparison.gain)):
+            raise missing(claim)
+        found.append(Compared(claim, quantized, baseline, gain))
     return found
 
 
-def savings(groups: Mapping[TrainingConfig, Group]) -> Savings:
-    """Energy that the slides' best configuration saves; raises `FindingsError` where ours are not trained."""
+def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> Savings:
+    """Energy that the slides' best configuration saves; raises `FindingsError` where ours are not trained.
+
+    `images` are the mean input spikes up to each step, as of `analysis.input_spikes`.
+    """
     ours = notebook.scnn_configurations(groups)
     if audit.BEST not in ours:
         raise missing(paper.improvements()[-1])
-    images = analysis.input_spikes("fashion-mnist", notebook.paper_time_steps("fashion-mnist"))
     papers = audit.published_reductions(audit.BEST, images, notebook.handed_on(groups))
     measured = audit.reductions(ours[audit.BEST], ours[audit.UNQUANTIZED])
     return {key: ({case: p[key] for case, p in papers.items()}, spread) for key, spread in measured.items()}
@@ -137,11 +148,10 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
-def baselines_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+def baselines_sentence(compared: Sequence[Compared]) -> str:
     """How many of our networks reach the slides' accuracies, and by how much our baselines are better than theirs."""
     reached, better = 0, []
-    for claim, quantized, baseline in (comparison for comparison, _ in compared):
-        assert quantized and baseline  # there is a gain
+    for claim, quantized, baseline, _ in compared:
         printed = paper.own_accuracy(claim.dataset)
         reached += quantized.accuracy.mean >= printed[quantized.config.architecture]
         better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
@@ -151,27 +161,24 @@ def baselines_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
     )
 
 
-def others_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+def others_sentence(compared: Sequence[Compared]) -> str:
     """What the paper's formula says of the networks for which the slides claim no saving."""
     said = []
-    for claim, quantized, baseline in (comparison for comparison, _ in compared[:-1]):
-        assert quantized and baseline  # there is a gain
+    for claim, quantized, baseline, _ in compared[:-1]:
         said.append(f"{audit.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
     return f"The slides' formula alone gives {listed(said)}; below zero more energy is needed."
 
 
-def bounds_sentence() -> str:
+def bounds_sentence(images: Sequence[float]) -> str:
     """What the slides' counts allow at all, whatever pooling hands on."""
-    images = analysis.input_spikes("fashion-mnist", notebook.paper_time_steps("fashion-mnist"))
     bounds = audit.published_bounds(audit.BEST, images)
     said = [f"{low:.0f} to {high:.0f} % {key}" for key, (low, high) in bounds.items() if low < high]
     return f"With any share in either network the slides' counts allow {listed(said)}."
 
 
-def steps_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+def steps_sentence(compared: Sequence[Compared]) -> str:
     """What silence does to the steps of the convolutional network, whose images without an output spike take all T."""
-    _, quantized, baseline = compared[-1][0]
-    assert quantized and baseline  # there is a gain
+    _, quantized, baseline, _ = compared[-1]
     texts = [group.decided_steps.text(2) for group in (baseline, quantized)]
     return (
         "An image on which no output neuron fires takes all time steps."
@@ -180,21 +187,19 @@ def steps_sentence(compared: Sequence[tuple[Comparison, Spread]]) -> str:
     )
 
 
-def found(compared: Sequence[tuple[Comparison, Spread]], saved: Savings) -> list[Finding]:
+def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     """Every claim of the slides about accuracy, energy and latency that our networks can be held against."""
     findings = [
-        Finding(f"points of accuracy gained, {label(c.claim)}", f"+{c.claim.points}", gain, 2) for c, gain in compared
+        Finding(f"points of accuracy gained, {label(c.claim)}", f"+{c.claim.points}", c.gain, 2) for c in compared
     ]
-    scnn, (comparison, _) = label(compared[-1][0].claim), compared[-1]
+    claim, quantized, baseline, _ = compared[-1]
+    scnn = label(claim)
     percent = paper.claims()[f"energy_reduction_{audit.BEST}"].value
     findings.append(
         Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
     )
     longer = audit.slides_steps(audit.BEST) - audit.slides_steps(audit.UNQUANTIZED)
-    assert comparison.quantized and comparison.baseline  # there is a gain
-    ours = summary.spread(
-        [q.test.mean_steps - b.test.mean_steps for q, b in summary.paired(comparison.quantized, comparison.baseline)]
-    )
+    ours = summary.spread([q.test.mean_steps - b.test.mean_steps for q, b in summary.paired(quantized, baseline)])
     findings.append(Finding(f"time steps that the decision takes longer, {scnn}", f"{longer:+.2f}", ours, 2))
     return findings
 
@@ -241,19 +246,16 @@ def findings_table(findings: Sequence[Finding]) -> str:
     return rows(header, body)
 
 
-def networks_table(compared: Sequence[tuple[Comparison, Spread]]) -> str:
+def networks_table(compared: Sequence[Compared]) -> str:
     """The networks behind the claims, unquantized and quantized."""
     header = ["network", "degrees", "the paper, %", "ours, %", "silent, %", "steps", "seeds"]
     body = []
-    for comparison, _ in compared:
-        for group in (comparison.baseline, comparison.quantized):
-            assert group  # there is a gain
+    for claim, quantized, baseline, _ in compared:
+        for group in (baseline, quantized):
             network = Architecture.parse(group.config.architecture)
-            printed = paper.own_accuracy(comparison.claim.dataset)[group.config.architecture]
+            printed = paper.own_accuracy(claim.dataset)[group.config.architecture]
             measured = [group.accuracy.text(2), f"{group.silent.mean:.1f}", f"{group.steps.mean:.2f}"]
-            body.append(
-                [name(comparison.claim), network.short_form, f"{printed:.1f}", *measured, str(len(group.results))]
-            )
+            body.append([name(claim), network.short_form, f"{printed:.1f}", *measured, str(len(group.results))])
     return rows(header, body)
 
 
@@ -268,14 +270,14 @@ def energy_table(saved: Savings) -> str:
     return rows(header, body)
 
 
-def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[tuple[Comparison, Spread]]) -> str:
+def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
-    (claim, _, baseline), gain = compared[-1]
+    claim, _, baseline, gain = compared[-1]
     before = [
         notebook.by_recipe(groups, claim.dataset, claim.network, degrees, **notebook.MAXIMUM_POOLING)
         for degrees in (None, claim.degrees)
     ]
-    if not (before[0] and before[1] and baseline):
+    if not (before[0] and before[1]):
         return ""
     maximum = summary.gain(before[1], before[0])
     return (
@@ -286,9 +288,9 @@ def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[
     )
 
 
-def alternative(compared: Sequence[tuple[Comparison, Spread]], saved: Savings) -> str:
+def alternative(compared: Sequence[Compared], saved: Savings) -> str:
     """The figure in words."""
-    gains = [f"{name(c.claim)} {gain.mean:.2f} for {c.claim.points}" for c, gain in compared]
+    gains = [f"{name(c.claim)} {c.gain.mean:.2f} for {c.claim.points}" for c in compared]
     cuts = [
         f"{key} {ours.mean:.0f} for {min(papers.values()):.0f} to {max(papers.values()):.0f}"
         for key, (papers, ours) in saved.items()
@@ -305,9 +307,11 @@ def write(folder: Path) -> str:
     """
     sources.take()
     groups = summary.published()
-    compared, saved = comparisons(groups), savings(groups)
+    compared = comparisons(groups)
+    images = analysis.input_spikes("fashion-mnist", notebook.paper_time_steps("fashion-mnist"))
+    saved = savings(groups, images)
     figures.use_style()
-    gains = [(label(c.claim), float(c.claim.points), gain) for c, gain in compared]
+    gains = [(label(c.claim), float(c.claim.points), c.gain) for c in compared]
     ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
     figure = charts.findings(gains, ends)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
@@ -327,10 +331,10 @@ def write(folder: Path) -> str:
         findings_table(claims),
         f"The networks behind these claims:\n\n{networks_table(compared)}",
         "\n".join(filter(None, [steps_sentence(compared), pooling_sentence(groups, compared)])),
-        f"Energy that {label(compared[-1][0].claim)} saves, in %, by how it is counted"
+        f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted"
         " and by how many spikes pooling hands on in the paper's networks, which the slides do not say:\n\n"
         + energy_table(saved),
-        f"{bounds_sentence()}\n{others_sentence(compared)}",
+        f"{bounds_sentence(images)}\n{others_sentence(compared)}",
     ]
     # One element, which the mark is of.
     words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]

@@ -11,9 +11,8 @@ from tqttfs_lite import audit, ledger, notebook, paper, paths, results, summary
 from tqttfs_lite.config import TrainingConfig, recipe, variant
 from tqttfs_lite.energy import CAUSAL, SLIDES
 from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.notebook import Comparison
 from tqttfs_lite.results import Result
-from tqttfs_lite.summary import Group, Spread, gain, spread
+from tqttfs_lite.summary import Group, gain, spread
 
 MNIST = paper.improvements()[0]
 PLAIN = recipe(MNIST.network, MNIST.dataset, 8)
@@ -27,9 +26,9 @@ def group(config: TrainingConfig, correct: tuple[int, ...], silent: int = 0) -> 
     return Group(config, tuple(made))
 
 
-def comparison(quantized: tuple[int, ...], baseline: tuple[int, ...]) -> tuple[Comparison, Spread]:
+def comparison(quantized: tuple[int, ...], baseline: tuple[int, ...]) -> findings.Compared:
     ours, plain = group(QUANTIZED, quantized, silent=12), group(PLAIN, baseline)
-    return Comparison(MNIST, ours, plain), gain(ours, plain)
+    return findings.Compared(MNIST, ours, plain, gain(ours, plain))
 
 
 def plain(table: str) -> str:
@@ -99,7 +98,7 @@ def test_missing_results_are_an_error_that_names_the_network() -> None:
         findings.comparisons(without)
     without = {config: g for config, g in groups.items() if config.architecture != str(audit.SCNN)}
     with pytest.raises(findings.FindingsError, match="convolutional network with degrees 1-2-2-4-4"):
-        findings.savings(without)
+        findings.savings(without, [49.0] * 16)
 
 
 @pytest.mark.data
@@ -125,8 +124,7 @@ def test_steps_are_claimed_as_the_slides_print_them() -> None:
     saved = {SLIDES: ({}, spread([20.0]))}
     steps = findings.found(findings.comparisons(groups), saved)[-1]
     assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
-    quantized, baseline = findings.comparisons(groups)[-1][0][1:]
-    assert quantized and baseline
+    _, quantized, baseline, _ = findings.comparisons(groups)[-1]
     pairs = summary.paired(quantized, baseline)
     assert steps.ours.mean == pytest.approx(sum(q.test.mean_steps - b.test.mean_steps for q, b in pairs) / len(pairs))
 

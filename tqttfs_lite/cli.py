@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pandas import DataFrame
 
 from tqttfs_lite import datasets, energy, experiment, ledger, paths, results, study
 from tqttfs_lite.checkpoints import CheckpointError
-from tqttfs_lite.config import TrainingConfig, recipe
+from tqttfs_lite.config import TrainingConfig, changes, recipe
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, ResultError
@@ -203,13 +203,11 @@ def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int]
     >>> training_command(config, "--publish")
     "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
     """
-    usual = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
     words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
     words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")
-    for name, value in asdict(config).items():
-        if value != usual[name]:
-            text = ("no", "yes")[value] if isinstance(value, bool) else value
-            words.append(f"--{name.replace('_', '-')} {text}")
+    for name, value in changes(config).items():
+        text = ("no", "yes")[value] if isinstance(value, bool) else value
+        words.append(f"--{name.replace('_', '-')} {text}")
     line = " ".join([*words, *options])
     return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if len(seeds) > 1 else line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, asdict, dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal, get_args
 
@@ -155,6 +155,25 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 def follows_recipe(config: TrainingConfig) -> bool:
     """Whether this is the published recipe for seed 0, with nothing changed."""
     return config == recipe(config.architecture, config.dataset, config.time_steps)
+
+
+def changes(config: TrainingConfig) -> dict[str, Any]:
+    """The settings, by name, that a configuration has other than the recipe of its network with the same seed.
+
+    >>> changes(recipe("784-400-10", "mnist", 8, seed=3, flip=True))
+    {'flip': True}
+    """
+    usual = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
+    return {name: value for name, value in asdict(config).items() if value != usual[name]}
+
+
+def unquantized(config: TrainingConfig) -> TrainingConfig:
+    """The same run with every degree 1: the baseline that a quantized network is compared with.
+
+    >>> unquantized(recipe("784-400-10(2)", "mnist", 8)).architecture
+    '784-400(1)-10(1)'
+    """
+    return replace(config, architecture=Architecture.parse(config.architecture).unquantized)
 
 
 def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:

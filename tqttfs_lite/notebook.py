@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from IPython.display import Markdown
 from pandas import DataFrame
 
 from tqttfs_lite import audit, experiment, paper, paths, results
-from tqttfs_lite.config import TrainingConfig, family, recipe
+from tqttfs_lite.config import TrainingConfig, changes, family, recipe, unquantized
 from tqttfs_lite.datasets import CLASSES
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
@@ -245,9 +245,7 @@ def _changed(config: TrainingConfig) -> str:
     >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
     ('flip True', 'nothing')
     """
-    chosen = asdict(recipe(config.architecture, config.dataset, config.time_steps, seed=config.seed))
-    changes = {name: value for name, value in asdict(config).items() if value != chosen[name] and name != "epochs"}
-    return ", ".join(f"{name} {value}" for name, value in changes.items()) or "nothing"
+    return ", ".join(f"{name} {value}" for name, value in changes(config).items() if name != "epochs") or "nothing"
 
 
 def paired_trials() -> DataFrame:
@@ -259,7 +257,7 @@ def paired_trials() -> DataFrame:
     known = {r.config: r for r in [*results.read_trials(), *results.read_all()] if r.config.seed == 0}
     rows = []
     for config, quantized in known.items():
-        plain = replace(config, architecture=Architecture.parse(config.architecture).unquantized)
+        plain = unquantized(config)
         if plain in known and plain != config and config.architecture in paper.own_accuracy(config.dataset):
             scores = [record.history[-1].validation_accuracy for record in (known[plain], quantized)]
             rows.append(

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from scipy.stats import t as student
 
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.config import TrainingConfig, unquantized
 from tqttfs_lite.results import Result, read_all
 
 
@@ -122,7 +121,7 @@ def pairs(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
     """
     found = []
     for config, group in groups.items():
-        baseline = groups.get(replace(config, architecture=Architecture.parse(config.architecture).unquantized))
+        baseline = groups.get(unquantized(config))
         if baseline and baseline is not group and paired(group, baseline):
             found.append((group, baseline))
     return found
