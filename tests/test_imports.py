@@ -15,6 +15,7 @@ EXPERIMENTS = [
     "inference",
     "operations",
     "evaluation",
+    "losses",
     "training",
     "results",
     "summary",

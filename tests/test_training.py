@@ -14,7 +14,8 @@ from tqttfs_lite import training
 from tqttfs_lite.checkpoints import GRID
 from tqttfs_lite.coding import decode
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.training import build, first_spike_loss, train
+from tqttfs_lite.losses import soft_decoder_loss
+from tqttfs_lite.training import build, train
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
 TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers
@@ -83,7 +84,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
 
 @pytest.mark.usefixtures("small_data")
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "first_spike_loss", lambda V, *_, **__: V.sum() * math.nan)
+    monkeypatch.setattr(training, "soft_decoder_loss", lambda V, *_, **__: V.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="learning_rate below"):
         train(TINY, progress=False)
 
@@ -118,14 +119,14 @@ def test_the_loss_is_the_risk_of_the_soft_decoder(label: int, step_cost: float, 
     """Minus the log-likelihood of the label and the price of the expected time steps."""
     V, steps = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]], (1, 4, 6)
     settings = {"step_cost": step_cost, "silence_costs": silence_costs}
-    loss = first_spike_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, 1.0, 3.0, **settings)
+    loss = soft_decoder_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, 1.0, 3.0, **settings)
     likelihood, inference_steps = soft_decoder_by_hand(V, steps, label, 3.0, silence_costs)
     assert loss.item() == pytest.approx(step_cost * inference_steps - math.log(likelihood), rel=1e-5)
 
 
 def test_the_loss_is_computed_where_the_potentials_are() -> None:
     V, labels = torch.zeros(2, 3, 5, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
-    assert first_spike_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
+    assert soft_decoder_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
 
 
 @pytest.mark.usefixtures("small_data")
@@ -154,7 +155,7 @@ def test_a_sharp_soft_decoder_is_the_slides_decoder() -> None:
     decided = decode(V, V > 1, range(4), 4).label
     losses = torch.stack(
         [
-            torch.stack([first_spike_loss(V[:, i : i + 1], torch.tensor([c]), range(4), 1.0, 1000.0) for c in range(5)])
+            torch.stack([soft_decoder_loss(V[:, i : i + 1], torch.tensor([c]), range(4), 1.0, 1000.0) for c in range(5)])
             for i in range(200)
         ]
     )

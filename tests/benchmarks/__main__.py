@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tests.benchmarks.peers import variants
-from tqttfs_lite import experiment, fused, paths, results, training
+from tqttfs_lite import experiment, fused, losses, paths, results, training
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.config import recipe, variant
 from tqttfs_lite.datasets import load
@@ -141,7 +141,7 @@ def step_of(network: nn.Module, outputs: Callable[[], Tensor], steps: tuple[int,
 
     def step() -> None:
         optimizer.zero_grad()
-        training.first_spike_loss(outputs(), labels, steps, theta=1.0, sharpness=4.0).backward()
+        losses.soft_decoder_loss(outputs(), labels, steps, theta=1.0, sharpness=4.0).backward()
         optimizer.step()
 
     return step
