@@ -7,15 +7,16 @@ import pytest
 from tqttfs_lite import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
-BASICS = ["paths", "sources", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "energy", "paper"]
+BASICS = ["paths", "sources", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "losses"]
 EXPERIMENTS = [
+    "energy",
+    "paper",
     "datasets",
     "config",
     "checkpoints",
     "inference",
     "operations",
     "evaluation",
-    "losses",
     "training",
     "results",
     "summary",

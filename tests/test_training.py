@@ -12,9 +12,7 @@ import torch
 
 from tqttfs_lite import training
 from tqttfs_lite.checkpoints import GRID
-from tqttfs_lite.coding import decode
 from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.losses import soft_decoder_loss
 from tqttfs_lite.training import build, train
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
@@ -96,48 +94,6 @@ def test_initial_weights_fill_their_interval() -> None:
         assert 0.8 * bound < weight.abs().max() <= bound
 
 
-def soft_decoder_by_hand(
-    V: list[list[float]], steps: tuple[int, ...], label: int, sharpness: float, silence_costs: bool
-) -> tuple[float, float]:
-    """The likelihood of the label and the expected inference time steps, spelled out tick by tick."""
-    waited, likelihood, inference_steps = 1.0, 0.0, 0.0
-    for k, potentials in enumerate(V):
-        weights = [math.exp(sharpness * (v - 1)) for v in potentials]
-        has_to_decide = k == len(V) - 1 and not silence_costs
-        total = sum(weights) + (0 if has_to_decide else 1)
-        likelihood += waited * weights[label] / total
-        ends = waited if k == len(V) - 1 else waited * sum(weights) / total  # silence ends there too
-        inference_steps += ends * (steps[k] + 1)
-        waited *= 1 / total
-    return likelihood, inference_steps
-
-
-@pytest.mark.parametrize("silence_costs", [False, True])
-@pytest.mark.parametrize("step_cost", [0.0, 0.25])
-@pytest.mark.parametrize("label", [0, 1, 2])
-def test_the_loss_is_the_risk_of_the_soft_decoder(label: int, step_cost: float, silence_costs: bool) -> None:
-    """Minus the log-likelihood of the label and the price of the expected time steps."""
-    V, steps = [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]], (1, 4, 6)
-    settings = {"step_cost": step_cost, "silence_costs": silence_costs}
-    loss = soft_decoder_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, 1.0, 3.0, **settings)
-    likelihood, inference_steps = soft_decoder_by_hand(V, steps, label, 3.0, silence_costs)
-    assert loss.item() == pytest.approx(step_cost * inference_steps - math.log(likelihood), rel=1e-5)
-
-
-def test_the_loss_is_computed_where_the_potentials_are() -> None:
-    V, labels = torch.zeros(2, 3, 5, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
-    assert soft_decoder_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
-
-
-@pytest.mark.usefixtures("small_data")
-def test_where_time_costs_images_are_decided_sooner() -> None:
-    steps = {}
-    for cost in (0.0, 1.0):
-        trained = train(replace(TINY, time_steps=16, epochs=6, step_cost=cost), progress=False)
-        steps[cost] = trained.history[-1].validation_steps
-    assert steps[1.0] < steps[0.0] - 0.5
-
-
 @pytest.mark.usefixtures("small_data")
 def test_where_silence_costs_every_image_gets_a_spike() -> None:
     silent = {}
@@ -147,20 +103,6 @@ def test_where_silence_costs_every_image_gets_a_spike() -> None:
         test = training.load("mnist", "validation")
         silent[costs] = training.evaluate(trained.network, test.images, test.labels).silent
     assert silent[True] < silent[False]
-
-
-def test_a_sharp_soft_decoder_is_the_slides_decoder() -> None:
-    torch.manual_seed(0)
-    V = 2 * torch.randn(4, 200, 5)
-    decided = decode(V, V > 1, range(4), 4).label
-    losses = torch.stack(
-        [
-            torch.stack([soft_decoder_loss(V[:, i : i + 1], torch.tensor([c]), range(4), 1.0, 1000.0) for c in range(5)])
-            for i in range(200)
-        ]
-    )
-    assert torch.equal(losses.argmin(dim=1), decided)
-    assert losses.min(dim=1).values.median() < 1e-3
 
 
 def test_augmentation_moves_an_image_within_its_reach() -> None:

@@ -8,12 +8,13 @@ from hashlib import sha256
 from typing import Any, Literal, get_args
 
 from tqttfs_lite.datasets import CLASSES, IMAGE_SHAPE, TRAINING_IMAGES
+from tqttfs_lite.losses import LOSSES, Loss
 from tqttfs_lite.network import PoolingMode, clocks
 from tqttfs_lite.notation import Architecture, Convolution
 from tqttfs_lite.rate import check_architecture
 
 Coding = Literal["ttfs", "rate"]
-CHOICES = {"Coding": get_args(Coding), "PoolingMode": get_args(PoolingMode)}
+CHOICES = {"Coding": get_args(Coding), "Loss": LOSSES, "PoolingMode": get_args(PoolingMode)}
 
 
 class ConfigError(ValueError):
@@ -42,7 +43,8 @@ class TrainingConfig:
     learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
-    sharpness: float = 4.0  # of the soft decoder, whose limit is the slides'; for a rate, of a softmax over counts
+    loss: Loss = "soft-decoder"  # `losses` says what each is; rate coding has one of its own, over spike counts
+    sharpness: float = 4.0  # of the soft decoder, whose limit is the slides'; else of a softmax over times or counts
     step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
     silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
     dropout: float = 0.0  # of hidden neurons, the same ones on every step
@@ -80,6 +82,12 @@ class TrainingConfig:
             ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
             ("step_cost", "0 with rate coding, which is read at the end of time", ttfs or not self.step_cost),
             ("silence_costs", "no with rate coding", ttfs or not self.silence_costs),
+            (
+                "silence_costs",
+                "no with the loss first-spike-time, to which silence is a guess",
+                self.loss != "first-spike-time" or not self.silence_costs,
+            ),
+            ("loss", "soft-decoder, the default, with rate coding", ttfs or self.loss == "soft-decoder"),
             ("pooling", "max, the default, with rate coding, which has none", ttfs or self.pooling == "max"),
             ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
             ("theta", "above 0 and at most 100", 0 < self.theta <= 100),

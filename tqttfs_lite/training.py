@@ -24,7 +24,7 @@ from tqttfs_lite.coding import encode
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.datasets import IMAGE_SHAPE, TRAINING_IMAGES, load
 from tqttfs_lite.evaluation import evaluate
-from tqttfs_lite.losses import soft_decoder_loss
+from tqttfs_lite.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.rate import Network, RateNetwork
@@ -175,14 +175,27 @@ class _State:
                 counts = self.network(pixels).counts
                 return functional.cross_entropy(config.sharpness * counts.float(), labels)
             output = self.network(encode(pixels, config.time_steps))
-        # The end of time is no tick where q does not divide T: nothing can fire there.
-        ticks = len(self.network.clocks[-1]) if config.silence_costs else len(output.V)
+        clock = self.network.clocks[-1]  # the end of time is no tick of it where q does not divide T
+        if config.loss == "first-spike-time":
+            return first_spike_time_loss(
+                output.V[: len(clock)],
+                labels,
+                clock,
+                config.time_steps,
+                config.theta,
+                config.sharpness,
+                surrogate_alpha=config.surrogate_alpha,
+                step_cost=config.step_cost,
+            )
+        ticks = len(clock) if config.silence_costs else len(output.V)
+        corrected = config.loss == "tick-corrected"
         return soft_decoder_loss(
             output.V[:ticks],
             labels,
             output.steps[:ticks],
             config.theta,
             config.sharpness,
+            correction=tick_correction(config.time_steps, clock.step) if corrected else 0.0,
             step_cost=config.step_cost,
             silence_costs=config.silence_costs,
         )
