@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tqttfs_lite import fused
-from tqttfs_lite.firing import convolve_and_fire, cumulative_state, fire, firing_time, ticks
+from tqttfs_lite.firing import charge, convolve_and_fire, cumulative_state, fire, fire_and_charge, firing_time, ticks
 
 # Where there is a compiler the kernels have to compile: the tests do not ask whether they do.
 COMPILERS = ("c++", "g++", "clang++")
@@ -33,11 +33,12 @@ def both_ways(
     assert fused.available()
     found = []
     for available in (True, False):
-        monkeypatch.setattr(fused, "available", lambda available=available: available)
-        leaf = leaf.clone().requires_grad_()
-        state = run(leaf)
-        pull = torch.randn(state.shape, generator=torch.Generator().manual_seed(1)).to(state.dtype)
-        (gradient,) = torch.autograd.grad(state, leaf, pull)
+        with monkeypatch.context() as patch:
+            patch.setattr(fused, "available", lambda available=available: available)
+            leaf = leaf.clone().requires_grad_()
+            state = run(leaf)
+            pull = torch.randn(state.shape, generator=torch.Generator().manual_seed(1)).to(state.dtype)
+            (gradient,) = torch.autograd.grad(state, leaf, pull)
         found.append((state, gradient))
     return found
 
@@ -121,6 +122,48 @@ def test_convolution_and_firing_equal_plain_pytorch(
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("inputs", "neurons", "steps"),
+    [(30, 64, range(11)), (7, 400, range(3, 11, 4)), (784, 10, range(1, 8, 2)), (1, 1, (5,)), (40, 131, (2, 3, 9))],
+)
+def test_charging_equals_plain_pytorch(
+    inputs: int, neurons: int, steps: Sequence[int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the images some whose inputs have all arrived by the last tick, and inputs that come later, or never."""
+    torch.manual_seed(0)
+    times = torch.randint(0, 12, (5, inputs), dtype=torch.uint8)
+    times[::2].clamp_(max=steps[-1])
+    W = torch.randint(-4, 5, (neurons, inputs)) / 16  # exact in bfloat16, and so are most of the potentials
+    found = both_ways(lambda W: charge(times, W, steps, dtype=dtype), W, monkeypatch)
+    for ours, expected in zip(*found, strict=True):
+        assert ours.dtype == expected.dtype and ours.shape == expected.shape
+        torch.testing.assert_close(ours, expected, **({"rtol": 2e-2, "atol": 2e-2} if dtype != torch.float32 else {}))
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize(("inputs", "neurons"), [(40, 64), (17, 131), (400, 10)])
+def test_firing_and_charging_equal_plain_pytorch(
+    inputs: int, neurons: int, dropout: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    V = torch.randn(6, 3, inputs).mul(4).round().div(4).to(dtype)  # ties with the threshold
+    W = torch.randint(-4, 5, (neurons, inputs)) / 16
+    keep = dropped((3, inputs), dtype) if dropout else None
+    settings = (range(1, 12, 2), (3, 7, 11, 13), 0.75, 2.5)
+    by_V = both_ways(lambda V: fire_and_charge(V, W, *settings, keep=keep), V, monkeypatch)
+    by_W = both_ways(lambda W: fire_and_charge(V, W, *settings, keep=keep), W, monkeypatch)
+    for found in (by_V, by_W):
+        for ours, expected in zip(*found, strict=True):
+            assert ours.dtype == expected.dtype and ours.shape == expected.shape
+            assert ours.count_nonzero()
+            near = {"rtol": 3e-2, "atol": 3e-2 * expected.abs().max().item()} if dtype != torch.float32 else {}
+            torch.testing.assert_close(ours, expected, **near)
+
+
+@needs_compiler
 @pytest.mark.parametrize("shape", [(5, 3, 40), (5, 2, 3, 4, 4)])
 def test_firing_times_equal_plain_pytorch(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)
@@ -162,6 +205,19 @@ def test_gradients_do_not_depend_on_the_number_of_threads() -> None:
 
 
 @needs_compiler
+def test_charging_does_not_depend_on_the_number_of_threads() -> None:
+    times = torch.randint(0, 8, (128, 60), dtype=torch.uint8)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        W = torch.linspace(-1, 1, 400 * 60).view(400, 60).requires_grad_()
+        V = charge(times, W, range(8), dtype=torch.float32)
+        (V * torch.linspace(-1, 1, V.numel()).view_as(V)).sum().backward()
+        found.append((V, W.grad))
+    assert all(torch.equal(V, found[0][0]) and torch.equal(gradient, found[0][1]) for V, gradient in found)
+
+
+@needs_compiler
 def test_other_types_and_windows_are_left_to_plain_pytorch() -> None:
     assert fused.covers(torch.zeros(1, 1, 1), torch.float32)
     assert not fused.covers(torch.zeros(1, 1, 1), torch.float64)
@@ -195,6 +251,19 @@ def test_the_kernels_refuse_what_it_would_read_wrongly() -> None:
     ):
         with pytest.raises(RuntimeError, match=words):
             torch.ops.tqttfs.convolve(*wrong)
+    rows, dense = torch.zeros(2, 5, dtype=torch.uint8), torch.zeros(3, 5)
+    for wrong, words in (
+        ((rows.float(), dense, (0,), None, float32), "bytes"),
+        ((rows, dense.double(), (0,), None, float32), "float32"),
+        ((rows, dense[:, :4], (0,), None, float32), "a weight for every input"),
+        ((rows, dense, (), None, float32), "254 steps"),
+        ((rows, dense, (0,), torch.ones(3), float32), "keep must be contiguous, of the right type, and 10 numbers"),
+        ((rows, dense, (0,), None, torch.float64), "float32 or bfloat16"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            torch.ops.tqttfs.charge(*wrong)
+    with pytest.raises(RuntimeError, match="gradient must be"):
+        torch.ops.tqttfs.charge_backward(rows, torch.zeros(1, 3, 3), (0,), None)
 
 
 @pytest.mark.usefixtures("fresh")

@@ -119,6 +119,41 @@ def fire(
     return state if keep is None else state * keep
 
 
+def charge(
+    times: UInt8[Tensor, "B inputs"], W: Float[Tensor, "N inputs"], steps: Sequence[int], *, dtype: torch.dtype
+) -> Float[Tensor, "K B N"]:
+    """The membrane potentials, at these steps, of neurons whose inputs spike once, each at its own time; V = W C.
+
+    `dtype` is that of the potentials, and in plain PyTorch of the sum too; the kernel adds in float32.
+
+    >>> charge(torch.tensor([[1, 0]], dtype=torch.uint8), torch.tensor([[0.5, 2.0]]), (0, 1), dtype=torch.float32)
+    tensor([[[2.0000]],
+    <BLANKLINE>
+            [[2.5000]]])
+    """
+    if fused.covers(times, dtype) and W.dtype == torch.float32:
+        potentials: Tensor = fused.Charge.apply(times.contiguous(), W, list(steps), dtype)
+        return potentials
+    return functional.linear(cumulative_state(times, steps, dtype), W.to(dtype))
+
+
+def fire_and_charge(
+    V: Float[Tensor, "K B inputs"],
+    W: Float[Tensor, "N inputs"],
+    steps: Sequence[int],
+    read_at: Sequence[int],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+    *,
+    keep: Float[Tensor, "B inputs"] | None = None,
+) -> Float[Tensor, "R B N"]:
+    """`fire`, and the membrane potentials of the fully connected layer that reads the state at `read_at`."""
+    if fused.covers(V, V.dtype) and W.dtype == torch.float32:
+        potentials: Tensor = fused.FireAndCharge.apply(V, W, list(steps), list(read_at), theta, alpha, keep)
+        return potentials
+    return functional.linear(fire(V, steps, read_at, theta, alpha, keep=keep), W.to(V.dtype))
+
+
 def convolve_and_fire(
     times: UInt8[Tensor, "B 1 H W"],
     W: Float[Tensor, "C 1 size size"],

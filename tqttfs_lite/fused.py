@@ -3,6 +3,7 @@
 Plain PyTorch walks through the membrane potentials about ten times; `Fire` reads them once forward and once backward
 and remembers one byte per neuron.  `Convolve` does not even store them: it is a convolution of an image whose pixels
 spike once, which takes an addition for each weight of a neuron's window and one for each tick, not their product.
+`Charge` and `FireAndCharge` are the same for fully connected layers, whose potentials they store.
 Where there is no C++ compiler, on a GPU, and for other types than float32 and bfloat16, `firing` does the same in plain
 PyTorch.
 """
@@ -112,6 +113,57 @@ class Convolve(torch.autograd.Function):
         gradient = gradients[0].contiguous()
         dW = torch.ops.tqttfs.convolve_backward(times, W, time, gradient, *ctx.settings, keep)
         return None, dW, *[None] * 7
+
+
+class Charge(torch.autograd.Function):
+    """Forward and backward of `firing.charge` on firing times [B, inputs] and weights [N, inputs]."""
+
+    @staticmethod
+    def forward(ctx: Any, times: Tensor, W: Tensor, steps: Sequence[int], dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(times)
+        ctx.steps = steps
+        return torch.ops.tqttfs.charge(times, W, steps, None, dtype)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None, None]:
+        (times,) = ctx.saved_tensors
+        return None, torch.ops.tqttfs.charge_backward(times, gradients[0].contiguous(), ctx.steps, None), None, None
+
+
+class FireAndCharge(torch.autograd.Function):
+    """Forward and backward of `firing.fire_and_charge` on V [K, B, inputs], weights [N, inputs] and `keep` [B, inputs].
+
+    Between the layers there are firing times, a byte for each neuron, and no state.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        V: Tensor,
+        W: Tensor,
+        steps: Sequence[int],
+        read_at: Sequence[int],
+        theta: float,
+        alpha: float,
+        keep: Tensor | None,
+    ) -> Tensor:
+        V = V.contiguous()
+        keep = None if keep is None else keep.to(V.dtype).contiguous()
+        time = torch.ops.tqttfs.fire(V[:, :, None, None], steps, [], 1, theta, None)[1].flatten(1)
+        ctx.save_for_backward(V, W, time, keep)
+        ctx.settings = (steps, read_at, theta, alpha)
+        return torch.ops.tqttfs.charge(time, W, read_at, keep, V.dtype)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        V, W, time, keep = ctx.saved_tensors
+        steps, read_at, theta, alpha = ctx.settings
+        gradient = gradients[0].contiguous()
+        dW = torch.ops.tqttfs.charge_backward(time, gradient, read_at, keep)
+        dC = gradient @ W.to(gradient.dtype)
+        as_image = (V[:, :, None, None], time[:, None, None], dC, steps, read_at, 1, theta, alpha, keep)
+        dV = torch.ops.tqttfs.fire_backward(*as_image)[:, :, 0, 0]
+        return dV, dW, *[None] * 5
 
 
 def _compiled() -> Path:

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tqttfs_lite.coding import check_time_steps
-from tqttfs_lite.firing import convolve_and_fire, cumulative_state, earliest_in_windows, fire, ticks
+from tqttfs_lite.firing import (
+    charge,
+    convolve_and_fire,
+    cumulative_state,
+    earliest_in_windows,
+    fire,
+    fire_and_charge,
+    ticks,
+)
 from tqttfs_lite.neuron import SURROGATE_ALPHA, THRESHOLD
 from tqttfs_lite.notation import Architecture, Convolution, Pooling
 
@@ -69,16 +77,19 @@ class SpikingNetwork(nn.Module):
         """Run a batch of encoded images to the end of time, with gradients; `inference.infer` stops at the decision."""
         times = self.as_input(spike_times)
         reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the one before it
-        hidden = range(len(reads) - 1)
-        if isinstance(self.synapses[0], nn.Conv2d):  # an image's first convolution is computed from its firing times
-            run = partial(convolve_and_fire, times, self.synapses[0].weight, dtype=self._dtype())
-            C = self._fire_and_pool(0, run, len(times), reads[1])
-            hidden = hidden[1:]
-        else:
-            C = cumulative_state(times, reads[0], self._dtype())
-        for layer in hidden:
-            C = self._fire_and_pool(layer, partial(fire, self._charge(layer, C)), len(times), reads[layer + 1])
-        V = self._charge(len(reads) - 1, C)
+        dtype, settings = self._dtype(), (self.theta, self.surrogate_alpha)
+        # Firing times are enough for the first layer, since pixels have them, and between fully connected layers.
+        if isinstance(self.synapses[0], nn.Linear):
+            V = charge(times, self.synapses[0].weight, reads[0], dtype=dtype)
+        for layer, (here, behind) in enumerate(pairwise(self.synapses)):
+            clock, read_at = self.clocks[layer], reads[layer + 1]
+            if isinstance(here, nn.Linear) and isinstance(behind, nn.Linear):
+                keep = self._kept_neurons(layer, len(times))
+                V = fire_and_charge(V, behind.weight, clock, read_at, *settings, keep=keep)
+            else:
+                first = partial(convolve_and_fire, times, next(here.parameters()), dtype=dtype)
+                run = partial(fire, V) if layer else first
+                V = self._charge(layer + 1, self._fire_and_pool(layer, run, len(times), read_at))
         may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
         return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed)
 

@@ -5,7 +5,7 @@
 // and one for each tick, not their product.  Backward, the gradient of a weight is the sum of dL/dV over the ticks from the pixel's spike on.
 // Potentials are computed again for it, which is faster than to store and read them.
 //
-// A task is one image.  Channels are taken 16 at a time; the last block's missing ones have zero weights.
+// A task is one image.  Channels are taken kLanes at a time; the last block's missing ones have zero weights.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -35,10 +35,7 @@ struct Convolution {
 
   // For every pixel of an image and of the margin around it the first tick that has seen it; ticks() where none has.
   void read_ticks(const uint8_t* times, std::vector<uint8_t>& tick) const {
-    std::array<uint8_t, 256> first{};
-    for (int64_t t = 0; t < 256; ++t) {
-      first[t] = static_cast<uint8_t>(std::lower_bound(steps.begin(), steps.end(), t) - steps.begin());
-    }
+    const std::array<uint8_t, 256> first = first_ticks(steps);
     tick.assign(stride() * (H + size - 1), static_cast<uint8_t>(ticks()));
     const int64_t margin = (size - 1) / 2;
     for (int64_t y = 0; y < H; ++y) {

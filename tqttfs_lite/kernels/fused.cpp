@@ -1,4 +1,4 @@
-// The kernels of fire.h and convolve.h as PyTorch operators; firing.py has the mathematics.
+// The kernels of fire.h, convolve.h and charge.h as PyTorch operators; firing.py has the mathematics.
 
 #include <ATen/ATen.h>
 #include <torch/library.h>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "charge.h"
 #include "convolve.h"
 #include "fire.h"
 
@@ -106,7 +107,7 @@ Convolution convolution_of(const at::Tensor& times, const at::Tensor& weight, at
 
 const Floats* lanes(const at::Tensor& tensor) { return static_cast<const Floats*>(tensor.const_data_ptr()); }
 
-// [C, 1, size, size] -> [blocks, size * size, 16]
+// [C, 1, size, size] -> [blocks, size * size, kLanes]
 at::Tensor in_blocks(const Convolution& layer, const at::Tensor& weight) {
   at::Tensor padded = at::constant_pad_nd(weight.detach().flatten(1), {0, 0, 0, layer.blocks() * kLanes - layer.C});
   return padded.unflatten(0, {layer.blocks(), kLanes}).transpose(1, 2).contiguous();
@@ -145,6 +146,46 @@ at::Tensor convolve_backward(const at::Tensor& times, const at::Tensor& weight, 
   return out.sum(0).transpose(1, 2).flatten(0, 1).slice(0, 0, layer.C).reshape_as(weight);
 }
 
+Dense dense_of(const at::Tensor& times, int64_t N, at::IntArrayRef steps) {
+  TORCH_CHECK(times.dim() == 2 && times.is_contiguous() && times.scalar_type() == at::kByte,
+              "the inputs' firing times must be bytes, a contiguous [B, inputs]");
+  TORCH_CHECK(!steps.empty() && steps.size() < kNever, "there must be from 1 to 254 steps");
+  return {times.size(0), times.size(1), N, steps.vec()};
+}
+
+at::Tensor charge(const at::Tensor& times, const at::Tensor& weight, at::IntArrayRef steps,
+                  const std::optional<at::Tensor>& keep, at::ScalarType type) {
+  TORCH_CHECK(weight.dim() == 2 && weight.scalar_type() == at::kFloat, "the weights must be float32, [N, inputs]");
+  const Dense layer = dense_of(times, weight.size(0), steps);
+  TORCH_CHECK(weight.size(1) == layer.inputs, "there must be a weight for every input");
+  TORCH_CHECK(type == at::kFloat || type == at::kBFloat16, "potentials are float32 or bfloat16");
+  if (keep) check_like(*keep, times.numel(), type, "keep");
+  const at::Tensor rows = weight.detach().t().contiguous();
+  at::Tensor V = at::empty({layer.ticks(), layer.B, layer.N}, weight.options().dtype(type));
+  dispatch(1, type, [&]<int P, typename Bits>() {
+    run_charge(layer, times.const_data_ptr<uint8_t>(), static_cast<const uint32_t*>(rows.const_data_ptr()),
+               bits<Bits>(keep), static_cast<Bits*>(V.mutable_data_ptr()));
+  });
+  return V;
+}
+
+at::Tensor charge_backward(const at::Tensor& times, const at::Tensor& gradient, at::IntArrayRef steps,
+                           const std::optional<at::Tensor>& keep) {
+  TORCH_CHECK(gradient.dim() == 3, "the gradient must be [K, B, N]");
+  const Dense layer = dense_of(times, gradient.size(2), steps);
+  const at::ScalarType type = gradient.scalar_type();
+  TORCH_CHECK(type == at::kFloat || type == at::kBFloat16, "potentials are float32 or bfloat16");
+  check_like(gradient, layer.ticks() * layer.B * layer.N, type, "the gradient");
+  if (keep) check_like(*keep, times.numel(), type, "keep");
+  at::Tensor rows = at::zeros({layer.inputs, layer.N}, gradient.options().dtype(at::kFloat));
+  dispatch(1, type, [&]<int P, typename Bits>() {
+    run_charge_backward(layer, times.const_data_ptr<uint8_t>(), bits<Bits>(keep),
+                        static_cast<const Bits*>(gradient.const_data_ptr()),
+                        static_cast<uint32_t*>(rows.mutable_data_ptr()));
+  });
+  return rows.t();
+}
+
 }  // namespace
 
 TORCH_LIBRARY(tqttfs, library) {
@@ -159,6 +200,8 @@ TORCH_LIBRARY(tqttfs, library) {
   library.def(
       "convolve_backward(Tensor times, Tensor weight, Tensor time, Tensor gradient, int[] steps, int[] read_at, "
       "int pool, float theta, float alpha, Tensor? keep) -> Tensor");
+  library.def("charge(Tensor times, Tensor weight, int[] steps, Tensor? keep, ScalarType type) -> Tensor");
+  library.def("charge_backward(Tensor times, Tensor gradient, int[] steps, Tensor? keep) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(tqttfs, CPU, library) {
@@ -167,4 +210,6 @@ TORCH_LIBRARY_IMPL(tqttfs, CPU, library) {
   library.impl("read", read_states);
   library.impl("convolve", convolve);
   library.impl("convolve_backward", convolve_backward);
+  library.impl("charge", charge);
+  library.impl("charge_backward", charge_backward);
 }

@@ -1,11 +1,14 @@
-// Sixteen neurons at a time, as vectors that GCC and Clang compile for any processor.
+// Several neurons at a time, as vectors that GCC and Clang compile for any processor.
 //
 // Tensors are read and written as bits: uint32_t is a float, uint16_t a bfloat16, the upper half of a float.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #ifdef __AVX512BF16__
 #include <immintrin.h>
@@ -13,7 +16,11 @@
 
 namespace {
 
+#ifdef __AVX512F__
 constexpr int64_t kLanes = 16;
+#else  // vectors that are wider than the processor's are compiled number by number where they are compared
+constexpr int64_t kLanes = 8;
+#endif
 constexpr int32_t kNever = 255;  // the firing time of a neuron that does not fire
 
 // Calls visit(start, lanes) for a run of neurons, block by block.  That a whole block is whole is known to the compiler.
@@ -34,7 +41,7 @@ using Floats = Lanes<float>;
 using Ints = Lanes<int32_t>;
 using Words = Lanes<uint32_t>;
 
-// The values that are there, up to sixteen; zeros for the others.
+// The values that are there, up to kLanes; zeros for the others.
 template <typename T>
 inline Lanes<T> load_raw(const T* from, int64_t lanes) {
   Lanes<T> raw{};
@@ -61,6 +68,14 @@ inline Floats load(const uint16_t* from, int64_t lanes) {
   return reinterpret_cast<Floats>(__builtin_convertvector(load_raw(from, lanes), Words) << 16);
 }
 
+inline float number(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+
+inline float number(uint16_t bits) { return number(static_cast<uint32_t>(bits) << 16); }
+
 inline Ints load(const int32_t* from, int64_t lanes) { return load_raw(from, lanes); }
 
 inline Ints load(const uint8_t* from, int64_t lanes) {  // in two steps, each of them one instruction
@@ -84,6 +99,15 @@ inline void store(int32_t* to, const Ints& x, int64_t lanes) { store_raw(to, x, 
 
 inline void store(uint8_t* to, const Ints& x, int64_t lanes) {
   store_raw(to, __builtin_convertvector(__builtin_convertvector(x, Lanes<uint16_t>), Lanes<uint8_t>), lanes);
+}
+
+// For every firing time the first of these steps that has seen it; their number where none has.
+inline std::array<uint8_t, 256> first_ticks(const std::vector<int64_t>& steps) {
+  std::array<uint8_t, 256> first{};
+  for (int64_t t = 0; t < 256; ++t) {
+    first[t] = static_cast<uint8_t>(std::lower_bound(steps.begin(), steps.end(), t) - steps.begin());
+  }
+  return first;
 }
 
 }  // namespace
