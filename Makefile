@@ -15,7 +15,7 @@ PYTEST_2 := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_accessibility.py
 
-.PHONY: help book test results notebooks data lint peers bench constraints clean
+.PHONY: help book test results queue notebooks data lint peers bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -32,6 +32,11 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 
 results: .venv/.installed ## train what is missing of the published study, data/study.yml
 	$(BIN)/snakemake results
+
+queue: .venv/.installed data ## train data/queue.yml in its order, one thread each, as many at once as there are cores
+	mkdir -p _build/logs
+	$(BIN)/tqttfs study --commands data/queue.yml | PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+	  xargs -d '\n' -n 1 -P "$$(nproc)" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
 
 notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README
 	$(BIN)/snakemake notebooks

@@ -60,6 +60,10 @@ def train(options: argparse.Namespace) -> int:
 
 def run_study(options: argparse.Namespace) -> int:
     configs = study.read(options.file)
+    if options.commands:
+        missing = (config for config in configs if not results.find(config, published_only=True))
+        print("\n".join(training_command(config, "--publish") for config in missing))
+        return 0
     command = [
         sys.executable,
         "-m",
@@ -256,6 +260,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=default_text)
 
     sub = add("study", run_study, "Train every network and seed that a study file asks for, and print a summary.")
+    sub.add_argument(
+        "--commands",
+        action="store_true",
+        help="print the commands that train what is not published yet, in the file's order, instead of training",
+    )
     sub.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
     sub.add_argument(
         "snakemake",
