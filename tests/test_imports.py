@@ -19,6 +19,8 @@ EXPERIMENTS = [
     "evaluation",
     "training",
     "results",
+    "answers",
+    "dial",
     "summary",
     "study",
     "audit",

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tqttfs_lite import audit, config, experiment, ledger, paper, paths, sources, summary
+from tqttfs_lite import answers, audit, config, experiment, ledger, paper, paths, results, sources, summary
 from tqttfs_lite.cli import main
 from tqttfs_lite.config import recipe
 from tqttfs_lite.provenance import MIME
@@ -20,10 +20,15 @@ SMALL = {"epochs": 1, "averaging": 0.0}
 
 @pytest.fixture
 def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept."""
+    """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept.
+
+    Of both there are the answers, and of the first the dial.
+    """
     monkeypatch.setitem(config.RECIPES, ("mnist", "SMLP"), {**config.RECIPES["mnist", "SMLP"], **SMALL})
     for seed in (0, 1):
         made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), publish=True, progress=False)
+        if seed == 0:
+            experiment.dial_of(made)
     made.checkpoint.unlink()
     return home
 
@@ -35,7 +40,8 @@ def differing(level: str = "checkpoints") -> list[str]:
 def test_what_was_published_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = list(ledger.verify("checkpoints"))
     assert all(entry.agrees for entry in entries)
-    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8  # the slides, data sums, a checkpoint's sum, its counts
+    # The slides, data sums, a checkpoint's sum, its counts and what it answers, both files of answers, the dial.
+    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8 + 1 + 2 + 1
     assert main(["verify"]) == 0
     assert f"{len(entries)} of {len(entries)} published numbers confirmed" in capsys.readouterr().out
     assert main(["verify", "--json"]) == 0
@@ -169,6 +175,36 @@ def cut_off(study: Path) -> None:
     path.write_text(path.read_text()[:-20])
 
 
+def first_error(seed: int, becomes: Callable[[int, int], int]) -> Callable[[Path], None]:
+    """Changes the first wrong answer of a seed, to what `becomes` makes of it and of the label."""
+
+    def mutate(study: Path) -> None:
+        result = next(result for result in results.read_all() if result.config.seed == seed)
+        labels = experiment.load("mnist", "test").labels
+        found = answers.read(result, labels)
+        wrong = (found.answer != labels).nonzero()[0, 0]
+        found.answer[wrong] = becomes(int(found.answer[wrong]), int(labels[wrong]))
+        answers.write(found, result)
+
+    return mutate
+
+
+def another_error(answer: int, label: int) -> int:
+    return next(other for other in range(10) if other not in (answer, label))
+
+
+def no_answers(study: Path) -> None:
+    for path in (study / "answers").iterdir():
+        path.unlink()
+
+
+def dial_count(study: Path) -> None:
+    (path,) = (study / "dials").glob("*.json")
+    content = json.loads(path.read_text())
+    content["test"]["silent"][content["thresholds"].index(1.0)] += 1
+    path.write_text(json.dumps(content))
+
+
 MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     **{
         name: (in_result("test", name, change=lambda n: n + 1), name)
@@ -188,6 +224,13 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a checkpoint without a result": (stray_checkpoint, "its result file"),
     "a renamed result": (renamed, "the file"),
     "half a result": (cut_off, "the file"),
+    "an answer, to another wrong one": (first_error(0, another_error), "what differs from the network's"),
+    "an answer of a network without weights": (
+        first_error(1, lambda answer, label: label),
+        "the file",
+    ),
+    "the answers are gone": (no_answers, "the answers"),
+    "a count of a dial": (dial_count, "the file"),
 }
 
 

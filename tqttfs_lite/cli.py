@@ -1,4 +1,4 @@
-"""The command `tqttfs`: data, train, study, evaluate, energy, verify."""
+"""The command `tqttfs`: data, train, study, evaluate, dial, energy, verify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from tqttfs_lite import datasets, energy, experiment, ledger, paths, results, study
+from tqttfs_lite import answers, datasets, energy, experiment, ledger, paths, results, study
 from tqttfs_lite.checkpoints import CheckpointError
 from tqttfs_lite.config import TrainingConfig, changes, recipe
 from tqttfs_lite.evaluation import Evaluation
@@ -83,6 +83,27 @@ def run_study(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     return _evaluate_again([_result(path) for path in options.files])
+
+
+def show_dial(options: argparse.Namespace) -> int:
+    result = _result(options.file)
+    found = experiment.dial_of(result)
+    points = [found.at_steps(steps) for steps in options.steps or []]
+    points = points or [found.point(threshold) for threshold in found.thresholds[1::2]]
+    rows = (
+        {
+            "output threshold": f"{point.threshold:.3g}",
+            "validation, %": f"{(held_out := found.point(point.threshold, split='validation')).accuracy:.2f}",
+            "its steps": f"{held_out.mean_steps:.3f}",
+            "test, %": f"{point.accuracy:.2f}",
+            "steps": f"{point.mean_steps:.3f}",
+            "silent, %": f"{point.silent:.1f}",
+        }
+        for point in points
+    )
+    print(DataFrame(rows).to_string(index=False))
+    print(f"counts      {results.beside(result, *results.DIALS)}")
+    return 0
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -166,16 +187,18 @@ def _energy_report(result: Result, baseline: Result) -> dict[str, Any]:
 
 
 def _evaluate_again(stored: Sequence[Result]) -> int:
-    """Re-evaluate and compare; 1 where a count differs."""
+    """Re-evaluate and compare, and keep the answers where they were not kept; 1 where a count differs."""
     changed = 0
     for result in stored:
-        found = experiment.evaluate_again(result, progress=True)
+        found, each = experiment.evaluate_each_again(result, progress=True)
         _report(result.config, found)
         if found != result.test:
             changed += 1
             print(f"DIFFERS     the result file says {result.test}", file=sys.stderr)
-        else:
-            print("confirmed   the same counts as the result file")
+            continue
+        print("confirmed   the same counts as the result file")
+        if not results.beside(result, *results.ANSWERS).exists():
+            print(f"answers     {answers.write(each, result)}")
     print(f"{len(stored) - changed} of {len(stored)} confirmed")
     return 1 if changed else 0
 
@@ -275,6 +298,17 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("evaluate", evaluate, "Evaluate trained networks again and compare with their result files.")
     sub.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+
+    sub = add(
+        "dial", show_dial, "Score a trained network at other output thresholds, where it decides sooner or later."
+    )
+    sub.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+    sub.add_argument(
+        "--steps",
+        type=float,
+        nargs="+",
+        help="mean time steps, at which to score it: the threshold is chosen on the validation images",
+    )
 
     sub = add("energy", show_energy, "Print a trained network's counts, and its energy under four accountings.")
     sub.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")

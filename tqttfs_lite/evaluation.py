@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
@@ -61,6 +62,24 @@ class Evaluation:
         )
 
 
+class Answers(NamedTuple):
+    """What a network says of each image of a data set, a byte each."""
+
+    answer: UInt8[Tensor, " n"]  # the class
+    step: UInt8[Tensor, " n"]  # inference time steps: that of the first output spike, from 1; T where there is none
+    decided: Bool[Tensor, " n"]  # whether an output neuron fired
+
+    def counts(self, labels: Int64[Tensor, " n"]) -> tuple[int, int, int, int]:
+        """Images, right answers, silent images and time steps, as `Evaluation` counts them.
+
+        Raises `ValueError` for another number of labels.
+        """
+        if not len(self.answer) == len(self.step) == len(self.decided) == len(labels):
+            raise ValueError(f"there must be {len(labels)} answers, one for each image, not {len(self.answer)}")
+        right, silent = int((self.answer == labels).sum()), int((~self.decided).sum())
+        return len(labels), right, silent, int(self.step.sum(dtype=torch.int64))
+
+
 def evaluate(
     network: Network,
     images: UInt8[Tensor, "n height width"],
@@ -69,14 +88,27 @@ def evaluate(
     batch_size: int = 500,
     progress: bool = False,
 ) -> Evaluation:
+    """The counts of `evaluate_each`."""
+    return evaluate_each(network, images, labels, batch_size=batch_size, progress=progress)[0]
+
+
+def evaluate_each(
+    network: Network,
+    images: UInt8[Tensor, "n height width"],
+    labels: Int64[Tensor, " n"],
+    *,
+    batch_size: int = 500,
+    progress: bool = False,
+) -> tuple[Evaluation, Answers]:
     """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode.
 
     A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
     """
     network.eval()
-    correct = correct_if_tied = silent = steps = 0
-    sizes = network.architecture.sizes()
+    T, sizes = network.time_steps, network.architecture.sizes()
+    correct_if_tied = 0
     spikes, arriving, additions = torch.zeros(3, len(sizes), dtype=torch.int64)
+    found: list[Answers] = []
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
     bar = None if progress else True  # whether there is none; None: on a terminal only
@@ -85,22 +117,22 @@ def evaluate(
             with torch.no_grad():
                 output = network(pixels)
             answer, winners = decode_rate(output)
-            steps += len(pixels) * network.time_steps
+            step = torch.full_like(answer, T)
             spikes += torch.tensor(output.spikes[1:])
             counts = [Arrivals(n, n * size.neurons) for n, size in zip(output.spikes, sizes, strict=False)]
         else:
-            spike_times = encode(pixels, network.time_steps)
-            found = infer(network, spike_times)
-            answer, winners = found.label, found.first
-            steps += int(found.step.sum())
-            spikes += torch.tensor([int((times < network.time_steps).sum()) for times in found.firing_times])
-            counts = arrivals(network, spike_times, found)
+            spike_times = encode(pixels, T)
+            inference = infer(network, spike_times)
+            answer, step, winners = inference.label, inference.step, inference.first
+            spikes += torch.tensor([int((times < T).sum()) for times in inference.firing_times])
+            counts = arrivals(network, spike_times, inference)
         arriving += torch.tensor([count.spikes for count in counts])
         additions += torch.tensor([count.additions for count in counts])
-        right = answer == label
-        undecided = ~winners.any(dim=1)
-        correct += int(right.sum())
-        correct_if_tied += int((winners.gather(1, label[:, None])[:, 0] | (undecided & right)).sum())
-        silent += int(undecided.sum())
+        decided = winners.any(dim=1)
+        right_or_tied = winners.gather(1, label[:, None])[:, 0] | (~decided & (answer == label))
+        correct_if_tied += int(right_or_tied.sum())
+        found.append(Answers(answer.to(torch.uint8), step.to(torch.uint8), decided))
+    answers = Answers(*map(torch.cat, zip(*found, strict=True)))
+    n, correct, silent, steps = answers.counts(labels)
     sums = (tuple(count.tolist()) for count in (spikes, arriving, additions))
-    return Evaluation(len(images), correct, correct_if_tied, silent, steps, *sums)
+    return Evaluation(n, correct, correct_if_tied, silent, steps, *sums), answers

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import torch
 from filelock import FileLock
 
-from tqttfs_lite import checkpoints, paths, results, sources
+from tqttfs_lite import answers, checkpoints, dial, paths, results, sources
 from tqttfs_lite.config import TrainingConfig, variant
 from tqttfs_lite.datasets import data_sums, load
-from tqttfs_lite.evaluation import Evaluation, evaluate
+from tqttfs_lite.dial import FACTORS, Dial, curve
+from tqttfs_lite.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.rate import Network
 from tqttfs_lite.results import Result, Trial, result_file
@@ -34,9 +35,10 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
         if not (stored := results.find(config)):
             origin = made()  # before training: the code that runs, not the one that is there when it ends
             with sources.aside():
-                (network, history), score = _train_and_evaluate(config, progress)
+                (network, history), score, each = _train_and_evaluate(config, progress)
                 digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
                 result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
+                answers.write(each, result)
                 stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
@@ -72,15 +74,15 @@ def retrain(config: TrainingConfig, *, progress: bool = True) -> Evaluation:
     """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        _, score = _train_and_evaluate(config, progress)
+        _, score, _ = _train_and_evaluate(config, progress)
         state_file(config).unlink()
     return score
 
 
-def _train_and_evaluate(config: TrainingConfig, progress: bool) -> tuple[Trained, Evaluation]:
+def _train_and_evaluate(config: TrainingConfig, progress: bool) -> tuple[Trained, Evaluation, Answers]:
     trained = train(config, progress=progress)
     test = load(config.dataset, "test")
-    return trained, evaluate(trained.network, test.images, test.labels, progress=progress)
+    return trained, *evaluate_each(trained.network, test.images, test.labels, progress=progress)
 
 
 def trained_network(result: Result, quantization: str | None = None) -> SpikingNetwork:
@@ -99,8 +101,39 @@ def trained_network(result: Result, quantization: str | None = None) -> SpikingN
 
 def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
     """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test`."""
+    return evaluate_each_again(result, progress=progress)[0]
+
+
+def evaluate_each_again(result: Result, *, progress: bool = False) -> tuple[Evaluation, Answers]:
+    """`evaluate_again`, and the answer to each image."""
     test = load(result.config.dataset, "test")
-    return evaluate(_trained(result, result.config), test.images, test.labels, progress=progress)
+    return evaluate_each(_trained(result, result.config), test.images, test.labels, progress=progress)
+
+
+def answers_of(result: Result) -> Answers:
+    """The stored answers of a result's network; raises `ResultError` as `answers.read` does."""
+    return answers.read(result, load(result.config.dataset, "test").labels)
+
+
+def measure_dial(result: Result) -> Dial:
+    """A result's network at other output thresholds, on the validation and the test images; nothing is stored.
+
+    Raises what `trained_network` raises.
+    """
+    network = trained_network(result)
+    thresholds = tuple(factor * network.theta for factor in FACTORS)
+    splits = (load(result.config.dataset, split) for split in ("validation", "test"))
+    return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
+
+
+def dial_of(result: Result) -> Dial:
+    """The dial of a result's network: read where it is stored, else measured and stored.
+
+    Raises what `dial.read` and `measure_dial` raise.
+    """
+    if not results.beside(result, *results.DIALS).exists():
+        dial.write(measure_dial(result), result)
+    return dial.read(result)
 
 
 def _trained(result: Result, config: TrainingConfig) -> Network:

@@ -16,8 +16,9 @@ far seeds spread is known from few of each network, so all networks of a family 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from math import sqrt
 from statistics import mean, variance
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 
 from scipy.stats import t as student
 
-from tqttfs_lite import audit, checkpoints, experiment, paper, paths, results, sources, summary
+from tqttfs_lite import audit, checkpoints, dial, experiment, paper, paths, results, sources, summary
 from tqttfs_lite.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.datasets import data_sums
 from tqttfs_lite.evaluation import Evaluation
@@ -68,6 +69,8 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
     for result in stored if depth >= 1 else []:
         if result.checkpoint.exists():
             yield from counts(result, progress=progress)
+        if results.beside(result, *results.ANSWERS).exists():
+            yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
     known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
         for config, group in known.items():
@@ -98,6 +101,8 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _equal("arithmetic", source, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
         elif result.config.seed == 0 and follows_recipe(result.config):
             yield _unequal(source, "the checkpoint", "there", "missing")
+        if results.beside(result, *results.DIALS).exists():
+            yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
     known = {result.checkpoint for result in whole}
     for path in sorted(set(paths.checkpoints_directory().glob("*.safetensors")) - known):
         yield _unequal(f"checkpoints/{path.name}", "its result file", "there", "missing or not whole")
@@ -126,12 +131,20 @@ def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
     """Every count of a result, from its checkpoint."""
     source = f"results/{result.config.name}.json"
     try:
-        found = asdict(experiment.evaluate_again(result, progress=progress))
+        evaluation, each = experiment.evaluate_each_again(result, progress=progress)
     except checkpoints.CheckpointError as damage:
         yield _unequal(source, "the checkpoint", "whole", str(damage), level="checkpoints")
         return
+    found = asdict(evaluation)
     for name, published in asdict(result.test).items():
         yield _equal("checkpoints", source, name, published, found[name])
+    try:
+        stored = experiment.answers_of(result)
+    except ResultError as damage:
+        yield _unequal(_answers_file(result), "the answers", "there", str(damage), level="checkpoints")
+        return
+    differing = sum(int((ours != theirs).sum()) for ours, theirs in zip(stored, each, strict=True))
+    yield _equal("checkpoints", _answers_file(result), "what differs from the network's", 0, differing)
 
 
 def is_quick(config: TrainingConfig) -> bool:
@@ -204,6 +217,19 @@ def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         {"level": level, "source": source, "numbers": len(found), "agree": sum(found)}
         for (level, source), found in rows.items()
     ]
+
+
+def _answers_file(result: Result) -> str:
+    return f"answers/{result.config.name}.npz"
+
+
+def _whole(level: str, source: str, read: Callable[[], object]) -> Entry:
+    """Whether a file can be read and agrees with its result."""
+    try:
+        read()
+    except ResultError as damage:
+        return _unequal(source, "the file", "whole", str(damage), level=level)
+    return _equal(level, source, "the file", "whole", "whole")
 
 
 def _equal(level: str, source: str, what: str, published: Any, found: Any) -> Entry:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,9 @@ from tqttfs_lite import paths, sources
 from tqttfs_lite.config import TrainingConfig
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.training import Epoch
+
+# What else is kept of a network: the folder and the kind of file.
+ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
 
 
 class ResultError(RuntimeError):
@@ -82,6 +85,12 @@ def checkpoint_file(config: TrainingConfig, *, published: bool) -> Path:
     return (paths.checkpoints_directory() if published else paths.runs_directory()) / f"{config.name}.safetensors"
 
 
+def beside(result: Result, folder: str, suffix: str) -> Path:
+    """The file in which something else is kept of a result's network, among the published ones or one's own."""
+    root = paths.data_directory() if result.published else paths.runs_directory()
+    return root / folder / f"{result.config.name}{suffix}"
+
+
 def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None:
     """The result file of a configuration that was trained before, published or else one's own; None if it was not."""
     published, own = (result_file(config, published=published) for published in (True, False))
@@ -91,9 +100,18 @@ def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None
 
 
 def publish(result: Result) -> Path:
-    """Move a result of one's own and its weights among the published ones; returns the result file."""
+    """Move a result of one's own, its weights and what else is kept of it among the published ones.
+
+    Returns the result file.
+    """
     with paths.atomic_write(checkpoint_file(result.config, published=True)) as temporary:
         temporary.write_bytes(result.checkpoint.read_bytes())
+    published = replace(result, published=True)
+    for kept in (ANSWERS, DIALS):
+        if (own := beside(result, *kept)).exists():
+            with paths.atomic_write(beside(published, *kept)) as temporary:
+                temporary.write_bytes(own.read_bytes())
+            own.unlink()
     path = write(result, result_file(result.config, published=True))
     result_file(result.config, published=False).unlink()
     result.checkpoint.unlink()

@@ -1,0 +1,116 @@
+"""The dial against networks whose output weights are scaled, and its files against their results."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tqttfs_lite import dial, experiment, results
+from tqttfs_lite.config import TrainingConfig
+from tqttfs_lite.dial import Curve, Dial
+from tqttfs_lite.evaluation import evaluate
+from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.notation import Architecture
+from tqttfs_lite.results import Result, ResultError
+
+CONFIG = TrainingConfig("784-16(1)-10(2)", "mnist", 8, epochs=1, initial_gain=2.0)
+
+
+@pytest.fixture
+def result(home: Path) -> Result:
+    return experiment.run(CONFIG, publish=True, progress=False)
+
+
+@pytest.mark.parametrize("architecture", ["784-16(1)-10(1)", "784-16(1)-10(2)", "784-16(1)-10(3)", "784-16(4)-10(1)"])
+def test_a_lower_threshold_is_larger_output_weights(architecture: str) -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (70, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (70,))
+    network = SpikingNetwork(Architecture.parse(architecture), 8)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_((weight * 2**12).round() / 2**10)  # on a grid on which powers of two are exact
+    thresholds = (0.25, 0.5, 1.0, 2.0, 4.0)
+    found = dial.curve(network, images, labels, thresholds, batch_size=30)
+    output = [*network.parameters()][-1]
+    trained = output.detach().clone()
+    for n, threshold in enumerate(thresholds):
+        output.data = trained / threshold
+        score = evaluate(network, images, labels)
+        assert (score.correct, score.silent, score.steps) == (found.correct[n], found.silent[n], found.steps[n])
+    assert found.steps[0] < found.steps[-1] and found.silent[0] < found.silent[-1]
+
+
+CURVE = Curve(10, (5, 6, 7), (0, 1, 4), (20, 40, 50))
+DIAL = Dial((0.5, 1.0, 1.5), CURVE, replace(CURVE, images=100, correct=(50, 80, 82), steps=(200, 420, 500)))
+
+
+def test_between_thresholds_a_point_is_interpolated() -> None:
+    assert DIAL.point(1.0) == (1.0, 80.0, 4.2, 1.0)
+    assert DIAL.point(0.75) == (0.75, 65.0, pytest.approx(3.1), 0.5)
+    assert DIAL.point(1.5, split="validation") == (1.5, 70.0, 5.0, 40.0)
+
+
+def test_equal_steps_are_chosen_on_the_validation_images() -> None:
+    assert DIAL.at_steps(3.0) == DIAL.point(0.75)  # 3.1 steps on the test images
+    with pytest.raises(ValueError, match=r"mean time steps must be from 2\.00 to 5\.00, what output thresholds"):
+        DIAL.at_steps(6.0)
+    with pytest.raises(ValueError, match=r"the output threshold must be from 0\.5 to 1\.5, not 2"):
+        DIAL.point(2.0)
+
+
+def test_the_dial_at_the_trained_threshold_is_the_result(result: Result) -> None:
+    found = experiment.dial_of(result)
+    point = found.point(1.0)
+    assert (point.accuracy, point.mean_steps) == (result.test.accuracy, result.test.mean_steps)
+    assert point.silent == 100 * result.test.silent / result.test.images
+    assert dial.read(result) == found == experiment.dial_of(result)
+
+
+def set_weights(content: dict[str, Any]) -> None:
+    content["checkpoint_sha256"] = "other"
+
+
+def set_count(content: dict[str, Any]) -> None:
+    content["test"]["correct"][content["thresholds"].index(1.0)] += 1
+
+
+def drop_count(content: dict[str, Any]) -> None:
+    content["validation"]["steps"].pop()
+
+
+def drop_split(content: dict[str, Any]) -> None:
+    del content["test"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (set_weights, "other weights than the result's"),
+        (set_count, "does not agree with the counts of the result"),
+        (drop_count, "a count of each kind for every threshold"),
+        (drop_split, "not a readable file of counts"),
+    ],
+)
+def test_a_dial_that_is_not_the_result_s_is_refused(
+    result: Result, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    with pytest.raises(ResultError, match="`tqttfs dial` makes it"):
+        dial.read(result)
+    experiment.dial_of(result)
+    file = results.beside(result, *results.DIALS)
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=words):
+        dial.read(result)
+
+
+def test_a_rate_coded_network_has_no_dial(home: Path) -> None:
+    config = TrainingConfig("784-16-10", "mnist", 4, epochs=1, coding="rate")
+    with pytest.raises(ValueError, match="no first spikes"):
+        experiment.dial_of(experiment.run(config, progress=False))
