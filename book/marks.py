@@ -63,7 +63,14 @@ def mark(found: Iterable[str]) -> str:
         folder, _, name = file.partition("/")
         files[folder].append(name)
     what = f"made from {_summary(files)}"
-    items = [*_results(files), *_trials(files), *_benchmarks(files), *_tables(files), *_datasets(files)]
+    items = [
+        *_results(files),
+        *_beside(files),
+        *_trials(files),
+        *_benchmarks(files),
+        *_tables(files),
+        *_datasets(files),
+    ]
     return "\n".join(
         [
             '<details class="made-by">',
@@ -80,6 +87,8 @@ def _summary(files: Files) -> str:
     """What there is, in a few words."""
     counts = {
         "result": len(_stems(files, "results", ".json")) + len(_stems(files, "runs", ".json")),
+        "dial": len(files["dials"]),
+        "answer file": len(files["answers"]),
         "trial": len(files["search"]),
         "benchmark": len(files["benchmarks"]),
         "published table": len(files["paper"]),
@@ -113,6 +122,21 @@ def _results(files: Files) -> list[str]:
             _item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, TODAY, again=again)
         )
     return items
+
+
+def _beside(files: Files) -> list[str]:
+    """What else is kept of the networks: their scores at other output thresholds, their answers to each image."""
+    titles = {"dials": "Scores at other output thresholds", "answers": "The answers to each test image"}
+    commands = {"dials": "tqttfs dial", "answers": "tqttfs evaluate"}
+    return [
+        _item(
+            title,
+            ", ".join(_link(f"{folder}/{name}", name.split(".")[0]) for name in files[folder]),
+            again=f"{commands[folder]} data/checkpoints/…",
+        )
+        for folder, title in titles.items()
+        if files[folder]
+    ]
 
 
 def _trials(files: Files) -> list[str]:

@@ -1,16 +1,20 @@
 """Means and spreads over seeds, by hand-computed cases."""
 
 from dataclasses import replace
+from functools import partial
 from math import isnan, sqrt
+from pathlib import Path
 from statistics import StatisticsError
 
 import pytest
+from scipy.stats import ttest_ind
 
-from tqttfs_lite import audit, notebook, results
+from tqttfs_lite import audit, dial, notebook, results
 from tqttfs_lite.config import TrainingConfig, recipe, variant
+from tqttfs_lite.dial import Curve, Dial
 from tqttfs_lite.evaluation import Evaluation
 from tqttfs_lite.results import Result, Trial
-from tqttfs_lite.summary import Group, gain, paired, pairs, published, spread
+from tqttfs_lite.summary import Group, difference, gain, merged, paired, pairs, published, spread
 from tqttfs_lite.training import Epoch
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
@@ -133,3 +137,51 @@ def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monke
         ["nothing", 98.0, 98.0, 0.0],
         ["step_cost 0.5", 97.0, 96.5, -0.5],
     ]
+
+
+def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:
+    one, other = group(PLAIN, {2: 9, 5: 8}), group(QUANTIZED, {0: 1, 2: 2})
+    found = merged([one, other])
+    assert found.config == one.config
+    assert [(result.config.seed, result.test.correct) for result in found.results] == [(0, 1), (2, 9), (5, 8)]
+
+
+def test_with_four_output_ticks_the_recipes_results_are_those_of_the_corrected_loss() -> None:
+    plain, best = recipe("784-400-10", "mnist", 8), recipe("784-400(1)-10(2)", "mnist", 8)
+    groups = {c: group(c, {0: 5}) for c in (plain, best)}
+    found = partial(notebook.tick_corrected, groups, "mnist", "784-400-10")
+    assert found() is None and found("1-2") == groups[best]
+    for config in (plain, best):
+        corrected = replace(config, loss="tick-corrected")
+        groups[corrected] = group(corrected, {0: 7, 1: 8})
+    assert found() == groups[replace(plain, loss="tick-corrected")]
+    assert [result.test.correct for result in found("1-2").results] == [7, 8]
+
+
+def test_a_difference_has_welch_s_interval() -> None:
+    """By SciPy's test, which goes another way."""
+    one, other = [90.1, 90.5, 90.9, 90.2], [88.0, 89.9, 89.1]
+    found = difference(spread(one), spread(other))
+    low, high = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert (found.mean - found.half_interval, found.mean + found.half_interval) == pytest.approx((low, high))
+    assert difference(spread([2.0]), spread(other)).text(1) == "-87.0"
+    assert difference(spread([2.0, 2.0]), spread([1.0, 1.0])).text(1) == "+1.0 (1.0 to 1.0)"
+
+
+def test_seeds_are_compared_at_equal_steps_where_their_dials_reach_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    config = recipe("784-400-10", "mnist", 8)
+    scores = [Evaluation(10, correct, correct, 0, 40, (0, 0)) for correct in (6, 8, 9)]
+    seeds = [
+        Result(replace(config, seed=seed), (), score, "digest", {}, {}, published=True)
+        for seed, score in enumerate(scores)
+    ]
+    group = Group(config, tuple(seeds))
+    assert group.at_steps(3.0) is None
+    for result, first in zip(seeds[:2], (20, 35), strict=True):
+        curve = Curve(10, (0, result.test.correct), (0, 0), (first, 40))
+        dial.write(Dial((0.5, 1.0), curve, curve), result)
+    assert group.at_steps(3.0) == spread([3.0 * 10])  # half-way to 60 %; the second starts at 3.5 steps
+    assert group.at_steps(4.0) == spread([60.0, 80.0])

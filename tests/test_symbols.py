@@ -18,7 +18,7 @@ SYMBOL = re.compile(
 # Commands that are layout, operators, or constants that every reader knows; e is one too.
 LAYOUT = {r"\left", r"\right", r"\big", r"\bigl", r"\bigr", r"\Big", r"\frac", r"\tfrac", r"\quad", r"\qquad"}
 OPERATORS = {r"\sum", r"\prod", r"\log", r"\arctan", r"\partial", r"\le", r"\ge", r"\in", r"\bmod", r"\cdot"}
-KNOWN = LAYOUT | OPERATORS | {r"\leftarrow", r"\Longrightarrow", r"\propto", r"\pi", "e"}
+KNOWN = LAYOUT | OPERATORS | {r"\to", r"\min", r"\leftarrow", r"\Longrightarrow", r"\propto", r"\pi", "e"}
 
 
 def symbols(tex: str) -> set[str]:

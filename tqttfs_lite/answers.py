@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 from tqttfs_lite.evaluation import Answers
 from tqttfs_lite.results import ANSWERS, Result, ResultError, beside
 
@@ -45,4 +45,5 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     score = result.test
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
+    sources.note(path.parent.name, path.name)
     return answers

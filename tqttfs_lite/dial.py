@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from tqttfs_lite import paths
+from tqttfs_lite import paths, sources
 from tqttfs_lite.coding import decode, encode
 from tqttfs_lite.network import SpikingNetwork
 from tqttfs_lite.results import DIALS, Result, ResultError, beside
@@ -137,6 +137,7 @@ def read(result: Result) -> Dial:
         raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
+    sources.note(path.parent.name, path.name)
     return dial
 
 

@@ -14,10 +14,11 @@ from pandas import DataFrame
 from tqttfs_lite import audit, experiment, paper, paths, results
 from tqttfs_lite.config import TrainingConfig, changes, family, recipe, unquantized
 from tqttfs_lite.datasets import CLASSES
+from tqttfs_lite.losses import tick_correction
 from tqttfs_lite.network import clocks
 from tqttfs_lite.notation import Architecture
 from tqttfs_lite.results import Result, Trial
-from tqttfs_lite.summary import Group, Spread, gain, paired
+from tqttfs_lite.summary import Group, Spread, gain, merged, paired
 from tqttfs_lite.training import finished_epochs, seconds_per_epoch
 
 # What IPython itself puts among a notebook's names, apart from functions.
@@ -120,6 +121,22 @@ def by_recipe(
     architecture = Architecture.parse(network)
     architecture = architecture.with_quantization(degrees) if degrees else architecture
     return groups.get(recipe(str(architecture), dataset, paper_time_steps(dataset), **changes))
+
+
+def tick_corrected(
+    groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None
+) -> Group | None:
+    """Our results of a network with the tick-corrected loss; None if it is not trained yet.
+
+    Where the correction is 0, which it is for four output ticks, the recipe's own results are among them.
+    """
+    corrected = by_recipe(groups, dataset, network, degrees, loss="tick-corrected")
+    usual = by_recipe(groups, dataset, network, degrees)
+    if usual:
+        *_, q = Architecture.parse(usual.config.architecture).quantization
+        if tick_correction(usual.config.time_steps, q) == 0:
+            return merged([corrected, usual]) if corrected else usual
+    return corrected
 
 
 def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:

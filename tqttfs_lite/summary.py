@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from math import nan, sqrt
+from math import inf, nan, sqrt
 from statistics import mean, stdev
 from typing import NamedTuple
 
 from scipy.stats import t as student
 
+from tqttfs_lite import dial
 from tqttfs_lite.config import TrainingConfig, unquantized
-from tqttfs_lite.results import Result, read_all
+from tqttfs_lite.results import Result, ResultError, read_all
 
 
 class Spread(NamedTuple):
@@ -56,6 +58,31 @@ class Spread(NamedTuple):
         return f"{shown} ± {self.deviation:.{decimals}f}" if self.seeds > 1 else shown
 
 
+class Difference(NamedTuple):
+    """By how much one mean is above another, each over seeds of its own."""
+
+    mean: float
+    half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed
+
+    def text(self, decimals: int) -> str:
+        """The difference, with its interval where there is one.
+
+        >>> difference(spread([1.0, 3.0]), spread([0.0, 1.0])).text(1), difference(spread([1.0]), spread([0.5])).text(1)
+        ('+1.5 (-5.4 to 8.4)', '+0.5')
+        """
+        low, high = self.mean - self.half_interval, self.mean + self.half_interval
+        return f"{self.mean:+.{decimals}f}" + (f" ({low:.{decimals}f} to {high:.{decimals}f})" if low == low else "")
+
+
+def difference(one: Spread, other: Spread) -> Difference:
+    """The difference of two means with Welch's interval, which lets the deviations differ, and the numbers of seeds."""
+    if min(one.seeds, other.seeds) < 2:
+        return Difference(one.mean - other.mean, nan)
+    a, b = (s.deviation**2 / s.seeds for s in (one, other))
+    freedom = (a + b) ** 2 / (a**2 / (one.seeds - 1) + b**2 / (other.seeds - 1)) if a + b else inf
+    return Difference(one.mean - other.mean, float(student.ppf(0.975, freedom)) * sqrt(a + b))
+
+
 class Group(NamedTuple):
     """The results of one configuration, a seed each, in the order of the seeds."""
 
@@ -84,6 +111,17 @@ class Group(NamedTuple):
         """Images without an output spike, in percent."""
         return spread([100 * result.test.silent / result.test.images for result in self.results])
 
+    def at_steps(self, mean_steps: float) -> Spread | None:
+        """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
+
+        Over the seeds whose dial is stored and reaches them; None where there is none.
+        """
+        found = []
+        for result in self.results:
+            with suppress(ResultError, ValueError):
+                found.append(dial.read(result).at_steps(mean_steps).accuracy)
+        return spread(found) if found else None
+
     @property
     def spikes(self) -> tuple[float, ...]:
         """Mean spikes per image of each spiking layer."""
@@ -106,6 +144,12 @@ def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
     for result in results:
         seeds[replace(result.config, seed=0)].append(result)
     return {config: Group(config, tuple(sorted(group, key=lambda r: r.config.seed))) for config, group in seeds.items()}
+
+
+def merged(groups: Sequence[Group]) -> Group:
+    """One group of several that were trained alike in all that matters; of a seed that two have, the first's result."""
+    by_seed = {result.config.seed: result for group in reversed(groups) for result in group.results}
+    return Group(groups[0].config, tuple(by_seed[seed] for seed in sorted(by_seed)))
 
 
 def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
