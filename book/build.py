@@ -34,7 +34,7 @@ STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
 NUMBERS_MARK = "<!-- numbers -->"
-LINKED = ("data/paper", "data/results", "data/search", "data/benchmarks")  # by the pages and by their marks
+LINKED = ("data/paper", "data/results", "data/dials", "data/answers", "data/search", "data/benchmarks")  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
 PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
