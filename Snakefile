@@ -8,9 +8,9 @@ import re
 import sys
 from pathlib import Path
 
-from tqttfs_lite import datasets, paths, study
-from tqttfs_lite.cli import training_command
-from tqttfs_lite.results import result_file
+from tqttfs_lite.experiments import datasets, paths, study
+from tqttfs_lite.experiments.config import training_command
+from tqttfs_lite.experiments.results import result_file
 
 DATA = paths.data_directory()
 DATA_SETS = {name: [DATA / file for file in datasets.data_sums(name)] for name in datasets.CLASSES}

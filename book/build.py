@@ -23,9 +23,9 @@ import nbformat
 import yaml
 
 from book import findings, how_to_run, html_pages, interactive, marks
-from tqttfs_lite import ledger, results
-from tqttfs_lite.datasets import DatasetError
-from tqttfs_lite.results import ResultError
+from tqttfs_lite.errors import DatasetError, ResultError
+from tqttfs_lite.experiments import paths, results
+from tqttfs_lite.paper import ledger
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -34,7 +34,13 @@ STAGE = BUILD / "book-source"
 HTML = BUILD / "html"
 STATUS_MARK = "<!-- status table -->"
 NUMBERS_MARK = "<!-- numbers -->"
-LINKED = ("data/paper", "data/results", "data/dials", "data/answers", "data/search", "data/benchmarks")  # by the pages and by their marks
+LINKED = (
+    "data/results",
+    "data/dials",
+    "data/answers",
+    "data/search",
+    "data/benchmarks",
+)  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
 PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
@@ -189,7 +195,8 @@ def stage(executions: list[Execution]) -> None:
     for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
-    shutil.copy(REPOSITORY / "data" / "checksums.sha256", STAGE / "data")
+    shutil.copytree(paths.paper_directory(), STAGE / "data" / "paper")
+    shutil.copy(paths.checksums_file(), STAGE / "data")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
     table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]

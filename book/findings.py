@@ -1,6 +1,6 @@
 """What the first page says: the result in one figure and a few sentences, written from the stored results.
 
-Every number comes from `data/results/`, from the paper's tables in `data/paper/` and from the test images, and so does
+Every number comes from `data/results/`, from the paper's tables and from the test images, and so does
 every verdict: with more seeds or another recipe the words change with the numbers.
 """
 
@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from book import marks
 from book.marks import DATASETS
-from tqttfs_lite import analysis, audit, charts, figures, notebook, paper, sources, summary
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.energy import SLIDES
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.summary import Group, Spread
+from tqttfs_lite.energy.models import SLIDES
+from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.paper import audit, comparisons, reported, summary
+from tqttfs_lite.paper.summary import Group, Spread
+from tqttfs_lite.report import analysis, charts, figures
+from tqttfs_lite.spiking.notation import Architecture
 
 FIGURE, PREVIEW = "findings.svg", "findings.png"
 CAPTION = (
@@ -32,7 +34,7 @@ class FindingsError(Exception):
     """A result that the first page needs and that is not there, in a sentence."""
 
 
-def missing(claim: paper.Improvement) -> FindingsError:
+def missing(claim: reported.Improvement) -> FindingsError:
     """The error for a network that is not trained, with its baseline or without."""
     network = f"the {name(claim)} with degrees {claim.degrees}"
     return FindingsError(f"the first page needs a result of {network}, and of its baseline with the same seed")
@@ -81,16 +83,16 @@ Savings = Mapping[str, tuple[Mapping[str, float], Spread]]  # by accounting: per
 class Compared(NamedTuple):
     """An improvement that the slides claim, with our networks and our gain, none of which is missing."""
 
-    claim: paper.Improvement
+    claim: reported.Improvement
     quantized: Group
     baseline: Group
     gain: Spread
 
 
-def comparisons(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
+def all_compared(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
     """The improvements that the slides claim, measured; raises `FindingsError` where one is not."""
     found = []
-    for comparison in notebook.comparisons(groups):
+    for comparison in comparisons.of_claims(groups):
         claim, quantized, baseline = comparison
         if not (quantized and baseline and (gain := comparison.gain)):
             raise missing(claim)
@@ -103,31 +105,31 @@ def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> 
 
     `images` are the mean input spikes up to each step, as of `analysis.input_spikes`.
     """
-    ours = notebook.scnn_configurations(groups)
+    ours = comparisons.scnn_configurations(groups)
     if audit.BEST not in ours:
-        raise missing(paper.improvements()[-1])
-    papers = audit.published_reductions(audit.BEST, images, notebook.handed_on(groups))
+        raise missing(reported.improvements()[-1])
+    papers = audit.published_reductions(audit.BEST, images, comparisons.handed_on(groups))
     measured = audit.reductions(ours[audit.BEST], ours[audit.UNQUANTIZED])
     return {key: ({case: p[key] for case, p in papers.items()}, spread) for key, spread in measured.items()}
 
 
-def name(claim: paper.Improvement) -> str:
+def name(claim: reported.Improvement) -> str:
     """What a reader calls the network.
 
-    >>> [name(claim) for claim in paper.improvements()]
+    >>> [name(claim) for claim in reported.improvements()]
     ['MNIST perceptron', 'FashionMNIST perceptron', 'FashionMNIST convolutional network']
     """
     return f"{DATASETS[claim.dataset]} {'convolutional network' if 'C' in claim.network else 'perceptron'}"
 
 
-def label(claim: paper.Improvement) -> str:
+def label(claim: reported.Improvement) -> str:
     """The same, in the fewest words, for a figure.
 
-    >>> label(paper.improvements()[-1])
+    >>> label(reported.improvements()[-1])
     'FashionMNIST, SCNN 1-2-2-4-4'
     """
     quantized = Architecture.parse(claim.network).with_quantization(claim.degrees)
-    return f"{DATASETS[claim.dataset]}, {notebook.short(str(quantized))}"
+    return f"{DATASETS[claim.dataset]}, {comparisons.short(str(quantized))}"
 
 
 def seeds(count: int) -> str:
@@ -152,7 +154,7 @@ def baselines_sentence(compared: Sequence[Compared]) -> str:
     """How many of our networks reach the slides' accuracies, and by how much our baselines are better than theirs."""
     reached, better = 0, []
     for claim, quantized, baseline, _ in compared:
-        printed = paper.own_accuracy(claim.dataset)
+        printed = reported.own_accuracy(claim.dataset)
         reached += quantized.accuracy.mean >= printed[quantized.config.architecture]
         better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
     return (
@@ -194,7 +196,7 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     ]
     claim, quantized, baseline, _ = compared[-1]
     scnn = label(claim)
-    percent = paper.claims()[f"energy_reduction_{audit.BEST}"].value
+    percent = reported.claims()[f"energy_reduction_{audit.BEST}"].value
     findings.append(
         Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
     )
@@ -253,7 +255,7 @@ def networks_table(compared: Sequence[Compared]) -> str:
     for claim, quantized, baseline, _ in compared:
         for group in (baseline, quantized):
             network = Architecture.parse(group.config.architecture)
-            printed = paper.own_accuracy(claim.dataset)[group.config.architecture]
+            printed = reported.own_accuracy(claim.dataset)[group.config.architecture]
             measured = [group.accuracy.text(2), f"{group.silent.mean:.1f}", f"{group.steps.mean:.2f}"]
             body.append([name(claim), network.short_form, f"{printed:.1f}", *measured, str(len(group.results))])
     return rows(header, body)
@@ -274,7 +276,7 @@ def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[
     """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
     claim, _, baseline, gain = compared[-1]
     before = [
-        notebook.by_recipe(groups, claim.dataset, claim.network, degrees, **notebook.MAXIMUM_POOLING)
+        comparisons.by_recipe(groups, claim.dataset, claim.network, degrees, **comparisons.MAXIMUM_POOLING)
         for degrees in (None, claim.degrees)
     ]
     if not (before[0] and before[1]):
@@ -307,8 +309,8 @@ def write(folder: Path) -> str:
     """
     sources.take()
     groups = summary.published()
-    compared = comparisons(groups)
-    images = analysis.input_spikes("fashion-mnist", notebook.paper_time_steps("fashion-mnist"))
+    compared = all_compared(groups)
+    images = analysis.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)
     figures.use_style()
     gains = [(label(c.claim), float(c.claim.points), c.gain) for c in compared]

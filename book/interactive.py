@@ -21,14 +21,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from book.marks import DATASETS
-from tqttfs_lite import audit, charts, experiment, figures, results, summary
-from tqttfs_lite.checkpoints import GRID
-from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.config import TrainingConfig, family, follows_recipe, recipe
-from tqttfs_lite.datasets import CLASSES, load
-from tqttfs_lite.energy import CAUSAL
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.summary import Group, Spread
+from tqttfs_lite.energy.models import CAUSAL
+from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments.checkpoints import GRID
+from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
+from tqttfs_lite.experiments.datasets import CLASSES, load
+from tqttfs_lite.paper import audit, summary
+from tqttfs_lite.paper.summary import Group, Spread
+from tqttfs_lite.report import charts, figures
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.notation import Architecture
 
 SCRIPTS = "interactive"  # in the book's static files
 

@@ -1,7 +1,7 @@
 """The marks beside what came from a run: a line that opens to the files behind an output and what makes them again.
 
-A notebook's cells record the files (`tqttfs_lite.provenance`); the build puts a mark behind each cell that has some.  A
-mark is a `<details>` element: it opens by mouse, touch and keyboard, without a script.
+A notebook's cells record the files (`report.provenance`); the build puts a mark behind each cell that has some.  A mark
+is a `<details>` element: it opens by mouse, touch and keyboard, without a script.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite import paths, results, speed
-from tqttfs_lite.cli import training_command
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.provenance import MIME
-from tqttfs_lite.results import Result, Trial
+from tqttfs_lite.experiments import paths, results
+from tqttfs_lite.experiments.config import TrainingConfig, training_command
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.paper import speed
+from tqttfs_lite.report.provenance import MIME
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tqttfs_lite import paper, paths, summary
-from tqttfs_lite.config import follows_recipe
+from tqttfs_lite.experiments import paths
+from tqttfs_lite.experiments.config import follows_recipe
+from tqttfs_lite.paper import reported, summary
 
 README = paths.REPOSITORY / "README.md"
 START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end of results -->\n"
@@ -21,7 +22,7 @@ def table() -> str:
         cells = [
             config.dataset,
             config.architecture,
-            paper.own_accuracy(config.dataset).get(config.architecture, ""),
+            reported.own_accuracy(config.dataset).get(config.architecture, ""),
             group.accuracy.text(2),
             group.accuracy.seeds,
             config.epochs,

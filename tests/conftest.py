@@ -14,8 +14,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from book import build
-from tqttfs_lite import experiment, training
-from tqttfs_lite.datasets import Images
+from tqttfs_lite.experiments import experiment, training
+from tqttfs_lite.experiments.datasets import Images
 
 # A busy machine is no failure.  CI tries the same cases every time; a developer's runs look for new ones.
 settings.register_profile("tqttfs", deadline=None, derandomize=bool(os.environ.get("CI")))

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import analysis, checkpoints, experiment, results
-from tqttfs_lite.coding import encode
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import Images
-from tqttfs_lite.evaluation import evaluate
-from tqttfs_lite.results import Result
-from tqttfs_lite.training import build
+from tqttfs_lite.experiments import checkpoints, experiment, results
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.training import build
+from tqttfs_lite.report import analysis
+from tqttfs_lite.spiking.coding import encode
 
 CONFIG = TrainingConfig("784-16(1)-10(3)", "mnist", 8, initial_gain=4.0)
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tqttfs_lite import answers, experiment
-from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.evaluation import Answers, Evaluation
-from tqttfs_lite.results import Result, ResultError
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import answers, experiment
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.evaluation import Answers, Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.spiking.coding import decode, encode
 
 CONFIG = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=1, initial_gain=2.0)
 LABELS = torch.tensor([3, 1, 4])

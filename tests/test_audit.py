@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from tqttfs_lite import audit, paper
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA, reduction_percent
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result
-from tqttfs_lite.summary import Group
+from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA, reduction_percent
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import audit, reported
+from tqttfs_lite.paper.summary import Group
 
 INPUT = [49.0 * step for step in range(1, 17)]  # 784 spikes, evenly over 16 steps
 PLAIN = TrainingConfig("784-4(1)-2(1)-10(1)", "mnist", 16)
@@ -110,7 +110,7 @@ def test_one_reading_of_the_formula_gives_the_claims() -> None:
 
 
 def test_arriving_spikes_go_with_the_connections_of_the_next_layer() -> None:
-    neurons, flops = zip(*((layer.neurons, layer.flops) for layer in paper.layers()), strict=True)
+    neurons, flops = zip(*((layer.neurons, layer.flops) for layer in reported.layers()), strict=True)
 
     def total(configuration: str) -> float:
         spikes = audit.slides_spikes(configuration)
@@ -128,6 +128,6 @@ def test_every_number_of_the_slides_that_follows_from_others_does() -> None:
 
 @pytest.mark.parametrize("column", ["spikes", "inference_time_steps"])
 def test_another_count_gives_another_reduction(column: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = [row._replace(**{column: 2.0}) if row.configuration == "none" else row for row in paper.energy()]
-    monkeypatch.setattr(paper, "energy", lambda: table)
+    table = [row._replace(**{column: 2.0}) if row.configuration == "none" else row for row in reported.energy()]
+    monkeypatch.setattr(reported, "energy", lambda: table)
     assert {check.what for check in audit.arithmetic() if not check.agrees} >= {"energy_efficiency_1-2-2-4-4"}

@@ -12,9 +12,9 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from book import build, interactive
-from tqttfs_lite import experiment
-from tqttfs_lite.coding import encode
-from tqttfs_lite.inference import infer
+from tqttfs_lite.experiments import experiment
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
 
 SECONDS = 30
 PHONE = {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}

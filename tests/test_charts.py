@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from tqttfs_lite import charts
-from tqttfs_lite.summary import spread
-from tqttfs_lite.training import Epoch
+from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper.summary import spread
+from tqttfs_lite.report import charts
 
 
 def test_the_learning_curve_shows_every_epoch() -> None:

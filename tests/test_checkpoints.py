@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import checkpoints
-from tqttfs_lite.checkpoints import GRID, CheckpointError
-from tqttfs_lite.coding import encode
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.errors import CheckpointError
+from tqttfs_lite.experiments import checkpoints
+from tqttfs_lite.experiments.checkpoints import GRID
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 
 def network(text: str = "784-40(1)-10(2)", **settings: object) -> SpikingNetwork:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import experiment, paths, results
+from tqttfs_lite import files
 from tqttfs_lite.cli import main
-from tqttfs_lite.config import RECIPES, TrainingConfig
-from tqttfs_lite.datasets import DatasetError, load
-from tqttfs_lite.energy import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.errors import DatasetError
+from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments.config import RECIPES, TrainingConfig
+from tqttfs_lite.experiments.datasets import load
 
 TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--publish"]
 
@@ -68,7 +70,7 @@ def test_publishing_moves_a_result_of_ones_own(home: Path) -> None:
 def test_what_a_kill_leaves_behind_is_no_result(home: Path) -> None:
     main(TRAIN)
     (path,) = (home / "results").glob("*.json")
-    with pytest.raises(RuntimeError), paths.atomic_write(path) as temporary:
+    with pytest.raises(RuntimeError), files.atomic_write(path) as temporary:
         left = temporary.with_name(temporary.name)
         raise RuntimeError
     left.write_text("{")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tqttfs_lite.coding import decode, encode
+from tqttfs_lite.spiking.coding import decode, encode
 
 
 @given(st.integers(1, 254))

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from tqttfs_lite.config import RECIPES, ConfigError, TrainingConfig, follows_recipe, recipe, variant
+from tqttfs_lite.errors import ConfigError
+from tqttfs_lite.experiments.config import RECIPES, TrainingConfig, follows_recipe, recipe, variant
 
 SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
 

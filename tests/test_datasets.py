@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import datasets, paths
-from tqttfs_lite.datasets import FILES, DatasetError, data_sums, fetch, load
+from tqttfs_lite.errors import DatasetError
+from tqttfs_lite.experiments import datasets, paths
+from tqttfs_lite.experiments.datasets import FILES, data_sums, fetch, load
 
 TRAIN, TEST = 5_010, 20  # ten images are left to train on
 
@@ -107,7 +108,7 @@ def test_sums_missing_or_incomplete(raw):
     with pytest.raises(DatasetError, match=r"has no sum for raw/MNIST/raw/train-images-idx3-ubyte"):
         fetch("mnist")
     committed.unlink()
-    with pytest.raises(DatasetError, match=r"checksums\.sha256 is missing: it is part of the repository"):
+    with pytest.raises(DatasetError, match=r"checksums\.sha256 is missing: it comes with the package"):
         load("mnist", "test")
 
 
@@ -251,7 +252,7 @@ def test_the_real_order_of_sources():
 KILLED = """
 import os, sys, time
 from pathlib import Path
-from tqttfs_lite import datasets, paths
+from tqttfs_lite.experiments import datasets, paths
 good, sums, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 paths.checksums_file = lambda: sums
 

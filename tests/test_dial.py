@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from tqttfs_lite import dial, experiment, results
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.dial import Curve, Dial
-from tqttfs_lite.evaluation import evaluate
-from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.results import Result, ResultError
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import dial, experiment, results
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.dial import Curve, Dial
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 CONFIG = TrainingConfig("784-16(1)-10(2)", "mnist", 8, epochs=1, initial_gain=2.0)
 

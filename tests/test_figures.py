@@ -13,10 +13,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from book.refresh import numbered_clips
-from tqttfs_lite import figures
-from tqttfs_lite.coding import encode
-from tqttfs_lite.neuron import atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.report import figures
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.neuron import atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking.notation import Architecture
 
 T = 8
 IMAGE = torch.tensor([[0, 0, 40], [80, 120, 160], [200, 240, 255]], dtype=torch.uint8)

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from book import build, findings
-from tqttfs_lite import audit, ledger, notebook, paper, paths, results, summary
-from tqttfs_lite.config import TrainingConfig, recipe, variant
-from tqttfs_lite.energy import CAUSAL, SLIDES
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result
-from tqttfs_lite.summary import Group, gain, spread
+from tqttfs_lite.energy.models import CAUSAL, SLIDES
+from tqttfs_lite.experiments import paths, results
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import audit, comparisons, ledger, reported, summary
+from tqttfs_lite.paper.summary import Group, gain, spread
 
-MNIST = paper.improvements()[0]
+MNIST = reported.improvements()[0]
 PLAIN = recipe(MNIST.network, MNIST.dataset, 8)
 QUANTIZED = variant(PLAIN, MNIST.degrees)
 
@@ -95,7 +96,7 @@ def test_missing_results_are_an_error_that_names_the_network() -> None:
     groups = summary.published()
     without = {config: g for config, g in groups.items() if config.dataset != "mnist"}
     with pytest.raises(findings.FindingsError, match="MNIST perceptron with degrees 1-2"):
-        findings.comparisons(without)
+        findings.all_compared(without)
     without = {config: g for config, g in groups.items() if config.architecture != str(audit.SCNN)}
     with pytest.raises(findings.FindingsError, match="convolutional network with degrees 1-2-2-4-4"):
         findings.savings(without, [49.0] * 16)
@@ -105,7 +106,7 @@ def test_missing_results_are_an_error_that_names_the_network() -> None:
 def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
     text = plain(findings.write(tmp_path))
     assert (tmp_path / findings.FIGURE).read_text("utf-8").count("<svg") == 1
-    for claim, quantized, baseline in notebook.comparisons(summary.published()):
+    for claim, quantized, baseline in comparisons.of_claims(summary.published()):
         assert quantized and baseline
         assert gain(quantized, baseline).text(2) in text
         assert f"| +{claim.points} |" in text
@@ -113,7 +114,7 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
             assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
     assert "with maxima (40 epochs" in text  # what the pooling does to the gain
     assert re.search(r"slides' counts allow -\d+ to \d+ % causal and -\d+ to \d+ % with memory\.", text)
-    for claim, quantized, baseline in notebook.comparisons(summary.published())[:-1]:
+    for claim, quantized, baseline in comparisons.of_claims(summary.published())[:-1]:
         assert quantized and baseline
         saving = audit.reductions(quantized, baseline)[SLIDES]
         assert f"{saving.text(1)} % for the {findings.name(claim)}" in text
@@ -122,9 +123,9 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
 def test_steps_are_claimed_as_the_slides_print_them() -> None:
     groups = summary.published()
     saved = {SLIDES: ({}, spread([20.0]))}
-    steps = findings.found(findings.comparisons(groups), saved)[-1]
+    steps = findings.found(findings.all_compared(groups), saved)[-1]
     assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
-    _, quantized, baseline, _ = findings.comparisons(groups)[-1]
+    _, quantized, baseline, _ = findings.all_compared(groups)[-1]
     pairs = summary.paired(quantized, baseline)
     assert steps.ours.mean == pytest.approx(sum(q.test.mean_steps - b.test.mean_steps for q, b in pairs) / len(pairs))
 

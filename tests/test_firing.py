@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tqttfs_lite.firing import LONGEST_TIME, cumulative_state, fire, firing_time, ticks
-from tqttfs_lite.neuron import tq_ttfs_neuron
+from tqttfs_lite.spiking.firing import LONGEST_TIME, cumulative_state, fire, firing_time, ticks
+from tqttfs_lite.spiking.neuron import tq_ttfs_neuron
 
 
 @st.composite

@@ -9,8 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tqttfs_lite import fused
-from tqttfs_lite.firing import charge, convolve_and_fire, cumulative_state, fire, fire_and_charge, firing_time, ticks
+from tqttfs_lite.spiking import fused
+from tqttfs_lite.spiking.firing import (
+    charge,
+    convolve_and_fire,
+    cumulative_state,
+    fire,
+    fire_and_charge,
+    firing_time,
+    ticks,
+)
 
 # Where there is a compiler the kernels have to compile: the tests do not ask whether they do.
 COMPILERS = ("c++", "g++", "clang++")

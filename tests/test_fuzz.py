@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tqttfs_lite import results
-from tqttfs_lite.checkpoints import CheckpointError, read_tensors
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.notation import Architecture, NotationError
-from tqttfs_lite.results import Result, ResultError
-from tqttfs_lite.training import Epoch
+from tqttfs_lite.errors import CheckpointError, NotationError, ResultError
+from tqttfs_lite.experiments import results
+from tqttfs_lite.experiments.checkpoints import read_tensors
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.spiking.notation import Architecture
 
 many = settings(max_examples=3000)
 files = settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from book import build, how_to_run
-from tqttfs_lite import paths
+from tqttfs_lite.experiments import paths
 
 NOTEBOOKS = {path.stem: path for path in sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))}
 URL = "https://github.com/owner/tqttfs"

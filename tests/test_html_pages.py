@@ -5,7 +5,8 @@ import re
 import pytest
 
 from book import html_pages
-from tqttfs_lite import charts, figures, paths
+from tqttfs_lite.experiments import paths
+from tqttfs_lite.report import charts, figures
 
 PAGE = """<html><head><title>T</title></head><body><article><section><h1>A "title"<a class="headerlink">#</a></h1>
 <p>First,\n<em>here</em>.</p><p>Second.</p></section></article></body></html>"""

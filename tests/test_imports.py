@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tqttfs_lite import paths
+from tqttfs_lite.experiments import paths
 
 PACKAGE = paths.REPOSITORY / "tqttfs_lite"
 BASICS = ["paths", "sources", "neuron", "notation", "fused", "firing", "coding", "network", "rate", "losses"]

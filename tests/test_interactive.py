@@ -14,15 +14,18 @@ import pytest
 import torch
 
 from book import interactive
-from tqttfs_lite import charts, energy, experiment, figures, paths, summary
-from tqttfs_lite.coding import encode
-from tqttfs_lite.config import recipe
-from tqttfs_lite.datasets import load
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import clocks
-from tqttfs_lite.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.operations import arrivals
+from tqttfs_lite import energy
+from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.experiments import experiment, paths
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.experiments.datasets import load
+from tqttfs_lite.paper import summary
+from tqttfs_lite.report import charts, figures
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking.notation import Architecture
 
 SCRIPTS = paths.REPOSITORY / "book" / "_static" / interactive.SCRIPTS
 GENERATOR = torch.Generator().manual_seed(0)

@@ -10,10 +10,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from tqttfs_lite import answers, audit, config, experiment, ledger, paper, paths, results, sources, summary
 from tqttfs_lite.cli import main
-from tqttfs_lite.config import recipe
-from tqttfs_lite.provenance import MIME
+from tqttfs_lite.experiments import answers, config, experiment, paths, results, sources
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.paper import audit, ledger, reported, summary
+from tqttfs_lite.report.provenance import MIME
 
 SMALL = {"epochs": 1, "averaging": 0.0}
 
@@ -111,7 +112,7 @@ def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study
 
 def test_the_quick_level_trains_the_mnist_perceptrons_of_the_slides() -> None:
     quick = [config for config in summary.published() if config.time_steps == 8 and ledger.is_quick(config)]
-    assert {c.architecture for c in quick if config.follows_recipe(c)} == set(paper.own_accuracy("mnist"))
+    assert {c.architecture for c in quick if config.follows_recipe(c)} == set(reported.own_accuracy("mnist"))
 
 
 def test_verify_needs_something_to_verify(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,10 +286,10 @@ def test_a_changed_digit_in_the_papers_tables_is_named(
     table: str, change: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    rows = getattr(paper, table)()
+    rows = getattr(reported, table)()
     index = next(i for i, r in enumerate(rows) if what.endswith(r.layer) and getattr(r, "configuration", "") in what)
     rows[index] = rows[index]._replace(**change)
-    monkeypatch.setattr(paper, table, lambda: rows)
+    monkeypatch.setattr(reported, table, lambda: rows)
     assert main(["verify", "--level", "arithmetic"]) == 1
     captured = capsys.readouterr()
     assert f"DIFFERS     paper, {what}: published" in captured.err

@@ -7,15 +7,17 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tqttfs_lite import losses, training
-from tqttfs_lite.coding import decode
-from tqttfs_lite.config import ConfigError, TrainingConfig, recipe
-from tqttfs_lite.firing import ticks
-from tqttfs_lite.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
-from tqttfs_lite.network import clocks
-from tqttfs_lite.neuron import atan_derivative
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.training import train
+from tqttfs_lite.errors import ConfigError
+from tqttfs_lite.experiments import training
+from tqttfs_lite.experiments.config import TrainingConfig, recipe
+from tqttfs_lite.experiments.training import train
+from tqttfs_lite.spiking import losses
+from tqttfs_lite.spiking.coding import decode
+from tqttfs_lite.spiking.firing import ticks
+from tqttfs_lite.spiking.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
+from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.neuron import atan_derivative
+from tqttfs_lite.spiking.notation import Architecture
 
 OUTPUTS, SHARPNESS = 10, 4.0
 

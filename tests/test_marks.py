@@ -20,10 +20,12 @@ from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from book import build, marks
-from tqttfs_lite import cli, energy, experiment, paths, results
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.provenance import MIME
-from tqttfs_lite.results import Result
+from tqttfs_lite import cli, energy
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import experiment, paths, results
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.report.provenance import MIME
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -296,5 +298,5 @@ def test_many_results_are_listed_by_configuration() -> None:
 
 
 def test_a_result_that_is_gone_is_an_error() -> None:
-    with pytest.raises(results.ResultError, match="missing"):
+    with pytest.raises(ResultError, match="missing"):
         marks.mark(["results/nothing.json"])

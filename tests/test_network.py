@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.evaluation import evaluate
-from tqttfs_lite.firing import fire
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import Output, SpikingNetwork
-from tqttfs_lite.neuron import tq_ttfs_neuron
-from tqttfs_lite.notation import Architecture
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.firing import fire
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import Output, SpikingNetwork
+from tqttfs_lite.spiking.neuron import tq_ttfs_neuron
+from tqttfs_lite.spiking.notation import Architecture
 
 SMALL_SCNN = "8x8-3C3(1)-P2-4C3(2)-P2-12(2)-10(4)"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tqttfs_lite import neuron
-from tqttfs_lite.neuron import Atan, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking import neuron
+from tqttfs_lite.spiking.neuron import Atan, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
 
 
 def one_neuron(*input_spikes: float) -> torch.Tensor:

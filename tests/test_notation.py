@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tqttfs_lite import paper
-from tqttfs_lite.notation import LARGEST_NUMBER, Architecture, Convolution, Linear, NotationError, Pooling
+from tqttfs_lite.errors import NotationError
+from tqttfs_lite.paper import reported
+from tqttfs_lite.spiking.notation import LARGEST_NUMBER, Architecture, Convolution, Linear, Pooling
 
 SCNN = "28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)"
 
@@ -65,7 +66,7 @@ def test_the_layers_are_what_the_notation_says() -> None:
 
 
 def test_the_sizes_are_the_slides_table() -> None:
-    table = paper.layers()
+    table = reported.layers()
     sizes = Architecture.parse(SCNN).sizes()
     assert [size.neurons for size in sizes] == [layer.neurons for layer in table]
     assert [size.flops for size in sizes] == [layer.flops for layer in table]

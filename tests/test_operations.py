@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from tqttfs_lite.coding import encode
-from tqttfs_lite.evaluation import evaluate
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import PoolingMode, SpikingNetwork
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.operations import arrivals, fan_out
-from tqttfs_lite.rate import RateNetwork
+from tqttfs_lite.energy.operations import arrivals, fan_out
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import PoolingMode, SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.rate import RateNetwork
 
 T = 8
 GENERATOR = torch.Generator().manual_seed(0)

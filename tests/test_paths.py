@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
-from tqttfs_lite import paths
+from tqttfs_lite import files
+from tqttfs_lite.experiments import paths
 
 
 def test_everything_moves_with_the_environment_but_the_published_facts(monkeypatch, tmp_path):
@@ -19,8 +21,8 @@ def test_everything_moves_with_the_environment_but_the_published_facts(monkeypat
     assert paths.runs_directory() == tmp_path / "runs"
     assert paths.checkpoints_directory() == tmp_path / "checkpoints"
     assert paths.results_directory() == tmp_path / "results"
-    assert paths.paper_directory() == paths.REPOSITORY / "data" / "paper"
-    assert paths.checksums_file() == paths.REPOSITORY / "data" / "checksums.sha256"
+    assert paths.paper_directory() == paths.PACKAGE / "paper" / "tables"
+    assert paths.checksums_file() == paths.PACKAGE / "experiments" / "checksums.sha256"
 
 
 @pytest.mark.parametrize("unset", [None, ""])
@@ -31,6 +33,19 @@ def test_the_repository_is_the_default(monkeypatch, unset):
     assert paths.data_directory() == Path(__file__).resolve().parent.parent / "data"
 
 
+def test_an_installed_package_uses_the_checkout_that_one_stands_in_or_the_users_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("TQTTFS_DATA", raising=False)
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path / "site-packages")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert paths.data_directory() == Path(platformdirs.user_data_dir("tqttfs-lite", appauthor=False))
+    for folder in ("clone/tqttfs_lite", "clone/data/results", "clone/notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "clone/tqttfs_lite/__init__.py").touch()
+    monkeypatch.chdir(tmp_path / "clone/notebooks")
+    assert paths.data_directory() == tmp_path / "clone/data"
+
+
 def test_a_relative_folder_is_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TQTTFS_DATA", "elsewhere")
@@ -39,7 +54,7 @@ def test_a_relative_folder_is_made_absolute(monkeypatch, tmp_path):
 
 def test_atomic_write_makes_the_folder_and_leaves_one_file(tmp_path):
     target = tmp_path / "new" / "result.json"
-    with paths.atomic_write(target) as temporary:
+    with files.atomic_write(target) as temporary:
         assert temporary.parent == target.parent
         assert temporary.suffix == ".tmp"  # patterns like *.json do not find what a kill leaves behind
         temporary.write_text("42")
@@ -51,7 +66,7 @@ def test_atomic_write_makes_the_folder_and_leaves_one_file(tmp_path):
 def test_atomic_write_keeps_the_old_file_on_failure(tmp_path):
     target = tmp_path / "result.json"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), paths.atomic_write(target) as temporary:
+    with pytest.raises(ZeroDivisionError), files.atomic_write(target) as temporary:
         temporary.write_text("ne")
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
@@ -64,7 +79,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # the next larger file is more than there is room for
     try:
-        with pytest.raises(OSError, match="too large") as failure, paths.atomic_write(target) as temporary:
+        with pytest.raises(OSError, match="too large") as failure, files.atomic_write(target) as temporary:
             temporary.write_bytes(bytes(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -77,7 +92,7 @@ def test_a_reader_keeps_the_old_file_whole(tmp_path):
     target = tmp_path / "result.json"
     target.write_text("old")
     with open(target) as reader:
-        with paths.atomic_write(target) as temporary:
+        with files.atomic_write(target) as temporary:
             temporary.write_text("new")
         assert reader.read() == "old"  # replaced, not overwritten in place
     assert target.read_text() == "new"
@@ -85,7 +100,7 @@ def test_a_reader_keeps_the_old_file_whole(tmp_path):
 
 def test_atomic_write_of_nothing_is_an_error(tmp_path):
     target = tmp_path / "result.json"
-    with pytest.raises(FileNotFoundError), paths.atomic_write(target):
+    with pytest.raises(FileNotFoundError), files.atomic_write(target):
         pass
     assert not target.exists()
 
@@ -94,7 +109,7 @@ def test_atomic_write_survives_a_kill(tmp_path):
     target = tmp_path / "result.json"
     target.write_text("old")
     script = (
-        "import sys, time; from tqttfs_lite.paths import atomic_write\n"
+        "import sys, time; from tqttfs_lite.files import atomic_write\n"
         "with atomic_write(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    print('ready', flush=True); time.sleep(60)\n"
@@ -105,16 +120,16 @@ def test_atomic_write_survives_a_kill(tmp_path):
         assert process.stdout.readline() == b"ready\n"
         os.kill(process.pid, signal.SIGKILL)
     assert target.read_text() == "old"
-    with paths.atomic_write(target) as temporary:
+    with files.atomic_write(target) as temporary:
         temporary.write_text("new")
     assert target.read_text() == "new"
 
 
 def test_two_processes_do_not_share_a_temporary_file(monkeypatch, tmp_path):
     target = tmp_path / "result.json"
-    with paths.atomic_write(target) as mine:
+    with files.atomic_write(target) as mine:
         monkeypatch.setattr(os, "getpid", lambda: -1)
-        with paths.atomic_write(target) as other:
+        with files.atomic_write(target) as other:
             assert mine != other
             other.write_text("other")
         mine.write_text("mine")

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tqttfs_lite.coding import encode
-from tqttfs_lite.firing import earliest_in_windows
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.neuron import atan_derivative, tq_ttfs_neuron
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.operations import arrivals
+from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.firing import earliest_in_windows
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.neuron import atan_derivative, tq_ttfs_neuron
+from tqttfs_lite.spiking.notation import Architecture
 
 pytestmark = pytest.mark.peers
 THETA = 1.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tqttfs_lite import paths
+from tqttfs_lite.experiments import paths
 
 KILLS = int(os.environ.get("TQTTFS_KILLS", "2"))  # a long look for a bad moment: TQTTFS_KILLS=20 pytest ...
 STUDY = """

@@ -8,8 +8,9 @@ import nbformat
 import papermill
 import pytest
 
-from tqttfs_lite import paths, provenance, sources
-from tqttfs_lite.provenance import HOOK, MIME, Tracker
+from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.report import provenance
+from tqttfs_lite.report.provenance import HOOK, MIME, Tracker
 
 READ = "def read(name):\n    sources.note('paper', name)\n    return [name]"
 
@@ -100,8 +101,8 @@ def test_outside_of_a_notebook_nothing_happens() -> None:
 
 
 CELLS = [
-    "from tqttfs_lite import paper\nfrom tqttfs_lite.provenance import mark_cells\n\nmark_cells()\nmark_cells()",
-    "tables = paper.layers(), paper.claims()",
+    "from tqttfs_lite import paper\nfrom tqttfs_lite.report.provenance import mark_cells\n\nmark_cells()\nmark_cells()",
+    "tables = reported.layers(), reported.claims()",
     "sum(layer.flops for layer in tables[0])",
     "%time 1 + 1",
     "2 + 2",

@@ -3,7 +3,7 @@
 import re
 
 from book import readme
-from tqttfs_lite import paths
+from tqttfs_lite.experiments import paths
 
 TEXT = readme.README.read_text(encoding="utf-8")
 

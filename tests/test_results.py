@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import experiment, paths, results, training
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import Images
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result, ResultError, Trial
-from tqttfs_lite.training import Epoch
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import experiment, paths, results, training
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.training import Epoch
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
 SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tqttfs_lite import checkpoints, experiment, paper, paths, results, sources, speed, summary, training
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.datasets import Images
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result, Trial
+from tqttfs_lite.errors import CheckpointError
+from tqttfs_lite.experiments import checkpoints, experiment, paths, results, sources, training
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.paper import reported, speed, summary
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1)
 RESULT = Result(CONFIG, (), Evaluation(10, 9, 9, 1, 30, (5, 6)), "digest", {}, {"commit": "abc"})
@@ -61,7 +63,7 @@ def test_comparing_or_printing_a_result_uses_it() -> None:
 
 
 def test_tables_and_trials_and_benchmarks_are_noted() -> None:
-    paper.layers()
+    reported.layers()
     assert sources.take() == {"paper/layers.csv"}
     trial = results.read_trials()[0]
     assert sources.take() == set()
@@ -85,7 +87,7 @@ def test_weights_that_are_read_are_noted() -> None:
 
 def test_weights_that_are_damaged_are_not(tmp_path: Path) -> None:
     network = experiment.build(CONFIG)
-    with pytest.raises(checkpoints.CheckpointError):
+    with pytest.raises(CheckpointError):
         checkpoints.read(network, tmp_path / "none.safetensors")
     assert sources.take() == set()
 

@@ -9,11 +9,12 @@ import torch
 
 from tests.benchmarks.__main__ import ROUNDS, all_benchmarks, take_turns
 from tests.benchmarks.peers import add_windows, at_the_end_of_windows, first_of_window, variants
-from tqttfs_lite import paths, results, speed
-from tqttfs_lite.coding import encode
-from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.speed import Measurement, Ratio
+from tqttfs_lite.experiments import paths, results
+from tqttfs_lite.paper import speed
+from tqttfs_lite.paper.speed import Measurement, Ratio
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 
 def measurement(**seconds: list[float]) -> Measurement:

@@ -9,13 +9,15 @@ from statistics import StatisticsError
 import pytest
 from scipy.stats import ttest_ind
 
-from tqttfs_lite import audit, dial, notebook, results
-from tqttfs_lite.config import TrainingConfig, recipe, variant
-from tqttfs_lite.dial import Curve, Dial
-from tqttfs_lite.evaluation import Evaluation
-from tqttfs_lite.results import Result, Trial
-from tqttfs_lite.summary import Group, difference, gain, merged, paired, pairs, published, spread
-from tqttfs_lite.training import Epoch
+from tqttfs_lite.experiments import dial, results
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
+from tqttfs_lite.experiments.dial import Curve, Dial
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper import audit, comparisons
+from tqttfs_lite.paper.summary import Group, difference, gain, merged, paired, pairs, published, spread
+from tqttfs_lite.report import notebook
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -87,20 +89,20 @@ def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline
     plain = recipe(str(audit.SCNN), "fashion-mnist", 16)
     best = variant(plain, "1-2-2-4-4")
     groups = {plain: group(plain, {0: 8}), best: group(best, {0: 9}), replace(best, epochs=1): group(best, {0: 1})}
-    assert notebook.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-2-2-4-4") == groups[best]
-    assert notebook.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
-    assert notebook.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
-    assert notebook.scnn_configurations({best: groups[best]}) == {}
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-2-2-4-4") == groups[best]
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
+    assert comparisons.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
+    assert comparisons.scnn_configurations({best: groups[best]}) == {}
 
 
 def test_a_claimed_improvement_has_a_gain_where_both_networks_share_a_seed() -> None:
     plain = recipe("784-400-10", "mnist", 8)
     best = variant(plain, "1-2")
-    mnist, *others = notebook.comparisons({plain: group(plain, {0: 8}), best: group(best, {0: 9, 1: 1})})
+    mnist, *others = comparisons.of_claims({plain: group(plain, {0: 8}), best: group(best, {0: 9, 1: 1})})
     assert mnist.gain is not None
     assert (mnist.gain.mean, mnist.gain.seeds) == (pytest.approx(10.0), 1)
     assert [comparison.gain for comparison in others] == [None, None]
-    assert notebook.comparisons({plain: group(plain, {0: 8}), best: group(best, {1: 9})})[0].gain is None
+    assert comparisons.of_claims({plain: group(plain, {0: 8}), best: group(best, {1: 9})})[0].gain is None
 
 
 def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> None:
@@ -149,7 +151,7 @@ def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:
 def test_with_four_output_ticks_the_recipes_results_are_those_of_the_corrected_loss() -> None:
     plain, best = recipe("784-400-10", "mnist", 8), recipe("784-400(1)-10(2)", "mnist", 8)
     groups = {c: group(c, {0: 5}) for c in (plain, best)}
-    found = partial(notebook.tick_corrected, groups, "mnist", "784-400-10")
+    found = partial(comparisons.tick_corrected, groups, "mnist", "784-400-10")
     assert found() is None and found("1-2") == groups[best]
     for config in (plain, best):
         corrected = replace(config, loss="tick-corrected")

@@ -6,7 +6,7 @@ from itertools import chain
 import nbformat
 import pytest
 
-from tqttfs_lite import paths
+from tqttfs_lite.experiments import paths
 
 PAGE = (paths.REPOSITORY / "book" / "symbols.md").read_text("utf-8")
 EQUATION = re.compile(r"^```\{math\}\n:label: (\S+)\n(.*?)^```", re.DOTALL | re.MULTILINE)

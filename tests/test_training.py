@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite import training
-from tqttfs_lite.checkpoints import GRID
-from tqttfs_lite.config import TrainingConfig
-from tqttfs_lite.training import build, train
+from tqttfs_lite.experiments import training
+from tqttfs_lite.experiments.checkpoints import GRID
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.training import build, train
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
 TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers

@@ -24,14 +24,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tests.benchmarks.peers import variants
-from tqttfs_lite import experiment, fused, losses, paths, results, training
-from tqttfs_lite.coding import decode, encode
-from tqttfs_lite.config import recipe, variant
-from tqttfs_lite.datasets import load
-from tqttfs_lite.inference import infer
-from tqttfs_lite.network import SpikingNetwork
-from tqttfs_lite.notation import Architecture
-from tqttfs_lite.results import Result
+from tqttfs_lite import files
+from tqttfs_lite.experiments import experiment, paths, results, training
+from tqttfs_lite.experiments.config import recipe, variant
+from tqttfs_lite.experiments.datasets import load
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.spiking import fused, losses
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 # The paper's three networks: architecture, data set, T, its best degrees.
 NETWORKS = {
@@ -264,7 +266,7 @@ def run(benchmark: Benchmark) -> None:
     weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
-    with paths.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
+    with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

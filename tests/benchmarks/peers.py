@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tqttfs_lite.network import SpikingNetwork
+from tqttfs_lite.spiking.network import SpikingNetwork
 
 Neuron = Callable[[Tensor], Tensor]  # currents [K, B, ...] -> spikes, at most one for each neuron
 

@@ -1,0 +1,213 @@
+"""What each command of `tqttfs` does; `cli` reads the command line, and imports this when it knows what is wanted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from pandas import DataFrame
+
+from tqttfs_lite.energy import models
+from tqttfs_lite.errors import InputError, ResultError
+from tqttfs_lite.experiments import answers, datasets, experiment, paths, results
+from tqttfs_lite.experiments import study as studies
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import ledger, summary
+from tqttfs_lite.spiking.notation import Architecture
+
+MAIN_SETTINGS = {"architecture", "dataset", "time_steps"}
+
+
+def data(options: Namespace) -> int:
+    for name in options.datasets or datasets.CLASSES:
+        datasets.fetch(name)
+    return 0
+
+
+def train(options: Namespace) -> int:
+    chosen = {name: value for name, value in vars(options).items() if name in settings() and value is not None}
+    config = recipe(options.architecture, options.dataset, options.time_steps, **chosen)
+    if options.validation_only:
+        _report(config, experiment.try_out(config).validation, "validation")
+        print(f"trial       {results.trial_file(config)}")
+        return 0
+    result = experiment.run(config, publish=options.publish)
+    _report(config, result.test)
+    print(f"result      {results.find(config)}")
+    return 0
+
+
+def study(options: Namespace) -> int:
+    configs = studies.read(options.file)
+    if options.commands:
+        missing = (config for config in configs if not results.find(config, published_only=True))
+        print("\n".join(training_command(config, "--publish") for config in missing))
+        return 0
+    if (paths.REPOSITORY / "Snakefile").exists():
+        words = ["study", *options.snakemake, "--config", f"study={options.file.absolute()}"]
+        if status := subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=paths.REPOSITORY).returncode:
+            return status
+    elif options.snakemake:
+        raise InputError(f"{' '.join(options.snakemake)}: options of snakemake need a checkout of the repository")
+    else:
+        for config in configs:
+            experiment.run(config)
+    stored = [path for config in configs if (path := results.find(config))]
+    if len(stored) == len(configs):  # fewer after a dry run
+        print(summary.table(map(results.read, stored)).to_string(index=False))
+    return 0
+
+
+def evaluate(options: Namespace) -> int:
+    return _evaluate_again([_result(path) for path in options.files])
+
+
+def dial(options: Namespace) -> int:
+    result = _result(options.file)
+    found = experiment.dial_of(result)
+    points = [found.at_steps(steps) for steps in options.steps or []]
+    points = points or [found.point(threshold) for threshold in found.thresholds[1::2]]
+    rows = (
+        {
+            "output threshold": f"{point.threshold:.3g}",
+            "validation, %": f"{(held_out := found.point(point.threshold, split='validation')).accuracy:.2f}",
+            "its steps": f"{held_out.mean_steps:.3f}",
+            "test, %": f"{point.accuracy:.2f}",
+            "steps": f"{point.mean_steps:.3f}",
+            "silent, %": f"{point.silent:.1f}",
+        }
+        for point in points
+    )
+    print(DataFrame(rows).to_string(index=False))
+    print(f"counts      {results.beside(result, *results.DIALS)}")
+    return 0
+
+
+def verify(options: Namespace) -> int:
+    entries = []
+    for entry in ledger.verify(options.level, progress=not options.json):
+        entries.append(entry)
+        if not entry.agrees:
+            print(
+                f"DIFFERS     {entry.source}, {entry.what}: published {entry.published}, allowed {entry.allowed},"
+                f" found {entry.found}",
+                file=sys.stderr,
+            )
+    agreeing = sum(entry.agrees for entry in entries)
+    if options.json:
+        print(json.dumps([entry._asdict() for entry in entries], indent=1))
+    else:
+        print(DataFrame(ledger.table(entries)).to_string(index=False))
+        print(f"{agreeing} of {len(entries)} published numbers confirmed")
+    return 0 if agreeing == len(entries) else 1
+
+
+def energy(options: Namespace) -> int:
+    result = _result(options.file)
+    architecture = Architecture.parse(result.config.architecture)
+    plain = replace(result.config, architecture=architecture.unquantized)  # in the canonical spelling, all q = 1
+    if not (found := options.baseline or results.find(plain)):
+        raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
+    baseline = _result(found)
+    same = ("architecture", "dataset", "time_steps", "coding")
+    if different := [name for name in same if getattr(baseline.config, name) != getattr(plain, name)]:
+        raise ResultError(f"{baseline.config.name} is no baseline of {architecture}: another {', '.join(different)}")
+    report = _energy_report(result, baseline)
+    if options.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    steps, baseline_steps = report["inference_time_steps"], report["baseline_inference_time_steps"]
+    print(f"{architecture}: {steps:.3f} inference time steps, against {baseline_steps:.3f} of the baseline\n")
+    print(DataFrame(report["layers"]).to_string(index=False, float_format="{:.3f}".format))
+    table = DataFrame(report["nanojoules"], index=[str(layer) for layer in architecture.spiking_layers])
+    table.loc["total"] = table.sum()
+    table.loc["baseline"] = DataFrame(report["baseline_nanojoules"]).sum()
+    table.loc["reduction, %"] = table.apply(lambda nj: models.reduction_percent(nj["total"], nj["baseline"]))
+    print("\nnJ per image, by layer")
+    print(table.to_string(float_format="{:.3f}".format))
+    return 0
+
+
+def _energy_report(result: Result, baseline: Result) -> dict[str, Any]:
+    """Counts and energies of a network and the energies of its baseline, as `tqttfs energy --json` prints them."""
+    architecture = Architecture.parse(result.config.architecture)
+    counts = result.test.counts(architecture)
+    before = baseline.test.counts(Architecture.parse(baseline.config.architecture))
+    alphas = models.frequency_coefficients(counts.steps, before.steps, counts.quantization)
+    layers = [
+        {
+            "layer": str(layer),
+            **size._asdict(),
+            "spikes": spikes,
+            "arriving": arriving,
+            "additions": added,
+            "alpha": alpha,
+        }
+        for layer, size, spikes, arriving, added, alpha in zip(
+            architecture.spiking_layers,
+            counts.sizes,
+            counts.spikes,
+            counts.arriving,
+            counts.additions,
+            alphas,
+            strict=True,
+        )
+    ]
+    return {
+        "network": str(architecture),
+        "inference_time_steps": counts.steps,
+        "baseline_inference_time_steps": before.steps,
+        "layers": layers,
+        "nanojoules": models.accountings(counts, before.steps),
+        "baseline_nanojoules": models.accountings(before, before.steps),
+    }
+
+
+def _evaluate_again(stored: Sequence[Result]) -> int:
+    """Re-evaluate and compare, and keep the answers where they were not kept; 1 where a count differs."""
+    changed = 0
+    for result in stored:
+        found, each = experiment.evaluate_each_again(result, progress=True)
+        _report(result.config, found)
+        if found != result.test:
+            changed += 1
+            print(f"DIFFERS     the result file says {result.test}", file=sys.stderr)
+            continue
+        print("confirmed   the same counts as the result file")
+        if not results.beside(result, *results.ANSWERS).exists():
+            print(f"answers     {answers.write(each, result)}")
+    print(f"{len(stored) - changed} of {len(stored)} confirmed")
+    return 1 if changed else 0
+
+
+def _report(config: TrainingConfig, found: Evaluation, split: str = "test") -> None:
+    spikes = ", ".join(f"{count:.2f}" for count in found.mean_spikes)
+    print(
+        f"{config.dataset} {config.architecture}, T = {config.time_steps}, seed {config.seed}\n"
+        f"accuracy    {found.accuracy:.2f} % ({found.correct} of {found.images} {split} images)\n"
+        f"steps       {found.mean_steps:.3f} on average, {found.silent} images without an output spike\n"
+        f"spikes      {spikes} per layer and image"
+    )
+
+
+def _result(path: Path) -> Result:
+    """The result that a checkpoint or result file belongs to, named by either."""
+    if not path.exists():
+        raise ResultError(f"{path} does not exist: name a checkpoint in {paths.checkpoints_directory()}")
+    if path.suffix != ".safetensors":
+        return results.read(path)
+    folder = paths.results_directory() if path.parent.name == paths.checkpoints_directory().name else path.parent
+    return results.read(folder / f"{path.stem}.json")
+
+
+def settings() -> dict[str, tuple[str, object]]:
+    """The fields of `TrainingConfig` that are flags of their own: the name of their type, and their default."""
+    return {f.name: (str(f.type), f.default) for f in fields(TrainingConfig) if f.name not in MAIN_SETTINGS}

@@ -1,0 +1,1 @@
+"""Running experiments: data sets, configurations, training, evaluation, result files."""

@@ -1,0 +1,51 @@
+"""What a network answered to each test image, stored beside its result: three bytes an image, compressed.
+
+Counts say how often two networks are right; only their answers say on which images, which halves the variance of the
+difference between them.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from tqttfs_lite import files
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments.evaluation import Answers
+from tqttfs_lite.experiments.results import ANSWERS, Result, beside
+
+
+def write(answers: Answers, result: Result) -> Path:
+    """Store the answers of a result's network; returns the file.  Equal answers make equal files."""
+    path, content = beside(result, *ANSWERS), io.BytesIO()
+    np.savez_compressed(content, **{name: values.numpy() for name, values in answers._asdict().items()})
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(content.getvalue())
+    return path
+
+
+def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
+    """The stored answers of a result's network; `labels` are those of the test set.
+
+    Raises `ResultError` where there are none, and where they do not add up to the counts of the result.
+    """
+    path = beside(result, *ANSWERS)
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            answers = Answers(**{name: torch.from_numpy(file[name]) for name in file.files})
+        counts = answers.counts(labels)
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs evaluate` makes it") from None
+    except Exception as damage:  # NumPy and zipfile raise many kinds for bytes that are not theirs
+        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of answers: {damage}") from None
+    score = result.test
+    if counts != (score.images, score.correct, score.silent, score.steps):
+        raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
+    sources.note(path.parent.name, path.name)
+    return answers

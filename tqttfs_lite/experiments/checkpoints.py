@@ -1,0 +1,82 @@
+"""Trained weights as safetensors files: float16, on a grid on which evaluation is exact.
+
+Published weights are multiples of 2^-12 that float16 holds.  A membrane potential is then a sum of multiples of 2^-12,
+which float32 adds without rounding, in any order, as long as the magnitudes stay below 2^12.  So every machine counts
+the same spikes, as long as it convolves by adding up.  Average pooling over 2x2 makes it multiples of 2^-14 and
+magnitudes below 2^10, each time; over windows that are no power of two it rounds.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from tqttfs_lite import files
+from tqttfs_lite.errors import CheckpointError
+from tqttfs_lite.experiments import sources
+from tqttfs_lite.spiking.rate import Network
+
+GRID = 2.0**-12
+
+
+@torch.no_grad()
+def round_weights(network: nn.Module) -> None:
+    """Round every weight to the published precision, in place.
+
+    >>> network = nn.Linear(4, 2, bias=False)
+    >>> round_weights(network)
+    >>> bool((next(network.parameters()) / GRID % 1 == 0).all())
+    True
+    """
+    for weight in network.parameters():
+        weight.copy_(((weight / GRID).round() * GRID).to(torch.float16))
+
+
+def write(network: nn.Module, path: Path) -> str:
+    """Store the weights as float16; returns the file's SHA-256."""
+    content = save({name: weight.to(torch.float16) for name, weight in network.state_dict().items()})
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return sha256(content).hexdigest()
+
+
+def read(network: Network, path: Path, digest: str | None = None) -> None:
+    """Load the weights into a network of the same architecture; `digest` is the SHA-256 that the file must have.
+
+    Raises `CheckpointError` where the file is missing, damaged, another than expected or of another architecture.
+    """
+    tensors, _ = read_tensors(path, digest)
+    sources.note(path.parent.name, path.name)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise CheckpointError(f"{path.name} does not hold the weights of {network.architecture}") from None
+
+
+def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> None:
+    """Store tensors as they are, with metadata that JSON can hold."""
+    content = save(tensors, {"json": json.dumps(metadata)})
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The inverse of `write_tensors`; raises `CheckpointError`.  safetensors files cannot carry code."""
+    if not path.is_file():
+        raise CheckpointError(f"{path.name} is missing from {path.parent.name}/")
+    if digest is not None and (found := sha256(path.read_bytes()).hexdigest()) != digest:
+        raise CheckpointError(f"{path.name} is corrupted: its SHA-256 is {found[:12]}…, expected {digest[:12]}…")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = json.loads((file.metadata() or {}).get("json", "{}"))
+    except (SafetensorError, OSError, ValueError) as damage:
+        raise CheckpointError(f"{path.name} is no readable safetensors file: {damage}") from None
+    return tensors, metadata

@@ -1,0 +1,150 @@
+"""The output threshold as a dial: what a trained network scores at others, from one pass over its output potentials.
+
+An output threshold of θ' instead of θ is the same as output weights multiplied by θ / θ', so at every setting it is
+still a network of the slides.  A lower one decides sooner, on less evidence, and leaves fewer images silent.  So each
+trained network has a curve of accuracy against mean time steps, on which networks can be compared at equal steps.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from tqttfs_lite import files
+from tqttfs_lite.errors import InputError, ResultError
+from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments.results import DIALS, Result, beside
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.network import SpikingNetwork
+
+FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; 1 among them is the network as it was trained
+
+
+class Point(NamedTuple):
+    """A network at one output threshold; between measured thresholds it is interpolated."""
+
+    threshold: float
+    accuracy: float  # percent
+    mean_steps: float
+    silent: float  # percent of the images
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Counts over one split of a data set, one of each kind for every threshold."""
+
+    images: int
+    correct: tuple[int, ...]
+    silent: tuple[int, ...]
+    steps: tuple[int, ...]  # sum over images of the inference time steps; T where no output neuron fires
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A trained network at other output thresholds: choices are made on `validation`, `test` says what they give."""
+
+    thresholds: tuple[float, ...]
+    validation: Curve
+    test: Curve
+
+    def point(self, threshold: float, *, split: str = "test") -> Point:
+        """What the network scores at a threshold.
+
+        Raises `ValueError` for one outside the measured thresholds.
+        """
+        curve: Curve = getattr(self, split)
+        low, high = self.thresholds[0], self.thresholds[-1]
+        if not low <= threshold <= high:
+            raise InputError(f"the output threshold must be from {low:g} to {high:g}, not {threshold:g}")
+        correct, silent, steps = (
+            float(np.interp(threshold, self.thresholds, counts)) / curve.images
+            for counts in (curve.correct, curve.silent, curve.steps)
+        )
+        return Point(threshold, 100 * correct, steps, 100 * silent)
+
+    def at_steps(self, mean_steps: float) -> Point:
+        """What the network scores on the test images, at the threshold that takes so many steps on the validation set.
+
+        Raises `ValueError` for a mean that none of the thresholds reaches.
+        """
+        means = [steps / self.validation.images for steps in self.validation.steps]
+        if not means[0] <= mean_steps <= means[-1]:
+            raise InputError(
+                f"mean time steps must be from {means[0]:.2f} to {means[-1]:.2f}, what output thresholds from"
+                f" {self.thresholds[0]:g} to {self.thresholds[-1]:g} give, not {mean_steps:g}"
+            )
+        return self.point(float(np.interp(mean_steps, means, self.thresholds)))
+
+
+@torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
+def curve(
+    network: SpikingNetwork,
+    images: UInt8[Tensor, "n height width"],
+    labels: Int64[Tensor, " n"],
+    thresholds: tuple[float, ...],
+    *,
+    batch_size: int = 500,
+) -> Curve:
+    """Decode every image at every threshold; leaves the network in eval mode."""
+    network.eval()
+    counts = torch.zeros(3, len(thresholds), dtype=torch.int64)
+    for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        V, _, steps = network(encode(pixels, network.time_steps))
+        clock = len(network.clocks[-1])  # behind it V may have the end of time, where nothing fires
+        for n, threshold in enumerate(thresholds):
+            S = V > threshold
+            S[clock:] = False
+            answer, step = decode(V, S, steps, network.time_steps)
+            found = ((answer == label).sum(), (~S.any(dim=2).any(dim=0)).sum(), step.sum())
+            counts[:, n] += torch.stack(found)
+    return Curve(len(images), *(tuple(row.tolist()) for row in counts))
+
+
+def write(dial: Dial, result: Result) -> Path:
+    """Store a dial beside the result of its network; returns the file."""
+    path = beside(result, *DIALS)
+    content = {"checkpoint_sha256": result.checkpoint_sha256, **asdict(dial)}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    with files.atomic_write(path) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return path
+
+
+def read(result: Result) -> Dial:
+    """The stored dial of a result's network.
+
+    Raises `ResultError` where there is none, and where it does not belong to the result.
+    """
+    path = beside(result, *DIALS)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        validation, test = (_curve(content[split], len(content["thresholds"])) for split in ("validation", "test"))
+        dial = Dial(tuple(content["thresholds"]), validation, test)
+        trained = dial.thresholds.index(result.config.theta)
+        counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs dial` makes it") from None
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, IndexError) as damage:
+        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
+    score = result.test
+    if content.get("checkpoint_sha256") != result.checkpoint_sha256:
+        raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
+    if counts != (score.images, score.correct, score.silent, score.steps):
+        raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
+    sources.note(path.parent.name, path.name)
+    return dial
+
+
+def _curve(content: dict[str, Any], thresholds: int) -> Curve:
+    counts = [content[name] for name in ("correct", "silent", "steps")]
+    if not all(len(row) == thresholds and all(type(n) is int and n >= 0 for n in row) for row in counts):
+        raise ValueError("there must be a count of each kind for every threshold")
+    return Curve(content["images"], *map(tuple, counts))

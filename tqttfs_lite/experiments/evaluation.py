@@ -1,0 +1,139 @@
+"""What a network does on a data set: right answers, decision steps, spikes per layer up to the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int64, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from tqttfs_lite.energy.models import Counts
+from tqttfs_lite.energy.operations import Arrivals, arrivals
+from tqttfs_lite.errors import InputError
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.rate import Network, RateNetwork, decode_rate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts over a data set; whole numbers, so that a second evaluation can be held to equality."""
+
+    images: int
+    correct: int  # by the slides' decoder, or that of rate coding
+    correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first, if any do
+    silent: int  # images for which no output neuron fired
+    steps: int  # sum over images of the inference time steps
+    # Of each spiking layer, up to and including the decision step, sum over images:
+    spikes: tuple[int, ...]
+    arriving: tuple[int, ...] = ()  # spikes that arrive at it, the input's first; empty where they were not counted
+    additions: tuple[int, ...] = ()  # that these take: each adds a weight for every neuron that it reaches
+
+    @property
+    def accuracy(self) -> float:
+        """Right answers in percent."""
+        return 100 * self.correct / self.images
+
+    @property
+    def mean_steps(self) -> float:
+        """Mean inference time steps: the step of the first output spike, counted from 1; T where there is none."""
+        return self.steps / self.images
+
+    @property
+    def mean_spikes(self) -> tuple[float, ...]:
+        """Mean spikes of each spiking layer for an image."""
+        return tuple(spikes / self.images for spikes in self.spikes)
+
+    def counts(self, architecture: Architecture) -> Counts:
+        """What an image takes on average, for the energy models.
+
+        Raises `ValueError` where arriving spikes were not counted.
+        """
+        if not self.arriving:
+            raise InputError("this evaluation was made before arriving spikes were counted: evaluate the network again")
+        arriving, additions = (
+            [count / self.images for count in counted] for counted in (self.arriving, self.additions)
+        )
+        return Counts(
+            architecture.sizes(), architecture.quantization, self.mean_steps, self.mean_spikes, arriving, additions
+        )
+
+
+class Answers(NamedTuple):
+    """What a network says of each image of a data set, a byte each."""
+
+    answer: UInt8[Tensor, " n"]  # the class
+    step: UInt8[Tensor, " n"]  # inference time steps: that of the first output spike, from 1; T where there is none
+    decided: Bool[Tensor, " n"]  # whether an output neuron fired
+
+    def counts(self, labels: Int64[Tensor, " n"]) -> tuple[int, int, int, int]:
+        """Images, right answers, silent images and time steps, as `Evaluation` counts them.
+
+        Raises `ValueError` for another number of labels.
+        """
+        if not len(self.answer) == len(self.step) == len(self.decided) == len(labels):
+            raise InputError(f"there must be {len(labels)} answers, one for each image, not {len(self.answer)}")
+        right, silent = int((self.answer == labels).sum()), int((~self.decided).sum())
+        return len(labels), right, silent, int(self.step.sum(dtype=torch.int64))
+
+
+def evaluate(
+    network: Network,
+    images: UInt8[Tensor, "n height width"],
+    labels: Int64[Tensor, " n"],
+    *,
+    batch_size: int = 500,
+    progress: bool = False,
+) -> Evaluation:
+    """The counts of `evaluate_each`."""
+    return evaluate_each(network, images, labels, batch_size=batch_size, progress=progress)[0]
+
+
+def evaluate_each(
+    network: Network,
+    images: UInt8[Tensor, "n height width"],
+    labels: Int64[Tensor, " n"],
+    *,
+    batch_size: int = 500,
+    progress: bool = False,
+) -> tuple[Evaluation, Answers]:
+    """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode.
+
+    A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
+    """
+    network.eval()
+    T, sizes = network.time_steps, network.architecture.sizes()
+    correct_if_tied = 0
+    spikes, arriving, additions = torch.zeros(3, len(sizes), dtype=torch.int64)
+    found: list[Answers] = []
+    batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    total = -(-len(images) // batch_size)
+    bar = None if progress else True  # whether there is none; None: on a terminal only
+    for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=bar):
+        if isinstance(network, RateNetwork):
+            with torch.no_grad():
+                output = network(pixels)
+            answer, winners = decode_rate(output)
+            step = torch.full_like(answer, T)
+            spikes += torch.tensor(output.spikes[1:])
+            counts = [Arrivals(n, n * size.neurons) for n, size in zip(output.spikes, sizes, strict=False)]
+        else:
+            spike_times = encode(pixels, T)
+            inference = infer(network, spike_times)
+            answer, step, winners = inference.label, inference.step, inference.first
+            spikes += torch.tensor([int((times < T).sum()) for times in inference.firing_times])
+            counts = arrivals(network, spike_times, inference)
+        arriving += torch.tensor([count.spikes for count in counts])
+        additions += torch.tensor([count.additions for count in counts])
+        decided = winners.any(dim=1)
+        right_or_tied = winners.gather(1, label[:, None])[:, 0] | (~decided & (answer == label))
+        correct_if_tied += int(right_or_tied.sum())
+        found.append(Answers(answer.to(torch.uint8), step.to(torch.uint8), decided))
+    answers = Answers(*map(torch.cat, zip(*found, strict=True)))
+    n, correct, silent, steps = answers.counts(labels)
+    sums = (tuple(count.tolist()) for count in (spikes, arriving, additions))
+    return Evaluation(n, correct, correct_if_tied, silent, steps, *sums), answers

@@ -1,0 +1,1 @@
+"""What the paper reports, and how ours compares: seeds, comparisons, energy claims, verification, benchmarks."""

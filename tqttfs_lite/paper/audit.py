@@ -1,0 +1,240 @@
+"""The energy claim under every accounting: the paper's networks from its tables, ours from their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import floor, prod
+from typing import NamedTuple
+
+import numpy as np
+
+from tqttfs_lite.energy.models import (
+    ADDITION_PJ,
+    Counts,
+    accountings,
+    frequency_coefficients,
+    layer_energies,
+    mean_field_additions,
+    reduction_percent,
+)
+from tqttfs_lite.errors import InputError
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import reported
+from tqttfs_lite.paper.summary import Group, Spread, paired, spread
+from tqttfs_lite.spiking.notation import Architecture, LayerSize, Pooling
+
+SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
+UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
+BEST = "1-2-2-4-4"  # the configuration that the slides single out
+
+
+def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
+    """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
+
+    The slides print neither arriving spikes nor additions.  `input_spikes`, the mean number up to each step, is read at
+    the printed mean of the inference time steps, a low estimate, since images that are decided late see far more.
+    `handed_on` is the share of spikes that each pooling layer hands on: with maximum pooling 1/4 where all four neurons
+    of a window fire and 1 where never two of them do, with average pooling 1.  Additions are those of the mean field.
+    Raises `KeyError` for a configuration that is not in the table, `ValueError` for another number of shares.
+    """
+    layers = _rows(configuration)
+    steps, spikes = layers[0].inference_time_steps, [row.spikes for row in layers]
+    seen = float(np.interp(steps, range(len(input_spikes) + 1), [0.0, *input_spikes]))
+    arriving = [seen, *spikes[:-1]]
+    for layer, share in zip(_pooled_layers(SCNN), handed_on, strict=True):
+        arriving[layer + 1] *= share
+    additions = mean_field_additions(SCNN.sizes(), arriving, _inputs(SCNN))
+    return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
+
+
+def published_energies(
+    configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]
+) -> dict[str, float]:
+    """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
+    return _totals(published_counts(configuration, input_spikes, handed_on), slides_steps(UNQUANTIZED))
+
+
+def published_reductions(
+    configuration: str, input_spikes: Sequence[float], cases: Mapping[str, Mapping[str, Sequence[float]]]
+) -> dict[str, dict[str, float]]:
+    """By how many percent a configuration on the slides needs less than the unquantized one.
+
+    By case and by accounting.  What is not known of the slides' networks is a case: by configuration, the shares of
+    spikes that pooling hands on.  `input_spikes` are as for `published_counts`.
+    """
+    found = {}
+    for words, shares in cases.items():
+        if configuration in shares:
+            before, after = (published_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
+            found[words] = {key: reduction_percent(after[key], before[key]) for key in after}
+    return found
+
+
+def published_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """The least and the most percent that the slides' counts allow to be saved, by accounting.
+
+    Each of the two networks may hand on through pooling anything from a quarter of its spikes to all of them.
+    """
+    unquantized, quantized = (
+        [published_energies(name, input_spikes, [share] * len(_pooled_layers(SCNN))) for share in (0.25, 1.0)]
+        for name in (UNQUANTIZED, configuration)
+    )
+    return {
+        key: (
+            reduction_percent(quantized[1][key], unquantized[0][key]),
+            reduction_percent(quantized[0][key], unquantized[1][key]),
+        )
+        for key in unquantized[0]
+    }
+
+
+def slides_steps(configuration: str) -> float:
+    """Mean inference time steps of a configuration on the slides."""
+    return _rows(configuration)[0].inference_time_steps
+
+
+def slides_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
+    """Nanojoules per layer of a configuration on the slides, by their formula from their counts."""
+    return layer_energies(SCNN.sizes(), slides_spikes(configuration), slides_alphas(configuration), addition_pj)
+
+
+def slides_spikes(configuration: str) -> list[float]:
+    """Mean spikes per image of every layer of a configuration on the slides."""
+    return [row.spikes for row in _rows(configuration)]
+
+
+def readings(configuration: str) -> dict[str, float]:
+    """By how many percent a configuration on the slides needs less than the unquantized one, as the formula is read.
+
+    A layer's connections go with its own spikes, as on the slides, or with those that arrive from the layer before, in
+    layers 2 to 5; and with alpha or without it.
+    """
+
+    def total(name: str, arriving: bool, with_alpha: bool) -> float:
+        sizes, spikes = SCNN.sizes(), slides_spikes(name)
+        alphas = slides_alphas(name) if with_alpha else [1.0] * len(sizes)
+        if arriving:
+            driven = [LayerSize(before.neurons, layer.flops) for before, layer in pairwise(sizes)]
+            return sum(layer_energies(driven, spikes[:-1], alphas[1:]))
+        return sum(layer_energies(sizes, spikes, alphas))
+
+    return {
+        f"{whose} spikes, {'with' if with_alpha else 'without'} alpha": reduction_percent(
+            total(configuration, arriving, with_alpha), total(UNQUANTIZED, arriving, with_alpha)
+        )
+        for whose, arriving in (("own", False), ("arriving", True))
+        for with_alpha in (True, False)
+    }
+
+
+def slides_alphas(configuration: str) -> list[float]:
+    """Alpha of every layer of a configuration on the slides, from their inference time steps, not cut."""
+    degrees = [row.q for row in _rows(configuration)]
+    return frequency_coefficients(slides_steps(configuration), slides_steps(UNQUANTIZED), degrees)
+
+
+def _rows(configuration: str) -> list[reported.LayerEnergy]:
+    rows = [row for row in reported.energy() if row.configuration == configuration]
+    if not rows:
+        raise KeyError(configuration)
+    return rows
+
+
+def handed_on(result: Result) -> list[float]:
+    """The share of its neurons' spikes that each pooling layer of a network of ours handed on, on the test set."""
+    test = result.test
+    layers = _pooled_layers(Architecture.parse(result.config.architecture))
+    return [test.arriving[layer + 1] / test.spikes[layer] for layer in layers]
+
+
+def _pooled_layers(architecture: Architecture) -> list[int]:
+    """Which of the spiking layers, counted from 0, pooling is behind."""
+    behind = [after for layer, after in pairwise((*architecture.layers, None)) if not isinstance(layer, Pooling)]
+    return [number for number, after in enumerate(behind) if isinstance(after, Pooling)]
+
+
+def _inputs(architecture: Architecture) -> list[int]:
+    """How many inputs every spiking layer has, pooled ones where there is pooling before it."""
+    before = [architecture.input_shape, *architecture.shapes()]
+    layers = zip(architecture.layers, before, strict=False)
+    return [prod(shape) for layer, shape in layers if not isinstance(layer, Pooling)]
+
+
+def energies(result: Result, baseline: Result) -> dict[str, float]:
+    """Nanojoules per image of a network of ours under each accounting; alpha refers to the baseline.
+
+    Raises `ValueError` where arriving spikes were not counted.
+    """
+    counts = result.test.counts(Architecture.parse(result.config.architecture))
+    return _totals(counts, baseline.test.mean_steps)
+
+
+def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
+    """`energies` over the seeds that both have; raises `ValueError` where they share none."""
+    return _spreads([energies(result, base) for result, base in paired(group, baseline)])
+
+
+def reductions(quantized: Group, baseline: Group) -> dict[str, Spread]:
+    """By how many percent the quantized network needs less than the baseline of the same seed, by accounting.
+
+    Raises `ValueError` where they share no seed.
+    """
+    found = []
+    for result, base in paired(quantized, baseline):
+        before, after = energies(base, base), energies(result, base)
+        found.append({name: reduction_percent(after[name], before[name]) for name in after})
+    return _spreads(found)
+
+
+def _totals(counts: Counts, baseline_steps: float) -> dict[str, float]:
+    return {name: sum(layers) for name, layers in accountings(counts, baseline_steps).items()}
+
+
+def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:
+    if not seeds:
+        raise InputError("these networks share no seed: there is no pair to compare")
+    return {name: spread([seed[name] for seed in seeds]) for name in seeds[0]}
+
+
+class Check(NamedTuple):
+    """A number as the slides print it, and as their other numbers give it, to as many decimals."""
+
+    what: str
+    printed: str
+    recomputed: str
+
+    @property
+    def agrees(self) -> bool:
+        return self.printed == self.recomputed
+
+
+def arithmetic() -> list[Check]:
+    """Every number on the slides that follows from others on the slides: sizes, alpha, energies, improvements."""
+    checks = []
+    for layer, size in zip(reported.layers(), SCNN.sizes(), strict=True):
+        checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
+        checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
+    for configuration in reported.configurations():
+        for row, alpha in zip(_rows(configuration), slides_alphas(configuration), strict=True):
+            if configuration != UNQUANTIZED:  # it is printed as a bare 1
+                cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
+                checks.append(Check(f"alpha, {configuration}, {row.layer}", row.alpha, cut))
+    claims = reported.claims()
+    unquantized = sum(slides_energies(UNQUANTIZED))
+    for name, claim in claims.items():
+        kind, _, configuration = name.rpartition("_")
+        if kind in ("energy_reduction", "energy_efficiency"):
+            found = sum(slides_energies(configuration))
+            value = reduction_percent(found, unquantized) if kind == "energy_reduction" else unquantized / found
+            checks.append(Check(name, claim.value, _as_printed(value, claim.value)))
+    for dataset, network, degrees, points in reported.improvements():
+        printed, plain = reported.own_accuracy(dataset), Architecture.parse(network)
+        gained = printed[str(plain.with_quantization(degrees))] - printed[str(plain)]
+        checks.append(Check(f"improvement, {dataset}, {degrees}", points, _as_printed(gained, points)))
+    return checks
+
+
+def _as_printed(value: float, printed: str) -> str:
+    """The value with as many decimals as what is printed."""
+    return f"{value:.{len(printed.partition('.')[2])}f}"

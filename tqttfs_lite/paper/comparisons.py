@@ -1,0 +1,123 @@
+"""Our networks beside those of the slides: found by their recipe, and paired with their claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
+from tqttfs_lite.experiments.datasets import CLASSES
+from tqttfs_lite.paper import audit, reported
+from tqttfs_lite.paper.summary import Group, Spread, gain, merged, paired
+from tqttfs_lite.spiking.losses import tick_correction
+from tqttfs_lite.spiking.notation import Architecture
+
+# What our networks with maximum pooling have other than the recipe.
+MAXIMUM_POOLING = {"pooling": "max", "epochs": 40}
+
+
+def paper_time_steps(dataset: str) -> int:
+    """T of the paper's networks on this data set.
+
+    >>> paper_time_steps("mnist"), paper_time_steps("fashion-mnist")
+    (8, 16)
+    """
+    claim = {"mnist": "mnist_smlp_time_steps", "fashion-mnist": "fashion_smlp_time_steps"}[dataset]
+    return int(reported.claims()[claim].value)
+
+
+def by_recipe(
+    groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None, **changes: Any
+) -> Group | None:
+    """Our results of a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
+
+    `groups` are those of `summary.published`, `changes` what is to differ from the recipe.
+    """
+    architecture = Architecture.parse(network)
+    architecture = architecture.with_quantization(degrees) if degrees else architecture
+    return groups.get(recipe(str(architecture), dataset, paper_time_steps(dataset), **changes))
+
+
+def tick_corrected(
+    groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None
+) -> Group | None:
+    """Our results of a network with the tick-corrected loss; None if it is not trained yet.
+
+    Where the correction is 0, which it is for four output ticks, the recipe's own results are among them.
+    """
+    corrected = by_recipe(groups, dataset, network, degrees, loss="tick-corrected")
+    usual = by_recipe(groups, dataset, network, degrees)
+    if usual:
+        *_, q = Architecture.parse(usual.config.architecture).quantization
+        if tick_correction(usual.config.time_steps, q) == 0:
+            return merged([corrected, usual]) if corrected else usual
+    return corrected
+
+
+def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
+    """Our results of the slides' configurations of the SCNN, by recipe and in the slides' order, none first.
+
+    Those that share a seed with the unquantized network; empty where that is not trained yet.
+    """
+    found = {
+        name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), None if name == audit.UNQUANTIZED else name)
+        for name in reported.configurations()
+    }
+    baseline = found[audit.UNQUANTIZED]
+    return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
+
+
+def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
+    """What may be the shares of spikes that pooling hands on in the slides' networks, for `audit.published_reductions`.
+
+    The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
+    maximum pooling, seed 0 of each.
+    """
+    names = reported.configurations()
+    cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
+    found = {}
+    for name in (audit.UNQUANTIZED, audit.BEST):
+        degrees = None if name == audit.UNQUANTIZED else name
+        if group := by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees, **MAXIMUM_POOLING):
+            found[name] = audit.handed_on(group.results[0])
+    return {f"{words} handed on": shares for words, shares in cases.items()} | (
+        {"our shares, maximum": found} if len(found) == 2 else {}
+    )
+
+
+class Comparison(NamedTuple):
+    """An improvement that the slides claim, and our networks for it, where they are trained."""
+
+    claim: reported.Improvement
+    quantized: Group | None
+    baseline: Group | None
+
+    @property
+    def gain(self) -> Spread | None:
+        """The percentage points over the seeds that both networks have; None where they share none."""
+        if self.quantized and self.baseline and paired(self.quantized, self.baseline):
+            return gain(self.quantized, self.baseline)
+        return None
+
+
+def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
+    """Every improvement that the slides claim, with our networks by their recipe."""
+    return [
+        Comparison(
+            claim,
+            by_recipe(groups, claim.dataset, claim.network, claim.degrees),
+            by_recipe(groups, claim.dataset, claim.network),
+        )
+        for claim in reported.improvements()
+    ]
+
+
+def short(architecture: str) -> str:
+    """One of the paper's networks by its family and degrees; any other one by its notation.
+
+    >>> short("784-400(1)-10(2)"), short("784-16(1)-10(2)")
+    ('SMLP 1-2', '784-16(1)-10(2)')
+    """
+    network = Architecture.parse(architecture)
+    printed = {Architecture.parse(name).unquantized for data in CLASSES for name in reported.own_accuracy(data)}
+    return f"{family(network)} {network.short_form}" if network.unquantized in printed else architecture

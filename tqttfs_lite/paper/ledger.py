@@ -1,0 +1,242 @@
+"""The ledger: every published number, what it may be, and what it is when it is computed again.
+
+| level | what is computed again |
+|---|---|
+| arithmetic | the slides' numbers from one another; the sums of all files that results and notebooks draw on |
+| checkpoints | every count of every published network whose weights are kept, on the whole test set |
+| retrain | the slides' two MNIST perceptrons, seed 0, trained from scratch |
+| full | every network of a recipe, every seed, trained from scratch |
+
+Each level includes those above it.  A training on the machine that published it ends with the same weights, bit for
+bit; on another one its sums are rounded otherwise, which is one more draw.  So what is trained again has to lie where
+one more seed would, in the 99.9 % prediction interval about the published seeds: a run of the tests looks at six.  How
+far seeds spread is known from few of each network, so all networks of a family on a data set say it together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
+from math import sqrt
+from statistics import mean, variance
+from typing import Any, NamedTuple
+
+from scipy.stats import t as student
+
+from tqttfs_lite.errors import CheckpointError, InputError, ResultError
+from tqttfs_lite.experiments import dial, experiment, paths, results, sources
+from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
+from tqttfs_lite.experiments.datasets import data_sums
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.sources import MIME
+from tqttfs_lite.paper import audit, reported, summary
+from tqttfs_lite.paper.summary import Group
+from tqttfs_lite.spiking.notation import Architecture
+
+LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
+CONFIDENCE = 0.999
+QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
+
+
+class Entry(NamedTuple):
+    """One published number and the one that was found."""
+
+    level: str
+    source: str  # the file that publishes it
+    what: str
+    published: str
+    allowed: str  # one value, or an interval
+    found: str
+    agrees: bool
+
+
+def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
+    """Every entry up to this level, as it is found.
+
+    Raises `ValueError` for an unknown level, `ResultError` where a level finds no checkpoint to evaluate, and
+    `DatasetError` where a data set is missing that a level needs.
+    """
+    if level not in LEVELS:
+        raise InputError(f"unknown level {level!r}: choose one of {', '.join(LEVELS)}")
+    depth = LEVELS.index(level)
+    if depth >= 1 and not any(paths.checkpoints_directory().glob("*.safetensors")):
+        raise ResultError(f"there is no published checkpoint in {paths.checkpoints_directory()}: nothing to verify")
+    yield from slides()
+    stored = yield from files()
+    yield from pages()
+    for result in stored if depth >= 1 else []:
+        if result.checkpoint.exists():
+            yield from counts(result, progress=progress)
+        if results.beside(result, *results.ANSWERS).exists():
+            yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
+    known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
+    if depth >= 2:
+        for config, group in known.items():
+            for result in group.results if depth == 3 else group.results[: is_quick(config)]:
+                yield from retrained(result, intervals(config, known), level, progress=progress)
+
+
+def slides() -> Iterator[Entry]:
+    """Each number on the slides that follows from others on the slides."""
+    for check in audit.arithmetic():
+        yield Entry("arithmetic", "paper", check.what, check.printed, check.printed, check.recomputed, check.agrees)
+
+
+def files() -> Generator[Entry, None, list[Result]]:
+    """Whether results are whole and belong to the checkpoints and data sets that are there; returns the whole ones."""
+    whole: list[Result] = []
+    for path in sorted(paths.results_directory().glob("*.json")):
+        try:
+            result = results.read(path)
+        except ResultError as damage:
+            yield _unequal(f"results/{path.name}", "the file", "whole", str(damage))
+            continue
+        whole.append(result)
+        source = f"results/{path.name}"
+        yield _equal("arithmetic", source, "SHA-256 of the data", result.data_sha256, data_sums(result.config.dataset))
+        if result.checkpoint.exists():
+            digest = sha256(result.checkpoint.read_bytes()).hexdigest()
+            yield _equal("arithmetic", source, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
+        elif result.config.seed == 0 and follows_recipe(result.config):
+            yield _unequal(source, "the checkpoint", "there", "missing")
+        if results.beside(result, *results.DIALS).exists():
+            yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
+    known = {result.checkpoint for result in whole}
+    for path in sorted(set(paths.checkpoints_directory().glob("*.safetensors")) - known):
+        yield _unequal(f"checkpoints/{path.name}", "its result file", "there", "missing or not whole")
+    return whole
+
+
+def pages() -> Iterator[Entry]:
+    """Whether each file that a committed notebook's outputs were made from is still what it was then.
+
+    Nothing where `$TQTTFS_DATA` names other results, which no committed notebook shows.
+    """
+    if paths.data_directory() != paths.REPOSITORY / "data":
+        return
+    for path in sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        records = [output.get("data", {}).get(MIME, {}) for cell in cells for output in cell.get("outputs", [])]
+        for file, digest in sorted({item for record in records for item in record.items()}):
+            try:
+                found = sources.digest(file)
+            except FileNotFoundError:
+                found = "missing"
+            yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)
+
+
+def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
+    """Every count of a result, from its checkpoint."""
+    source = f"results/{result.config.name}.json"
+    try:
+        evaluation, each = experiment.evaluate_each_again(result, progress=progress)
+    except CheckpointError as damage:
+        yield _unequal(source, "the checkpoint", "whole", str(damage), level="checkpoints")
+        return
+    found = asdict(evaluation)
+    for name, published in asdict(result.test).items():
+        yield _equal("checkpoints", source, name, published, found[name])
+    try:
+        stored = experiment.answers_of(result)
+    except ResultError as damage:
+        yield _unequal(_answers_file(result), "the answers", "there", str(damage), level="checkpoints")
+        return
+    differing = sum(int((ours != theirs).sum()) for ours, theirs in zip(stored, each, strict=True))
+    yield _equal("checkpoints", _answers_file(result), "what differs from the network's", 0, differing)
+
+
+def is_quick(config: TrainingConfig) -> bool:
+    """Whether a network is trained again on every run of the tests: it takes minutes."""
+    return config.dataset == "mnist" and config.architecture in reported.own_accuracy("mnist")
+
+
+def retrained(
+    result: Result, allowed: Mapping[str, tuple[float, float]], level: str, *, progress: bool = False
+) -> Iterator[Entry]:
+    """The accuracy, steps and silence of a result's configuration, trained again from scratch.
+
+    Nothing is trained where no interval is known, which is one disagreement.
+    """
+    source = f"results/{result.config.name}.json"
+    if not allowed:
+        yield _unequal(source, "its interval", "two seeds of a network of its family", "one of each", level=level)
+        return
+    found = quantities(experiment.retrain(result.config, progress=progress))
+    for name, published in quantities(result.test).items():
+        decimals = QUANTITIES[name]
+        low, high = allowed[name]
+        yield Entry(
+            level,
+            source,
+            f"{name}, trained again",
+            f"{published:.{decimals}f}",
+            f"{low:.{decimals}f} to {high:.{decimals}f}",
+            f"{found[name]:.{decimals}f}",
+            low <= found[name] <= high,
+        )
+
+
+def quantities(test: Evaluation) -> dict[str, float]:
+    """What the seeds of a configuration spread over, as `QUANTITIES` names it."""
+    values = (test.accuracy, test.mean_steps, 100 * test.silent / test.images)
+    return dict(zip(QUANTITIES, values, strict=True))
+
+
+def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
+    """Where one more seed of a configuration lies with 99.9 %: each of `QUANTITIES` with its ends.
+
+    About the configuration's own mean, with the standard deviation that all configurations of its family on its data
+    set have in common, pooled by their degrees of freedom (Student's t).  Empty where each of them has one seed.
+    """
+
+    def kind(config: TrainingConfig) -> tuple[str, str]:
+        return config.dataset, family(Architecture.parse(config.architecture))
+
+    alike = [group.results for other, group in groups.items() if kind(other) == kind(config)]
+    freedom = sum(len(seeds) - 1 for seeds in alike)
+    if not freedom:
+        return {}
+    factor = student.ppf(1 - (1 - CONFIDENCE) / 2, freedom) * sqrt(1 + 1 / len(groups[config].results))
+    found = {}
+    for name in QUANTITIES:
+        values = [[quantities(result.test)[name] for result in seeds] for seeds in alike]
+        pooled = sqrt(sum(variance(seeds) * (len(seeds) - 1) for seeds in values if len(seeds) > 1) / freedom)
+        middle = mean(quantities(result.test)[name] for result in groups[config].results)
+        found[name] = (middle - factor * pooled, middle + factor * pooled)
+    return found
+
+
+def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """How many entries of each level and source agree."""
+    rows: dict[tuple[str, str], list[bool]] = {}
+    for entry in entries:
+        rows.setdefault((entry.level, entry.source), []).append(entry.agrees)
+    return [
+        {"level": level, "source": source, "numbers": len(found), "agree": sum(found)}
+        for (level, source), found in rows.items()
+    ]
+
+
+def _answers_file(result: Result) -> str:
+    return f"answers/{result.config.name}.npz"
+
+
+def _whole(level: str, source: str, read: Callable[[], object]) -> Entry:
+    """Whether a file can be read and agrees with its result."""
+    try:
+        read()
+    except ResultError as damage:
+        return _unequal(source, "the file", "whole", str(damage), level=level)
+    return _equal(level, source, "the file", "whole", "whole")
+
+
+def _equal(level: str, source: str, what: str, published: Any, found: Any) -> Entry:
+    return Entry(level, source, what, str(published), str(published), str(found), published == found)
+
+
+def _unequal(source: str, what: str, wanted: str, found: str, level: str = "arithmetic") -> Entry:
+    return Entry(level, source, what, wanted, wanted, found, agrees=False)

@@ -1,0 +1,195 @@
+"""The paper's published tables, transcribed from its slides into tables/, as typed records.
+
+Source: Yang, Xuan, Kang, "TQ-TTFS: High-Accuracy and Energy-Efficient Spiking Neural Networks Using Temporal
+Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109/ASP-DAC58780.2024.10473964.
+"""
+
+import csv
+from typing import NamedTuple
+
+from tqttfs_lite.errors import InputError
+from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.spiking.notation import Architecture
+
+
+class Accuracy(NamedTuple):
+    """One row of a table of accuracies; `architecture` is in the notation, `reference` as in the paper."""
+
+    model: str
+    architecture: str
+    coding: str
+    accuracy_percent: float
+    reference: str
+
+
+class Layer(NamedTuple):
+    """Neurons and FLOPs (synaptic connections) of one layer of the SCNN."""
+
+    layer: str
+    neurons: int
+    flops: int
+
+
+class LayerEnergy(NamedTuple):
+    """What one layer of the SCNN does for one image; `alpha` is text, since its printed decimals matter."""
+
+    configuration: str  # q of the five layers, as in "1-2-2-4-4", or "none"
+    layer: str
+    q: int
+    spikes: float
+    inference_time_steps: float
+    alpha: str
+
+
+class Claim(NamedTuple):
+    """A number that the slides state in words; `value` is text, since its printed decimals matter."""
+
+    claim: str
+    value: str
+    unit: str
+    slide: str
+
+
+class Improvement(NamedTuple):
+    """By how many percentage points the slides' quantized network is above its baseline; `points` is text likewise."""
+
+    dataset: str
+    network: str  # in the notation, without degrees
+    degrees: str
+    points: str
+
+
+class Coding(NamedTuple):
+    """One row of the introduction's comparison of rate coding and TTFS coding, in words."""
+
+    property: str
+    rate_coding: str
+    ttfs_coding: str
+
+
+class Published(NamedTuple):
+    """A cited accuracy to set beside ours; None where the work gives none."""
+
+    work: str
+    network: str
+    mnist_percent: float | None
+    fashion_mnist_percent: float | None
+    note: str
+    verified: bool
+
+
+def accuracy(dataset: str) -> list[Accuracy]:
+    """The table of accuracies on "mnist" or "fashion-mnist".
+
+    >>> accuracy("mnist")[-1].architecture, accuracy("mnist")[-1].accuracy_percent
+    ('784-400(1)-10(2)', 98.6)
+
+    Raises:
+        ValueError: unknown data set.
+        FileNotFoundError: the table is missing.
+    """
+    tables = {"mnist": "accuracy_mnist.csv", "fashion-mnist": "accuracy_fashion_mnist.csv"}
+    if dataset not in tables:
+        raise InputError(f"unknown data set {dataset!r}: choose one of {', '.join(tables)}")
+    return [
+        Accuracy(r["model"], r["architecture"], r["coding"], float(r["accuracy_percent"]), r["reference"])
+        for r in _rows(tables[dataset])
+    ]
+
+
+def own_accuracy(dataset: str) -> dict[str, float]:
+    """The paper's own accuracies in percent, by canonical notation, in which the slides' missing brackets are q = 1.
+
+    >>> own_accuracy("mnist")
+    {'784-400(1)-10(1)': 98.1, '784-400(1)-10(2)': 98.6}
+    """
+    own = [row for row in accuracy(dataset) if row.reference == "this paper"]
+    return {str(Architecture.parse(row.architecture)): row.accuracy_percent for row in own}
+
+
+def layers() -> list[Layer]:
+    """Neurons and FLOPs of the SCNN's five layers, from the first to the output."""
+    return [Layer(r["layer"], int(r["neurons"]), int(r["flops"])) for r in _rows("layers.csv")]
+
+
+def energy() -> list[LayerEnergy]:
+    """Spikes, time steps and alpha of the SCNN: five configurations for each of five layers."""
+    order = [layer.layer for layer in layers()]
+    records = []
+    for r in _rows("energy.csv"):
+        degrees = "1-1-1-1-1" if r["configuration"] == "none" else r["configuration"]
+        q = int(degrees.split("-")[order.index(r["layer"])])
+        spikes, steps = float(r["spikes"]), float(r["inference_time_steps"])
+        records.append(LayerEnergy(r["configuration"], r["layer"], q, spikes, steps, r["alpha"]))
+    return records
+
+
+def configurations() -> list[str]:
+    """The configurations of the SCNN in the table of energies, the unquantized one first.
+
+    >>> configurations()
+    ['none', '1-1-1-2-2', '1-2-2-2-2', '1-2-2-4-4', '1-4-4-4-4']
+    """
+    return list(dict.fromkeys(row.configuration for row in energy()))
+
+
+def claims() -> dict[str, Claim]:
+    """The numbers stated in words, by name.
+
+    >>> claims()["energy_reduction_1-2-2-4-4"].value
+    '66.0'
+    """
+    return {r["claim"]: Claim(**r) for r in _rows("claims.csv")}
+
+
+def improvements() -> list[Improvement]:
+    """The improvements in accuracy that the slides claim, from the smallest network to the largest.
+
+    >>> improvements()[0]
+    Improvement(dataset='mnist', network='784-400-10', degrees='1-2', points='0.5')
+    """
+    stated = claims()
+    return [
+        Improvement("mnist", "784-400-10", "1-2", stated["mnist_smlp_improvement"].value),
+        Improvement("fashion-mnist", "784-400-400-10", "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
+        Improvement(
+            "fashion-mnist",
+            "28x28-16C5-P2-32C5-P2-800-128-10",
+            "1-2-2-4-4",
+            stated["fashion_scnn_improvement_1-2-2-4-4"].value,
+        ),
+    ]
+
+
+def coding() -> list[Coding]:
+    """Rate coding against TTFS coding, as the introduction puts it."""
+    return [Coding(**r) for r in _rows("coding.csv")]
+
+
+def literature() -> list[Published]:
+    """Accuracies of this paper and of other works."""
+
+    def number(text: str) -> float | None:
+        return float(text) if text else None
+
+    return [
+        Published(
+            r["work"],
+            r["network"],
+            number(r["mnist_percent"]),
+            number(r["fashion_mnist_percent"]),
+            r["note"],
+            {"yes": True, "no": False}[r["verified"]],
+        )
+        for r in _rows("literature.csv")
+    ]
+
+
+def _rows(table: str) -> list[dict[str, str]]:
+    """The rows of a table as text by column; lines that start with # name the slide and are skipped."""
+    path = paths.paper_directory() / table
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: it comes with the package, install it again")
+    sources.note("paper", table)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader((line for line in lines if not line.startswith("#")), strict=True))

@@ -1,0 +1,143 @@
+"""What `make bench` measured: ratios of one run, read from `data/benchmarks/`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import ClassVar, NamedTuple
+
+from pandas import DataFrame
+
+from tqttfs_lite.experiments import paths, sources
+
+OURS = "ours"
+PEERS = ("SpikingJelly", "snnTorch")
+
+
+class Ratio(NamedTuple):
+    """One variant's time over another's in the same run: the median over rounds, and the quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """
+        >>> str(Ratio(3.14159, 3.0, 3.25))
+        '3.14 (3.00–3.25)'
+        """
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Measurement(sources.Record):
+    """One benchmark: what was timed, where, and the seconds of every variant, round by round."""
+
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"made", "weights", "seconds", "measured"})
+
+    kind: str  # train, infer, growth or memory
+    network: str
+    quantization: str
+    dtype: str
+    threads: int
+    made: dict[str, str | int]
+    weights: str  # the SHA-256 of the published checkpoint, or "random"
+    seconds: float  # that the benchmark took
+    measured: dict[str, list[float]]
+
+    @property
+    def source(self) -> tuple[str, str]:
+        name = f"{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json"
+        return paths.benchmarks_directory().name, name
+
+    def ratio(self, variant: str, reference: str = OURS) -> Ratio:
+        """How many times the reference's time a variant takes; raises `KeyError` for a variant that was not timed."""
+        rounds = [a / b for a, b in zip(self.measured[variant], self.measured[reference], strict=True)]
+        low, _, high = quantiles(rounds, n=4)
+        return Ratio(median(rounds), low, high)
+
+    def milliseconds(self, variant: str) -> float:
+        """The median over rounds."""
+        return 1000 * median(self.measured[variant])
+
+    def fastest_peer(self, *words: str) -> str:
+        """The fastest variant of another library, of those that have all of these words in their name."""
+        peers = [n for n in self.measured if n.startswith(PEERS) and all(word in n for word in words)]
+        return min(peers, key=self.milliseconds)
+
+
+def read_all() -> list[Measurement]:
+    """Every stored benchmark, in the order of their names."""
+    files = sorted(paths.benchmarks_directory().glob("*.json"))
+    return [Measurement(**json.loads(file.read_text("utf-8"))) for file in files]
+
+
+def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
+    """The stored benchmark of a network with the paper's best degrees or without any; raises `LookupError`."""
+    wanted = (kind, network, dtype, threads, quantized)
+    for found in read_all():
+        has_degrees = set(found.quantization.split("-")) != {"1"}
+        if (found.kind, found.network, found.dtype, found.threads, has_degrees) == wanted:
+            return found
+    raise LookupError(f"there is no benchmark {kind} of {network} in {dtype} with {threads} threads: make bench")
+
+
+def training_ratios(dtype: str, threads: int, *, quantized: bool = True) -> DataFrame:
+    """The time of a training step of every variant (the rows) over ours, for every network (the columns)."""
+    columns = {}
+    for network in ("mnist-smlp", "fashion-smlp", "fashion-scnn"):
+        found = find("train", network, dtype, threads, quantized=quantized)
+        columns[network] = {name: str(found.ratio(name)) for name in found.measured if name != OURS}
+        columns[network]["ours, milliseconds"] = f"{found.milliseconds(OURS):.1f}"
+    return DataFrame(columns).fillna("")
+
+
+def targets() -> DataFrame:
+    """What was aimed at, what was measured, and whether it was reached; ratios of one run with two threads."""
+    scnn, smlp = find("train", "fashion-scnn"), find("train", "mnist-smlp")
+    inference, growth = find("infer", "fashion-scnn", "float32"), find("growth", "fashion-scnn")
+    peak = find("memory", "fashion-scnn").measured["peak bytes beyond the imports"][0] / 1e9
+    rows: list[tuple[str, str, float, Ratio | float]] = [
+        (
+            "SCNN training step over PyTorch's products, the first convolution included",
+            "at most",
+            1.25,
+            scnn.ratio(OURS, "floor"),
+        ),
+        (
+            "the best of SpikingJelly with our binning, over ours",
+            "at least",
+            3.0,
+            scnn.ratio(scnn.fastest_peer("SpikingJelly", "our binning")),
+        ),
+        (
+            "SpikingJelly eager with all T frames, over ours",
+            "at least",
+            7.0,
+            scnn.ratio("SpikingJelly eager, all T frames"),
+        ),
+        ("MNIST SMLP training step: the best peer over ours", "at least", 3.0, smlp.ratio(smlp.fastest_peer())),
+        (
+            "SCNN inference to the end of time over ours",
+            "at least",
+            2.0,
+            inference.ratio("ours, all images to the end"),
+        ),
+        (
+            "SCNN training step, T = 64 over T = 16 at the same T/q",
+            "at most",
+            1.15,
+            growth.ratio("T and q 64", "T and q 16"),
+        ),
+        ("peak memory of SCNN training beyond the imports, GB", "at most", 1.5, peak),
+    ]
+    table = []
+    for what, side, target, found in rows:
+        middle = found.median if isinstance(found, Ratio) else found
+        reached = middle <= target if side == "at most" else middle >= target
+        shown = str(found) if isinstance(found, Ratio) else f"{found:.2f}"
+        table.append(
+            {"what": what, "aim": f"{side} {target:g}", "measured": shown, "reached": "yes" if reached else "no"}
+        )
+    return DataFrame(table).set_index("what")

@@ -1,0 +1,197 @@
+"""What the seeds of a configuration say together: means, spreads, and the gain over a baseline, seed by seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from math import inf, nan, sqrt
+from statistics import mean, stdev
+from typing import NamedTuple
+
+from pandas import DataFrame
+from scipy.stats import t as student
+
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import dial
+from tqttfs_lite.experiments.config import TrainingConfig, unquantized
+from tqttfs_lite.experiments.results import Result, read_all
+
+
+class Spread(NamedTuple):
+    """The mean of a quantity over seeds and how far it is known."""
+
+    mean: float
+    deviation: float  # standard deviation over seeds; nan for one seed
+    seeds: int
+
+    @property
+    def half_interval(self) -> float:
+        """Half the width of the 95 % confidence interval of the mean (Student 1908); nan for one seed.
+
+        >>> round(spread([1.0, 3.0]).half_interval, 2)
+        12.71
+        """
+        if self.seeds < 2:
+            return nan
+        return float(student.ppf(0.975, self.seeds - 1)) * self.deviation / sqrt(self.seeds)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of that interval."""
+        return self.mean - self.half_interval, self.mean + self.half_interval
+
+    def interval_text(self, decimals: int) -> str:
+        """The ends of the interval in words, empty for one seed.
+
+        >>> spread([1.0, 3.0]).interval_text(1), spread([1.0]).interval_text(1)
+        ('-10.7 to 14.7', '')
+        """
+        return f"{self.interval[0]:.{decimals}f} to {self.interval[1]:.{decimals}f}" if self.seeds > 1 else ""
+
+    def text(self, decimals: int) -> str:
+        """The mean, with the standard deviation where there are seeds enough for one.
+
+        >>> spread([1.0, 3.0]).text(2), spread([1.0]).text(2)
+        ('2.00 ± 1.41', '1.00')
+        """
+        shown = f"{self.mean:.{decimals}f}"
+        return f"{shown} ± {self.deviation:.{decimals}f}" if self.seeds > 1 else shown
+
+
+class Difference(NamedTuple):
+    """By how much one mean is above another, each over seeds of its own."""
+
+    mean: float
+    half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed
+
+    def text(self, decimals: int) -> str:
+        """The difference, with its interval where there is one.
+
+        >>> difference(spread([1.0, 3.0]), spread([0.0, 1.0])).text(1), difference(spread([1.0]), spread([0.5])).text(1)
+        ('+1.5 (-5.4 to 8.4)', '+0.5')
+        """
+        low, high = self.mean - self.half_interval, self.mean + self.half_interval
+        return f"{self.mean:+.{decimals}f}" + (f" ({low:.{decimals}f} to {high:.{decimals}f})" if low == low else "")
+
+
+def difference(one: Spread, other: Spread) -> Difference:
+    """The difference of two means with Welch's interval, which lets the deviations differ, and the numbers of seeds."""
+    if min(one.seeds, other.seeds) < 2:
+        return Difference(one.mean - other.mean, nan)
+    a, b = (s.deviation**2 / s.seeds for s in (one, other))
+    freedom = (a + b) ** 2 / (a**2 / (one.seeds - 1) + b**2 / (other.seeds - 1)) if a + b else inf
+    return Difference(one.mean - other.mean, float(student.ppf(0.975, freedom)) * sqrt(a + b))
+
+
+class Group(NamedTuple):
+    """The results of one configuration, a seed each, in the order of the seeds."""
+
+    config: TrainingConfig  # with seed 0
+    results: tuple[Result, ...]
+
+    @property
+    def accuracy(self) -> Spread:
+        """In percent."""
+        return spread([result.test.accuracy for result in self.results])
+
+    @property
+    def steps(self) -> Spread:
+        """Inference time steps."""
+        return spread([result.test.mean_steps for result in self.results])
+
+    @property
+    def decided_steps(self) -> Spread:
+        """Inference time steps of the images on which an output neuron fires; the others take all T."""
+        T = self.config.time_steps
+        tests = [result.test for result in self.results]
+        return spread([(test.steps - T * test.silent) / (test.images - test.silent) for test in tests])
+
+    @property
+    def silent(self) -> Spread:
+        """Images without an output spike, in percent."""
+        return spread([100 * result.test.silent / result.test.images for result in self.results])
+
+    def at_steps(self, mean_steps: float) -> Spread | None:
+        """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
+
+        Over the seeds whose dial is stored and reaches them; None where there is none.
+        """
+        found = []
+        for result in self.results:
+            with suppress(ResultError, ValueError):
+                found.append(dial.read(result).at_steps(mean_steps).accuracy)
+        return spread(found) if found else None
+
+    @property
+    def spikes(self) -> tuple[float, ...]:
+        """Mean spikes per image of each spiking layer."""
+        return tuple(mean(layer) for layer in zip(*(r.test.mean_spikes for r in self.results), strict=True))
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Raises `statistics.StatisticsError` for no values."""
+    return Spread(mean(values), stdev(values) if len(values) > 1 else nan, len(values))
+
+
+def published() -> dict[TrainingConfig, Group]:
+    """Every published result, by configuration with seed 0."""
+    return grouped(read_all())
+
+
+def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
+    """Results by configuration with seed 0."""
+    seeds: defaultdict[TrainingConfig, list[Result]] = defaultdict(list)
+    for result in results:
+        seeds[replace(result.config, seed=0)].append(result)
+    return {config: Group(config, tuple(sorted(group, key=lambda r: r.config.seed))) for config, group in seeds.items()}
+
+
+def table(results: Iterable[Result]) -> DataFrame:
+    """What the seeds of each configuration say together: accuracy as mean ± standard deviation, steps and silence."""
+    return DataFrame(
+        {
+            "data": config.dataset,
+            "network": config.architecture,
+            "T": config.time_steps,
+            "accuracy, %": group.accuracy.text(2),
+            "seeds": group.accuracy.seeds,
+            "steps": f"{group.steps.mean:.2f}",
+            "silent, %": f"{group.silent.mean:.1f}",
+        }
+        for config, group in grouped(results).items()
+    )
+
+
+def merged(groups: Sequence[Group]) -> Group:
+    """One group of several that were trained alike in all that matters; of a seed that two have, the first's result."""
+    by_seed = {result.config.seed: result for group in reversed(groups) for result in group.results}
+    return Group(groups[0].config, tuple(by_seed[seed] for seed in sorted(by_seed)))
+
+
+def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
+    """The results of both that share a seed, the quantized network's first."""
+    by_seed = {result.config.seed: result for result in baseline.results}
+    return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
+
+
+def pairs(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
+    """Every quantized network with the baseline that was trained alike in everything but the degrees.
+
+    Those that share a seed, the quantized network's results first.
+    """
+    found = []
+    for config, group in groups.items():
+        baseline = groups.get(unquantized(config))
+        if baseline and baseline is not group and paired(group, baseline):
+            found.append((group, baseline))
+    return found
+
+
+def gain(quantized: Group, baseline: Group) -> Spread:
+    """Percentage points by which the quantized network is above the baseline of the same seed.
+
+    Raises `statistics.StatisticsError` where they share no seed.
+    """
+    return spread([result.test.accuracy - base.test.accuracy for result, base in paired(quantized, baseline)])

@@ -1,0 +1,142 @@
+"""What trained networks do, image by image: what they answer, when, and what becomes of it under other rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from pandas import DataFrame
+from tqdm import tqdm
+
+from tqttfs_lite.experiments import experiment
+from tqttfs_lite.experiments.datasets import CLASSES, load
+from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.report import charts
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.notation import Architecture
+
+FIRST_SPIKE, LAST_POTENTIAL = "first spike", "highest potential at the end"
+
+
+def answers(result: Result, batch_size: int = 500) -> DataFrame:
+    """One row for every test image: its label, the answer, the inference time steps, and what the answer rests on."""
+    test = load(result.config.dataset, "test")
+    network = experiment.trained_network(result).eval()
+    batches = []
+    for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
+        answer, step, first, _ = infer(network, encode(images, network.time_steps))
+        by = [FIRST_SPIKE if fired else LAST_POTENTIAL for fired in first.any(dim=1).tolist()]
+        batches.append(DataFrame({"label": labels.numpy(), "answer": answer.numpy(), "step": step.numpy(), "by": by}))
+    return pd.concat(batches, ignore_index=True)
+
+
+def by_kind(answers: DataFrame) -> DataFrame:
+    """How many answers came from a first spike and how many from the potentials at the end, and how many are right.
+
+    >>> by = [FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]
+    >>> table = pd.DataFrame({"label": [1, 2, 3], "answer": [1, 2, 0], "by": by})
+    >>> by_kind(table)
+                                  images  right  right, %
+    first spike                        2      2     100.0
+    highest potential at the end       1      0       0.0
+    """
+    right = (answers["answer"] == answers["label"]).groupby(answers["by"]).agg(["size", "sum"])
+    table = right.set_axis(["images", "right"], axis=1).rename_axis(None)
+    return table.assign(**{"right, %": (100 * table["right"] / table["images"]).round(2)})
+
+
+def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataFrame:
+    """The share of images in percent that is answered by a first spike on each step, and by no spike: rows are steps.
+
+    >>> table = pd.DataFrame({"step": [1, 2, 2, 2], "by": [FIRST_SPIKE, FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
+    >>> decision_shares({"a": table}, time_steps=2)["a"].to_dict()
+    {'1': 25.0, '2': 50.0, 'none': 25.0}
+    """
+    rows = [*(str(step) for step in range(1, time_steps + 1)), "none"]
+    steps = {
+        name: table["step"].astype(str).where(table["by"] == FIRST_SPIKE, "none") for name, table in networks.items()
+    }
+    shares = {name: 100 * step.value_counts(normalize=True).reindex(rows, fill_value=0) for name, step in steps.items()}
+    return DataFrame(shares)
+
+
+def race(result: Result, index: int = 0) -> Figure:
+    """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
+    config, test = result.config, load(result.config.dataset, "test")
+    names = CLASSES[config.dataset]
+    with torch.no_grad():
+        output = experiment.trained_network(result).eval()(encode(test.images[[index]], config.time_steps))
+    decision = decode(output.V, output.S, output.steps, config.time_steps)
+    label, step = int(decision.label), int(decision.step)
+    how = f"the first output spike came on step {step}" if output.S.any() else "no output neuron fired by the last step"
+    print(f"{how} of {config.time_steps}: the answer is {names[label]}, the label {names[test.labels[index]]}")
+    return charts.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
+
+
+def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:
+    """How many images of each class (the rows) are answered as which (the columns).
+
+    >>> confusion(pd.DataFrame({"label": [0, 0, 1], "answer": [0, 1, 1]}), ["shirt", "bag"])
+           shirt  bag
+    shirt      1    1
+    bag        0    1
+    """
+    everything = range(len(classes))
+    table = pd.crosstab(answers["label"], answers["answer"]).reindex(everything, axis=0).reindex(everything, axis=1)
+    names = list(classes)
+    return table.fillna(0).astype(int).set_axis(names, axis=0).set_axis(names, axis=1)
+
+
+def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
+    """The share of right answers, and of images decided by a spike, in percent, if inference must end by a step.
+
+    The rows are the steps on which the output layer ticks, counted from 1.  An image that has had its first output
+    spike keeps that answer; of any other the highest output potential on that step answers, as it does at the end.
+    """
+    network, test = experiment.trained_network(result).eval(), load(result.config.dataset, "test")
+    right = torch.zeros(len(network.observed))
+    decided = torch.zeros_like(right)
+    with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
+        for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
+            V, S, steps = network(encode(images, network.time_steps))
+            for k in range(len(steps)):
+                answer = decode(V[: k + 1], S[: k + 1], steps[: k + 1], network.time_steps)
+                right[k] += (answer.label == labels).sum()
+                decided[k] += S[: k + 1].any(dim=2).any(dim=0).sum()
+    percent = {"right, %": right, "decided, %": decided}
+    index = pd.Index([t + 1 for t in network.observed], name="stopped at step")
+    return DataFrame({name: 100 * count.numpy() / len(test.images) for name, count in percent.items()}, index=index)
+
+
+def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = True) -> DataFrame:
+    """The same weights on other clocks, without training: accuracy, mean steps and silence for these degrees.
+
+    For the degrees that they were trained with these are the result's own.
+    """
+    test = load(result.config.dataset, "test")
+    trained = Architecture.parse(result.config.architecture).short_form
+    rows = {}
+    for degrees in tqdm(quantizations, desc=f"trained as {result.config.architecture}", disable=not progress):
+        score = result.test
+        if degrees != trained:
+            score = evaluate(experiment.trained_network(result, degrees), test.images, test.labels)
+        rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
+    columns = ["accuracy, %", "inference time steps", "no output spike, %"]
+    return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+def on_training_images(result: Result, count: int = 5000) -> Evaluation:
+    """The score on the first `count` images that the network was trained with, none of them moved or mirrored."""
+    train = load(result.config.dataset, "train")
+    return evaluate(experiment.trained_network(result), train.images[:count], train.labels[:count])
+
+
+def input_spikes(dataset: str, time_steps: int) -> list[float]:
+    """Mean spikes of a test image's pixels up to each of the T time steps."""
+    images = load(dataset, "test").images
+    counts = torch.bincount(encode(images, time_steps).flatten(), minlength=time_steps)
+    return [count / len(images) for count in counts.cumsum(0).tolist()]

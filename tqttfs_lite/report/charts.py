@@ -1,0 +1,301 @@
+"""Figures of results, in the style of `figures`: trainings, decisions, accuracies and energies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, zip_longest
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from pandas import DataFrame
+from torch import Tensor
+
+from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper.summary import Spread
+from tqttfs_lite.report.figures import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
+from tqttfs_lite.spiking.neuron import THRESHOLD
+
+OURS = COLORS["TQ-TTFS"]
+LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
+
+
+def learning_curve(history: Sequence[Epoch]) -> Figure:
+    """The loss and the validation accuracy of a training, by epoch."""
+    figure, ((loss, accuracy),) = panels(1, 2, height=2.4)
+    epochs = range(1, len(history) + 1)
+    marker = "o" if len(history) < 8 else ""
+    loss.plot(epochs, [epoch.loss for epoch in history], color=INK, marker=marker)
+    loss.set(xlabel="epoch", ylabel="training loss")
+    accuracy.plot(epochs, [epoch.validation_accuracy for epoch in history], color=OURS, marker=marker)
+    accuracy.set(xlabel="epoch", ylabel="validation accuracy, %")
+    for axes in (loss, accuracy):
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    return figure
+
+
+def output_race(
+    V: Float[Tensor, "K classes"],
+    steps: Sequence[int],
+    classes: Sequence[str],
+    label: int,
+    decision_step: int,
+    theta: float = THRESHOLD,
+) -> Figure:
+    """The output potentials of one image, the chosen class in colour, and the step on which it was decided.
+
+    `steps` count from 0, as t does; `decision_step` and the axis count from 1, as the slides count inference steps.
+    """
+    figure, ((axes,),) = panels(1, 1, height=2.8)
+    shown = [t + 1 for t in steps]
+    for c in range(len(classes)):
+        chosen = c == label
+        color, width = (OURS, 2.2) if chosen else (MUTED, 0.9)
+        axes.plot(shown, V[:, c], "o-", color=color, lw=width, zorder=2 + chosen)
+    offset = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "color": OURS}
+    axes.annotate(classes[label], (shown[-1], V[-1, label].item()), **offset)
+    axes.axhline(theta, color=INK, ls="--", lw=1)
+    axes.annotate("θ", (shown[0], theta), (3, 3), textcoords="offset points")
+    axes.axvline(decision_step, color=INK, ls=":", lw=1)
+    axes.set(xlabel="time step, counted from 1", ylabel="output potential V", xticks=shown)
+    return figure
+
+
+def decision_steps(shares: DataFrame) -> Figure:
+    """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
+    figure, ((axes,),) = panels(1, 1, height=2.6)
+    _side_by_side(axes.bar, shares, LAYERS)
+    axes.set_xticks(range(len(shares)), list(shares.index))
+    axes.set(xlabel="step of the first output spike, counted from 1", ylabel="share of the images, %")
+    axes.legend(loc="best")
+    return figure
+
+
+def firing_maps(times: UInt8[Tensor, "channels height width"], time_steps: int) -> Figure:
+    """The firing times of a convolution's neurons, a picture for each channel: dark is early, white is never."""
+    columns = min(8, len(times))
+    rows = -(-len(times) // columns)
+    figure, grid = panels(rows, columns, height=rows * 0.92 * WIDTH / columns)
+    steps = np.ma.masked_greater(times.numpy().astype(int) + 1, time_steps)
+    for axes, picture in zip_longest(grid.flat, steps):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=picture is not None, color=FAINT)
+        if picture is not None:
+            shown = axes.imshow(picture, cmap="viridis", vmin=1, vmax=time_steps, interpolation="none")
+    figure.colorbar(shown, ax=grid, location="right", label="step of the spike", ticks=MaxNLocator(5, integer=True))
+    return figure
+
+
+def layer_shares(amounts: DataFrame) -> Figure:
+    """How each column's total is divided among the layers, which are the rows: a bar a column, in percent."""
+    figure, ((axes,),) = panels(1, 1, height=0.9 + 0.36 * len(amounts.columns))
+    shares = 100 * amounts / amounts.sum()
+    left = shares.iloc[0] * 0
+    for (layer, widths), color in zip(shares.iterrows(), cycle(LAYERS), strict=False):
+        axes.barh(list(shares.columns), widths, left=left, color=color, height=0.62, label=layer)
+        left = left + widths
+    axes.set_xlabel("share of the network's total, %")
+    axes.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=len(shares))
+    return figure
+
+
+def accuracy_comparison(rows: Sequence[tuple[str, float | None, Spread]]) -> Figure:
+    """A line for each network: the paper's accuracy in percent (ring), and ours (disc) with its 95 % interval."""
+    figure, ((axes,),) = panels(1, 1, height=0.9 + 0.4 * len(rows))
+    _compare(axes, rows)
+    axes.set_xlabel("test accuracy, %")
+    axes.legend(loc="best")
+    return figure
+
+
+def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
+    """A line for each choice of degrees: accuracy on the left as in `accuracy_comparison`, mean steps on the right."""
+    figure, ((accuracy, steps),) = panels(1, 2, height=0.9 + 0.32 * len(rows), sharey=True, width_ratios=(3, 2))
+    _compare(accuracy, [row[:3] for row in rows])
+    _discs(steps, [row[3] for row in rows])
+    accuracy.set_xlabel("test accuracy, %")
+    steps.set_xlabel("mean inference time steps")
+    figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
+    printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
+    percents, places = [percent for _, percent in printed], [place for place, _ in printed]
+    axes.plot(percents, places, "o", markerfacecolor=CARD, color=INK, markersize=8, label="the paper")
+    _discs(axes, [ours for *_, ours in rows])
+    axes.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
+    axes.margins(y=0.3 if len(rows) < 4 else 0.1)
+    axes.invert_yaxis()
+
+
+def _discs(axes: Axes, values: Sequence[Spread]) -> None:
+    """A disc for the mean, a line for its interval where seeds allow one."""
+    means, bars = [value.mean for value in values], [value.half_interval for value in values]
+    axes.errorbar(
+        means, range(len(values)), xerr=bars, fmt="o", color=OURS, markersize=6, capsize=3, lw=1, label="ours"
+    )
+
+
+def confusion_matrix(table: DataFrame) -> Figure:
+    """Counts of images by class (rows) and answer (columns); the shades are those of the mistakes alone."""
+    figure, ((axes,),) = panels(1, 1, height=5.4)
+    counts = table.to_numpy()
+    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    axes.imshow(mistakes, cmap="Oranges", interpolation="none")
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            weight = "bold" if row == column else "normal"
+            color = CARD if mistakes[row, column] > 0.6 * mistakes.max() else INK
+            axes.text(column, row, count, ha="center", va="center", fontsize=8, color=color, fontweight=weight)
+    axes.set(xlabel="answer", ylabel="class", yticks=range(len(table)), yticklabels=table.index)
+    axes.set_xticks(range(len(table)), table.columns, rotation=40, ha="right")
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
+    """For each network the percentages by the step on which inference is stopped: right on the left, decided right."""
+    figure, (row,) = panels(1, 2, height=2.6, sharex=True)
+    for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
+        for (name, table), color in zip(curves.items(), cycle(LAYERS), strict=False):
+            axes.plot(table.index, table[column], "o-", color=color, label=name)
+        axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    row[0].legend(loc="lower right")
+    return figure
+
+
+def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
+    """Accuracy (left) and energy per image (right) of configurations, the rows: a disc and a bar for every column."""
+    figure, ((left, right),) = panels(1, 2, height=2.9)
+    colors = (MUTED, OURS)
+    for name, color in zip(accuracy.columns, cycle(colors), strict=False):
+        left.plot(range(len(accuracy)), accuracy[name], "o", color=color, markersize=6)
+    _side_by_side(right.bar, nanojoules, colors)
+    for axes, label in ((left, "test accuracy, %"), (right, "energy per image, nJ")):
+        axes.set_xticks(range(len(accuracy)), list(accuracy.index), rotation=30)
+        axes.set_ylabel(label)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def reduction_bars(percent: DataFrame) -> Figure:
+    """Reductions in percent: a group of bars for every row (an accounting), a bar for every column (whose counts).
+
+    A column named "ours" has our colour.
+    """
+    figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
+    greys = cycle((INK, MUTED, FAINT))
+    colors = [OURS if name == "ours" else next(greys) for name in percent.columns]
+    for bars in _side_by_side(axes.barh, percent, colors):
+        axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
+    axes.axvline(0, color=INK, lw=1)
+    axes.set(xlabel="energy saved, %", yticks=range(len(percent)), yticklabels=percent.index)
+    axes.margins(x=0.1)
+    axes.invert_yaxis()
+    axes.legend(loc="lower right")
+    return figure
+
+
+def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
+    """The result at a glance: the accuracy that quantization gains (above) and the energy that it saves (below).
+
+    `gains` are a name, the paper's percentage points and ours; `savings`, by accounting, are the lowest and the highest
+    percentage by the paper's counts, and ours.
+    """
+    rows = (len(gains), len(savings))
+    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.36 * sum(rows), height_ratios=rows)
+    _compare(above, gains)
+    ends = [value[:2] for value in savings.values()]
+    for place, pair in enumerate(ends):
+        below.plot(pair, [place, place], "o-", color=INK, lw=1, markerfacecolor=CARD, markersize=8)
+    _discs(below, [ours for *_, ours in savings.values()])
+    below.set(yticks=range(len(savings)), yticklabels=savings)
+    below.invert_yaxis()
+    above.set_xlabel("accuracy gained by temporal quantization, percentage points")
+    below.set_xlabel("energy saved by temporal quantization, %")
+    for axes in (above, below):
+        axes.axvline(0, color=FAINT, lw=1, zorder=0)
+        axes.margins(y=0.25)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
+    """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
+
+    The line joins the networks that no other one beats in both, and these are named.
+    """
+    figure, (row,) = panels(1, 2, height=3.4, sharey=True)
+    for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
+        points = sorted((values[column], values[0], name) for name, values in networks.items())
+        best = -np.inf
+        front = []
+        for cost, percent, name in points:
+            leads = percent > best
+            if leads:
+                best = percent
+                front.append((cost, percent))
+            axes.plot(cost, percent, "o", color=OURS if leads else MUTED, markersize=6)
+            if leads:  # names on alternate sides of the line, so that they do not run into one another
+                shift, side = ((6, "left"), (-6, "right"))[len(front) % 2]
+                offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
+                axes.annotate(name, (cost, percent), (shift, 0), fontsize=7, **offset)
+        axes.plot(*zip(*front, strict=True), color=OURS, lw=1, zorder=0)
+        axes.set_xlabel(label)
+        axes.margins(x=0.18, y=0.12)
+    row[0].set(ylabel="test accuracy, %", xscale="log")
+    row[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    row[0].xaxis.set_major_formatter(ScalarFormatter())
+    row[0].xaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def energy_bars(nanojoules: DataFrame) -> Figure:
+    """Energy per image: a bar for every column (a configuration), divided among the rows (its layers), in nJ."""
+    figure, ((axes,),) = panels(1, 1, height=3.2)
+    names = [str(name).replace(", ", "\n") for name in nanojoules.columns]
+    bottom = nanojoules.iloc[0] * 0
+    for (layer, heights), color in zip(nanojoules.iterrows(), LAYERS, strict=True):
+        axes.bar(names, heights, bottom=bottom, color=color, width=0.62, label=layer)
+        bottom = bottom + heights
+    axes.set_ylabel("energy per image, nJ")
+    axes.legend()
+    return figure
+
+
+def speed_bars(ratios: DataFrame) -> Figure:
+    """Times over ours: a group of bars for every column (a network), a bar for every row (a variant)."""
+    figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
+    _side_by_side(axes.barh, ratios.T, (*LAYERS, MUTED, "#D55E00"))
+    axes.axvline(1, color=INK, lw=1)
+    axes.set(xlabel="time of a training step over ours", yticks=range(len(ratios.columns)), yticklabels=ratios.columns)
+    axes.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def _side_by_side(draw: Callable[..., BarContainer], table: DataFrame, colors: Sequence[str]) -> list[BarContainer]:
+    """A group of bars for every row, a bar in it for every column; `draw` is `bar` or `barh` of the axes."""
+    width = 0.8 / len(table.columns)
+    containers = []
+    for i, (name, color) in enumerate(zip(table.columns, cycle(colors), strict=False)):
+        places = [row + (i + 0.5) * width - 0.4 for row in range(len(table))]
+        containers.append(draw(places, table[name], width, color=color, label=name))
+    return containers
+
+
+def growth_curves(curves: Mapping[str, tuple[str, Sequence[float], Sequence[float]]]) -> Figure:
+    """A panel for every curve: its title, then the label of its axis, the values on it and the milliseconds."""
+    figure, (row,) = panels(1, len(curves), height=2.6)
+    for axes, (title, (label, values, times)) in zip(row, curves.items(), strict=True):
+        axes.plot(values, times, "o-", color=OURS)
+        ticks = [value for value in values if 8 * value >= max(values)]  # smaller ones would run into one another
+        axes.set(title=title, xlabel=label, ylim=(0, 1.15 * max(times)), xticks=ticks)
+    row[0].set_ylabel("training step, ms")
+    return figure

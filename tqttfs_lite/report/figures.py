@@ -1,0 +1,205 @@
+"""One function per figure, in one quiet style; each returns a matplotlib Figure.
+
+Colours are those of Okabe and Ito, which readers with a colour vision deficiency tell apart, and each neuron has the
+same one everywhere.  Figures are dark on a white card, so that they read alike on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from itertools import product
+from math import ceil, pi
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.firing import ticks
+from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.neuron import (
+    SURROGATE_ALPHA,
+    THRESHOLD,
+    atan_derivative,
+    if_neuron,
+    tq_ttfs_neuron,
+    ttfs_neuron,
+)
+from tqttfs_lite.spiking.notation import Architecture
+
+COLORS = {"IF": "#0072B2", "TTFS": "#D55E00", "TQ-TTFS": "#009E73"}
+INK, MUTED, FAINT, CARD = "#333333", "#767676", "#D0D0D0", "#FFFFFF"
+WIDTH = 7.2  # inches, the book's column
+MOST_FRAMES = 16  # of one image; beyond that they are too small to see
+
+STYLE: dict[Any, Any] = {
+    **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), CARD),
+    **dict.fromkeys(("text.color", "axes.titlecolor", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "svg.hashsalt": "tqttfs-lite",  # the same figure is the same file
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to `STYLE`; in a notebook, show figures as SVG, alike on every run."""
+    mpl.rcParams.update(STYLE)
+    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
+        from matplotlib_inline.config import InlineBackend
+
+        backend = InlineBackend.instance(parent=shell)
+        backend.shell = shell
+        backend.print_figure_kwargs = dict[str, Any](bbox_inches="tight", metadata={"Date": None})
+        backend.figure_formats = {"svg"}
+
+
+def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the book's column, `height` inches high, and its axes [rows, columns]."""
+    return plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
+
+
+def time_axis(axes: Axes, time_steps: int) -> None:
+    """Name the x axis, with whole numbers from 0 to T - 1."""
+    axes.set(xlabel="time step t", xlim=(-0.6, time_steps - 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+
+
+def encoding_curve(time_steps: int) -> Figure:
+    """The spike time of every pixel intensity, and the line before rounding (slide "Encode")."""
+    figure, ((axes,),) = panels(1, 1, height=2.8)
+    x = np.arange(256)
+    t = encode(torch.arange(256, dtype=torch.uint8), time_steps).numpy()
+    axes.plot(x, (time_steps - 1) * (1 - x / 255), color=MUTED, ls="--", lw=1, label="not rounded")
+    axes.plot(x, t, color=INK, drawstyle="steps-mid", label="rounded, as encoded")
+    axes.set(xlabel="pixel intensity x", ylabel="spike time t", xlim=(-3, 258), xticks=[0, 51, 102, 153, 204, 255])
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.legend()
+    return figure
+
+
+def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Figure:
+    """An image, and for each of at most 16 time steps the pixels that spike on it, in black (slide "Encode")."""
+    times = encode(image, time_steps).numpy()
+    steps = np.unique(np.linspace(0, time_steps - 1, min(time_steps, MOST_FRAMES)).round().astype(int))
+    columns = ceil(len(steps) / 2)
+    figure = plt.figure(figsize=(WIDTH, min(3.0, 0.6 + 2 * WIDTH / (columns + 2))))
+    grid = figure.add_gridspec(2, columns + 2)
+    picture = figure.add_subplot(grid[:, :2], title="image", xticks=[], yticks=[])
+    picture.imshow(image.numpy(), cmap="gray", vmin=0, vmax=255, interpolation="none")
+    for position, step in enumerate(steps):
+        row, column = divmod(position, columns)
+        frame = figure.add_subplot(grid[row, 2 + column], xticks=[], yticks=[])
+        frame.imshow(times == step, cmap="binary", vmin=0, vmax=1, interpolation="none")
+        frame.set_title(f"t = {step}", fontsize=8, fontweight="normal")
+        frame.spines[:].set(visible=True, color=FAINT)
+    return figure
+
+
+def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps: int) -> Figure:
+    """One column for each set of spike times: a dash for every spike, pixels top to bottom, and spikes per step."""
+    figure, axes = panels(2, len(spike_times), height=4.2, sharex=True, sharey="row", height_ratios=(3, 1.2))
+    for (dots, counts), (name, times) in zip(axes.T, spike_times.items(), strict=True):
+        flat = times.flatten().numpy()
+        dashes = flat[:, None] + np.array([-0.15, 0.15, np.nan])  # one line: a small SVG
+        dots.plot(dashes.flatten(), np.arange(len(flat)).repeat(3), color=INK, lw=1)
+        dots.set(title=name, ylim=(len(flat) + 8, -8))
+        bars = counts.bar(range(time_steps), np.bincount(flat, minlength=time_steps), color=MUTED)
+        if time_steps <= MOST_FRAMES:
+            counts.bar_label(bars, fontsize=6.5, padding=1)
+        time_axis(counts, time_steps)
+    axes[0, 0].set(ylabel="pixel, row by row")
+    axes[1, 0].set(ylabel="spikes", ymargin=0.2)
+    return figure
+
+
+def membrane_traces(
+    S_in: Float[Tensor, "T 1 N_in"], W: Float[Tensor, "1 N_in"], q: int | None = None, theta: float = THRESHOLD
+) -> Figure:
+    """The IF, TTFS and, given q, TQ-TTFS neuron on one input, from top to bottom: input, V against θ, output spikes.
+
+    An input spike is a disc where its weight is positive and a ring where it is negative, faint where the neuron no
+    longer receives it; dotted lines are the ticks of the quantized neuron (slides "TQ-TTFS neuron model").
+    """
+    time_steps = len(S_in)
+    neurons = {"IF": if_neuron(S_in, W, theta), "TTFS": ttfs_neuron(S_in, W, theta)}
+    if q is not None:
+        neurons["TQ-TTFS"] = tq_ttfs_neuron(S_in, W, q, theta)
+    figure, axes = panels(3, len(neurons), height=4.2, sharex=True, sharey="row", height_ratios=(2, 3, 0.7))
+    for (received, membrane, output), (name, (V, S)) in zip(axes.T, neurons.items(), strict=True):
+        deaf = (S.flatten().cumsum(0) - S.flatten() > 0) & (name != "IF")  # [T], from the step after its spike
+        for t, i in S_in[:, 0].nonzero().tolist():
+            color = FAINT if deaf[t] else INK
+            received.plot(t, i, "o", color=color, markerfacecolor=color if W[0, i] > 0 else CARD)
+        received.set_title(f"TQ-TTFS, q = {q}" if name == "TQ-TTFS" else name, color=COLORS[name])
+        membrane.axhline(theta, color=MUTED, ls="--", lw=1)
+        membrane.plot(range(time_steps), V.flatten().numpy(), "o-", color=COLORS[name])
+        output.vlines(S.flatten().nonzero().flatten().tolist(), 0, 1, color=COLORS[name], lw=2.5)
+        output.set(ylim=(0, 1.2), yticks=[])
+        time_axis(output, time_steps)
+    if q is not None:
+        for panel, tick in product(axes[:, -1], ticks(time_steps, q)):
+            panel.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
+    axes[0, 0].set(ylabel="input i", ylim=(-0.8, S_in.shape[2] - 0.2))
+    axes[0, 0].yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    axes[1, 0].set_ylabel("potential V")
+    axes[1, -1].annotate("θ", (time_steps - 0.4, theta), (3, -3), textcoords="offset points", annotation_clip=False)
+    axes[2, 0].set_ylabel("output S", rotation=0, ha="right", va="center")
+    return figure
+
+
+def surrogate_gradient(alpha: float = SURROGATE_ALPHA) -> Figure:
+    """The firing step, the arctangent that stands in for it, and its derivative (slides, "Training method")."""
+    figure, ((step, slope),) = panels(1, 2, height=2.6, sharex=True)
+    x = torch.linspace(-2, 2, 401, dtype=torch.float64)
+    step.plot(x, x > 0, color=INK, label="forward: the step")
+    step.plot(x, torch.atan(pi / 2 * alpha * x) / pi + 0.5, color=COLORS["TTFS"], label="its stand-in g")
+    slope.plot(x, atan_derivative(x, alpha), color=COLORS["TTFS"])
+    step.set(title="spike S", xlabel="V - θ", ylim=(-0.08, 1.35))
+    slope.set(title="backward: the derivative g'", xlabel="V - θ", ylim=(0, alpha / 2 * 1.1))
+    step.legend(loc="upper left")
+    return figure
+
+
+def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
+    """For the input and every spiking layer a row: a dot where it may fire, a bar over the steps it gathers before."""
+    names = ["input", *(f"layer {n}, q = {x.quantization}" for n, x in enumerate(architecture.spiking_layers, 1))]
+    rows = dict(zip(names, [range(time_steps), *clocks(architecture, time_steps)], strict=True))
+    figure, ((axes,),) = panels(1, 1, height=0.9 + 0.32 * len(rows))
+    for row, steps in enumerate(rows.values()):
+        starts = [0, *(step + 1 for step in steps[:-1])]
+        widths = [step - start + 0.8 for start, step in zip(starts, steps, strict=True)]
+        axes.barh([row] * len(steps), widths, left=[start - 0.4 for start in starts], height=0.5, color=FAINT)
+        axes.plot(steps, [row] * len(steps), "o", color=COLORS["TQ-TTFS"] if row else INK)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    time_axis(axes, time_steps)
+    return figure
+
+
+def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q: int, time_steps: int) -> Figure:
+    """When neurons that fire without quantization fire with it (T: never), and the first tick they could fire on."""
+    figure, ((axes,),) = panels(1, 1, height=3.4)
+    pairs, counts = torch.stack([ttfs, tq])[:, ttfs < time_steps].unique(dim=1, return_counts=True)
+    axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
+    t = np.arange(time_steps)
+    axes.step(t, ((t // q + 1) * q - 1).clip(max=time_steps), where="mid", color=MUTED, lw=1, ls="--")
+    time_axis(axes, time_steps)
+    axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
+    shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
+    axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
+    return figure

@@ -1,0 +1,1 @@
+"""The method: neurons, codes, networks, inference, losses.  It knows no data set and no folder."""

@@ -1,0 +1,62 @@
+"""From pixels to spike times, and from the output layer's spikes to a class (slides, "Encode" and "Decode")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from tqttfs_lite.errors import InputError
+from tqttfs_lite.spiking.firing import LONGEST_TIME
+
+
+def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:
+    """Intensity to latency: t = Round((T - 1)(1 - x / 255)); every pixel spikes once, the brightest first.
+
+    The rounding mode never matters, since no pixel lands on .5: 2 (T - 1)(255 - x) is even, an odd multiple of 255 not.
+    Raises `ValueError` for a T outside 1 to 254, the largest that leaves a byte value for "never".
+
+    >>> encode(torch.tensor([255, 128, 0], dtype=torch.uint8), time_steps=8)
+    tensor([0, 3, 7], dtype=torch.uint8)
+    """
+    check_time_steps(time_steps)
+    intensity = torch.arange(256, dtype=torch.float64, device=pixels.device)
+    table = torch.round((time_steps - 1) * (1 - intensity / 255)).to(torch.uint8)
+    return table[pixels.long()]
+
+
+def check_time_steps(time_steps: int) -> None:
+    """Raise `ValueError` for a T that does not leave a byte value for "never"."""
+    if not 1 <= time_steps <= LONGEST_TIME:
+        raise InputError(f"the number of time steps T must be from 1 to {LONGEST_TIME}, not {time_steps}")
+
+
+class Decision(NamedTuple):
+    """What the network says of each image, and on which step, counted from 1; T where no output neuron fired."""
+
+    label: Int64[Tensor, " B"]
+    step: Int64[Tensor, " B"]
+
+
+def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[int], time_steps: int) -> Decision:
+    """The output neuron that fires first is the class; ties, and silence, go to the highest membrane potential.
+
+    V and S are the output layer's potentials and spikes at `steps`.  Among neurons that fire first together the one
+    with the highest V at that step wins; where none fires, the one among all with the highest V at the last step.
+    Equal potentials go to the lower class, so that a decision is always reproducible.
+
+    >>> V = torch.tensor([[[0.5, 0.0]], [[1.25, 1.5]]])
+    >>> decode(V, V > 1, steps=(0, 1), time_steps=2)
+    Decision(label=tensor([1]), step=tensor([2]))
+    """
+    fired = S.any(dim=2)  # [K, B]
+    decided = fired.any(dim=0)  # [B]
+    first = torch.where(decided, fired.int().argmax(dim=0), len(V) - 1)
+    images = torch.arange(V.shape[1], device=V.device)
+    contenders = S[first, images] | ~decided[:, None]  # [B, N]
+    label = V[first, images].masked_fill(~contenders, -torch.inf).argmax(dim=1)
+    at = torch.tensor(steps, device=V.device)[first]
+    return Decision(label, torch.where(decided, at + 1, time_steps))

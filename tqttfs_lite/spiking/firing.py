@@ -1,0 +1,226 @@
+"""The fast path: firing on cumulative state, each layer on its own clock.
+
+With C[t] = 1 from the step on which a neuron has fired, a layer is V[t] = W C_in[t], because a neuron that has not
+fired yet has added up every input spike so far; and C[t] = 1 where V > theta at this tick of the layer's clock or at
+an earlier one.  Nothing recurrent is left but that "or", so a layer computes V only at the ticks on which it may fire,
+and a firing time, one number per neuron, says all there is to know of its spikes.
+The spikes equal `neuron.tq_ttfs_neuron`; so do the gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from tqttfs_lite.spiking import fused
+from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA, THRESHOLD, atan_derivative
+
+LONGEST_TIME = 254  # firing times are kept in one byte, and T itself stands for "never"
+
+
+def ticks(time_steps: int, q: int, first_input: int = 0) -> range:
+    """The steps t, (t + 1) % q == 0, on which a layer may fire whose first input spike comes no sooner than this.
+
+    On earlier ticks V is still 0, on which no neuron fires and no weight has a gradient.
+
+    >>> list(ticks(8, q=2)), list(ticks(8, q=2, first_input=3))
+    ([1, 3, 5, 7], [3, 5, 7])
+    """
+    return range(q * (first_input // q + 1) - 1, time_steps, q)
+
+
+def firing_time(
+    V: Float[Tensor, "K B *N"], steps: Sequence[int], never: int, theta: float = THRESHOLD
+) -> UInt8[Tensor, " B *N"]:
+    """The first of the steps on which V > theta; `never` where there is none.
+
+    V[k] is the membrane potential at steps[k].
+
+    >>> firing_time(torch.tensor([[[0.5, 0.5]], [[1.5, 0.5]]]), steps=(1, 3), never=4)
+    tensor([[3, 4]], dtype=torch.uint8)
+    """
+    if fused.covers(V, V.dtype):
+        V, image = _channels_last(V, lead=2)
+        time = torch.ops.tqttfs.fire(V.contiguous(), list(steps), [], 1, theta, None)[1]
+        return _channels_first(time, image).clamp_(max=never)
+    return torch.where(V > theta, _column(steps, V), never).amin(dim=0)
+
+
+@torch.no_grad()
+def convolution_times(
+    times: UInt8[Tensor, "B 1 H W"],
+    W: Float[Tensor, "C 1 size size"],
+    steps: Sequence[int],
+    never: int,
+    theta: float = THRESHOLD,
+) -> UInt8[Tensor, "B C H W"]:
+    """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
+    if fused.covers(times, W.dtype):
+        time = torch.ops.tqttfs.convolve(times[:, 0].contiguous(), W, list(steps), [], 1, theta, None, W.dtype)[1]
+        return _channels_first(time, image=True).clamp_(max=never)
+    return firing_time(_convolution(times, W, steps), steps, never, theta)
+
+
+def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Tensor, "B C H_P W_P"]:
+    """Maximum pooling of the cumulative state: a window's first spike.
+
+    >>> earliest_in_windows(torch.tensor([[[[7, 3], [9, 5]]]], dtype=torch.uint8), size=2).flatten().tolist()
+    [3]
+    """
+    corners = [times[:, :, i::size, j::size] for i in range(size) for j in range(size)]
+    return reduce(torch.minimum, corners)
+
+
+def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "K B *N"]:
+    """C: 1 from the firing time on, read at these steps.
+
+    >>> cumulative_state(torch.tensor([[1, 4]], dtype=torch.uint8), steps=(0, 1, 3), dtype=torch.float32).tolist()
+    [[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 0.0]]]
+    """
+    if fused.covers(time, dtype):
+        time, image = _channels_last(time, lead=1)
+        return _channels_first(torch.ops.tqttfs.read(time.contiguous(), list(steps), dtype), image)
+    return (time <= _column(steps, time.unsqueeze(0))).to(dtype)
+
+
+def fire(
+    V: Float[Tensor, "K B *N"],
+    steps: Sequence[int],
+    read_at: Sequence[int],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+    *,
+    pool: int = 1,
+    keep: Float[Tensor, " B *P"] | None = None,
+) -> Float[Tensor, "R B *P"]:
+    """The cumulative firing state of neurons that tick on `steps`, as a layer that ticks on `read_at` reads it.
+
+    `pool` is the window of maximum pooling behind the neurons, for V as [K, B, C, H, W]: the earliest spike of a window
+    is that of its highest potential, so the maximum is taken before the threshold.  `keep` multiplies the state, the
+    same on every step, as dropout does.
+
+    Backward is backpropagation through time with the firing history held constant, as in `neuron`:
+    dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of dL/dC[s] over s >= t, with the Atan surrogate g'.
+    """
+    if fused.covers(V, V.dtype, pool):
+        V, image = _channels_last(V, lead=2)
+        keep = None if keep is None else _channels_last(keep, lead=1)[0]
+        state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), theta, alpha, pool, keep)
+        return _channels_first(state, image)
+    if pool > 1:
+        V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
+    state = _Fire.apply(V, tuple(steps), tuple(read_at), theta, alpha)
+    return state if keep is None else state * keep
+
+
+def charge(
+    times: UInt8[Tensor, "B inputs"], W: Float[Tensor, "N inputs"], steps: Sequence[int], *, dtype: torch.dtype
+) -> Float[Tensor, "K B N"]:
+    """The membrane potentials, at these steps, of neurons whose inputs spike once, each at its own time; V = W C.
+
+    `dtype` is that of the potentials, and in plain PyTorch of the sum too; the kernel adds in float32.
+
+    >>> charge(torch.tensor([[1, 0]], dtype=torch.uint8), torch.tensor([[0.5, 2.0]]), (0, 1), dtype=torch.float32)
+    tensor([[[2.0000]],
+    <BLANKLINE>
+            [[2.5000]]])
+    """
+    if fused.covers(times, dtype) and W.dtype == torch.float32:
+        potentials: Tensor = fused.Charge.apply(times.contiguous(), W, list(steps), dtype)
+        return potentials
+    return functional.linear(cumulative_state(times, steps, dtype), W.to(dtype))
+
+
+def fire_and_charge(
+    V: Float[Tensor, "K B inputs"],
+    W: Float[Tensor, "N inputs"],
+    steps: Sequence[int],
+    read_at: Sequence[int],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+    *,
+    keep: Float[Tensor, "B inputs"] | None = None,
+) -> Float[Tensor, "R B N"]:
+    """`fire`, and the membrane potentials of the fully connected layer that reads the state at `read_at`."""
+    if fused.covers(V, V.dtype) and W.dtype == torch.float32:
+        potentials: Tensor = fused.FireAndCharge.apply(V, W, list(steps), list(read_at), theta, alpha, keep)
+        return potentials
+    return functional.linear(fire(V, steps, read_at, theta, alpha, keep=keep), W.to(V.dtype))
+
+
+def convolve_and_fire(
+    times: UInt8[Tensor, "B 1 H W"],
+    W: Float[Tensor, "C 1 size size"],
+    steps: Sequence[int],
+    read_at: Sequence[int],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+    *,
+    dtype: torch.dtype,
+    pool: int = 1,
+    keep: Float[Tensor, "B C H_P W_P"] | None = None,
+) -> Float[Tensor, "R B C H_P W_P"]:
+    """`fire` on the convolution of an image whose pixels spike once, each at its own time; the size stays the same.
+
+    `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
+    """
+    if fused.covers(times, dtype, pool) and W.dtype == torch.float32:
+        keep = None if keep is None else _channels_last(keep, lead=1)[0]
+        settings = (list(steps), list(read_at), theta, alpha, pool, keep, dtype)
+        state: Tensor = fused.Convolve.apply(times[:, 0].contiguous(), W, *settings)
+        return _channels_first(state, image=True)
+    return fire(_convolution(times, W.to(dtype), steps), steps, read_at, theta, alpha, pool=pool, keep=keep)
+
+
+def _convolution(times: Tensor, W: Tensor, steps: Sequence[int]) -> Float[Tensor, "K B C H W"]:
+    C = cumulative_state(times, steps, W.dtype)
+    V: Tensor = functional.conv2d(C.flatten(0, 1), W, padding="same").unflatten(0, C.shape[:2])
+    return V
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, V: Tensor, steps: tuple[int, ...], read_at: tuple[int, ...], theta: float, alpha: float
+    ) -> Tensor:
+        time = firing_time(V, steps, never=LONGEST_TIME + 1, theta=theta)
+        ctx.save_for_backward(V, time)
+        ctx.steps, ctx.read_at, ctx.theta, ctx.alpha = steps, read_at, theta, alpha
+        return cumulative_state(time, read_at, V.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        V, time = ctx.saved_tensors
+        surrogate = atan_derivative(V - ctx.theta, ctx.alpha) * (_column(ctx.steps, V) <= time)
+        later = torch.zeros_like(V[0])
+        read = list(zip(ctx.read_at, gradients[0], strict=True))
+        for k in reversed(range(len(ctx.steps))):
+            while read and read[-1][0] >= ctx.steps[k]:
+                later = later + read.pop()[1]
+            surrogate[k] *= later
+        return surrogate, None, None, None, None
+
+
+def _column(steps: Sequence[int], like: Tensor) -> UInt8[Tensor, "K ..."]:
+    """The steps as bytes along the first axis of a tensor with this many axes."""
+    return torch.tensor(steps, dtype=torch.uint8, device=like.device).view(-1, *[1] * (like.ndim - 1))
+
+
+def _channels_last(neurons: Tensor, lead: int) -> tuple[Tensor, bool]:
+    """Neurons behind `lead` axes as the kernels have them, [..., H, W, C], and whether they are those of an image.
+
+    Neurons in a row become the channels of an image of 1x1.
+    """
+    image = neurons.ndim - lead == 3
+    return neurons.movedim(lead, -1) if image else neurons.flatten(lead)[..., None, None, :], image
+
+
+def _channels_first(neurons: Tensor, image: bool) -> Tensor:
+    """The inverse: [..., C, H, W] for an image and [..., N] for a row."""
+    return neurons.movedim(-1, -3) if image else neurons[..., 0, 0, :]

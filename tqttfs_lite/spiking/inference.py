@@ -1,0 +1,72 @@
+"""Inference as the slides count it: time goes on tick by tick of the output, and an image leaves at its decision."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int64, UInt8
+from torch import Tensor, nn
+
+from tqttfs_lite.spiking.coding import decode
+from tqttfs_lite.spiking.firing import convolution_times, firing_time
+from tqttfs_lite.spiking.network import SpikingNetwork
+
+
+class Inference(NamedTuple):
+    """What the network says of each image, and the spikes that made it say so."""
+
+    label: Int64[Tensor, " B"]
+    step: Int64[Tensor, " B"]  # inference time steps: that of the first output spike, from 1; T where there is none
+    first: Bool[Tensor, "B classes"]  # the output neurons that fire on it; none where the output stays silent
+    firing_times: list[UInt8[Tensor, "B ..."]]  # of every spiking layer; T where a neuron does not fire by the decision
+
+
+@torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
+def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early_exit: bool = True) -> Inference:
+    """Decide about a batch of encoded images; nothing more is computed for an image once it is decided.
+
+    Between two ticks of the output every layer ticks as often as its own clock says, for the images that are left.
+    Without `early_exit` all of them stay to the end of time, and the firing times go on beyond the decision.
+
+    Raises `ValueError` where the images are not of the size that the architecture names.
+    """
+    T, theta = network.time_steps, network.theta
+    inputs = network.as_input(spike_times)
+    device, shapes = inputs.device, network.architecture.neuron_shapes()
+    found = Inference(
+        label=torch.zeros(len(inputs), dtype=torch.int64, device=device),
+        step=torch.zeros(len(inputs), dtype=torch.int64, device=device),  # 0 until the image is decided
+        first=torch.zeros(len(inputs), *shapes[-1], dtype=torch.bool, device=device),
+        firing_times=[torch.full((len(inputs), *shape), T, dtype=torch.uint8, device=device) for shape in shapes],
+    )
+    left = torch.arange(len(inputs), device=device)  # the images that are left, and their firing times layer by layer
+    times = [inputs, *found.firing_times]
+    if image := isinstance(network.synapses[0], nn.Conv2d):  # its first convolution costs the same for all its ticks
+        times[1] = convolution_times(inputs, network.synapses[0].weight, network.clocks[0], T, theta)
+    now = 0
+    for end in network.observed:
+        for layer in range(image, len(shapes)):
+            clock = network.clocks[layer]
+            reads = [end] if layer == len(shapes) - 1 else clock[bisect_left(clock, now) : bisect_right(clock, end)]
+            if not reads:
+                continue
+            V = network.potentials(layer, times[layer], reads)
+            if reads[-1] in clock:
+                times[layer + 1] = torch.minimum(times[layer + 1], firing_time(V, reads, T, theta))
+        now = end + 1
+        fires = times[-1] == end
+        answer = decode(V, fires[None], (end,), T)
+        decided = (found.step[left] == 0) & (fires.any(dim=1) | (now == T))
+        found.label[left[decided]] = answer.label[decided]
+        found.step[left[decided]] = answer.step[decided]
+        found.first[left[decided]] = fires[decided]
+        leaving = decided if early_exit else decided.new_full(decided.shape, now == T)
+        for kept, last in zip(found.firing_times, times[1:], strict=True):
+            kept[left[leaving]] = last[leaving].masked_fill(last[leaving] > end, T)
+        left, *times = (rows[~leaving] for rows in (left, *times))
+        if not len(left):
+            break
+    return found

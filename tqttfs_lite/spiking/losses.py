@@ -1,0 +1,129 @@
+"""What training minimises: smooth functions of the output layer's potentials over time.
+
+| `TrainingConfig.loss` | what it is |
+|---|---|
+| soft-decoder | minus the log-likelihood of the right answer under a soft version of the slides' decoder |
+| tick-corrected | the same, with a chance of deciding per time step that does not grow with the number of ticks |
+| first-spike-time | cross-entropy of a softmax over the output neurons' first-spike times |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from tqttfs_lite.spiking.firing import fire
+from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA
+
+Loss = Literal["soft-decoder", "tick-corrected", "first-spike-time"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
+
+
+def soft_decoder_loss(
+    V: Float[Tensor, "K B classes"],
+    labels: Int64[Tensor, " B"],
+    steps: Sequence[int],
+    theta: float,
+    sharpness: float,
+    *,
+    correction: float = 0.0,
+    step_cost: float = 0.0,
+    silence_costs: bool = False,
+) -> Float[Tensor, ""]:
+    """Minus the log-likelihood of the right answer under a soft version of the slides' decoder, and a price of time.
+
+    At each of the K ticks the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ...,
+    V_N]), the first of them for waiting; at the last one it has to decide.  For a large sharpness β it is the slides'
+    decoder: it waits while every V is below θ, decides for the highest V at the first tick on which one is above, and
+    for the highest V of all at the end.  The likelihood of a class is the sum over ticks of having waited so far times
+    deciding for it now.
+
+    `step_cost`, in nats, is the price of a time step: it multiplies the soft decoder's expected inference time steps,
+    the sum over ticks of having waited so far times the steps since the tick before.  This is the risk that a
+    sequential test minimises, errors plus observations (Wald 1947).
+
+    `correction`, in nats, is taken off every decide logit; `tick_correction` has the value that treats clocks alike.
+
+    With `silence_costs` it may wait at the last tick too, which answers nothing: then only a spike is an answer.
+
+    `steps` are the time steps of V, counted from 0.
+
+    >>> V = torch.tensor([[[0.0, 0.0]], [[0.0, 9.0]]])
+    >>> round(soft_decoder_loss(V, torch.tensor([1]), steps=(3, 7), theta=1.0, sharpness=10.0).item(), 4)
+    0.0
+    >>> round(soft_decoder_loss(V, torch.tensor([1]), steps=(3, 7), theta=1.0, sharpness=10.0, step_cost=0.1).item(), 4)
+    0.8
+    """
+    logits = sharpness * (V.float() - theta) - correction
+    choice = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)  # [K, B, 1 + classes], waiting first
+    wait, decide = choice[:-1, :, 0], choice[:, :, 1:]
+    if not silence_costs:
+        decide = torch.cat([decide[:-1], torch.log_softmax(logits[-1:], dim=2)])
+    waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
+    right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
+    log_likelihood = torch.logsumexp(waited + right, dim=0)
+    since_last = torch.tensor([-1, *steps], device=V.device).diff()
+    inference_steps = (waited.exp() * since_last[:, None]).sum(dim=0)
+    return (step_cost * inference_steps - log_likelihood).mean()
+
+
+def tick_correction(time_steps: int, q: int) -> float:
+    """The nats, log(K / K0), that make the soft decoder decide as readily per time step on every clock.
+
+    On potentials that cross no threshold the slides' decoder waits, but the soft one decides a little at every tick.
+    With N outputs at the same V the odds are r = N exp(β (V - θ)): for ten outputs at V = 0 and β = 4 a probability of
+    r / (1 + r) = 0.155 (Chapter 4).  An output with K ticks repeats that at all but the last, so the finer its clock,
+    the sooner the loss takes a silent image for decided: 8 % of it still wait for the last of 16 ticks, 60 % for the
+    last of 4.  With log(K / K0) off every decide logit the odds are r K0 / K, and -log of what waits through K ticks is
+    K log(1 + r K0 / K): to first order in r that is r K0, whatever K is, and at V = 0 it differs by 7 % between 4 and
+    16 ticks.  K0 = 4 leaves the slides' quantized networks with the loss that they have without it.
+
+    K = T / q is the clock's rate, not the number of its ticks.  A clock whose first ticks are left out, since no spike
+    can have arrived by then, keeps the rate of the others; and where q does not divide T, K is not an integer.
+
+    >>> round(tick_correction(16, 1), 3), tick_correction(16, 4), round(tick_correction(8, 3), 3)
+    (1.386, 0.0, -0.405)
+    """
+    return math.log(time_steps / q / REFERENCE_TICKS)
+
+
+def first_spike_time_loss(
+    V: Float[Tensor, "K B classes"],
+    labels: Int64[Tensor, " B"],
+    steps: Sequence[int],
+    time_steps: int,
+    theta: float,
+    sharpness: float,
+    *,
+    surrogate_alpha: float = SURROGATE_ALPHA,
+    step_cost: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of softmax(-β t / T) over the first-spike times t of the output neurons, and a price of time.
+
+    A neuron that fires at time step t, counted from 0, has t steps behind it on which it had not fired; one that never
+    fires has T.  So t is the sum over time steps of 1 - C, the cumulative firing state, and the surrogate gradient of C
+    is that of the hidden layers (`firing.fire`).  Losses of this kind train S4NN (Kheradpisheh and Masquelier 2020) and
+    the networks of Mostafa (2018).  Unlike the soft decoder it has no term per tick, and it knows nothing of
+    potentials: an image on which no output fires has the loss of a guess.
+
+    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 where there is none.
+    `steps` are the ticks of V, without a last step on which nothing can fire.
+
+    >>> V = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])  # one image; of two outputs the second fires, at time step 3
+    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, theta=1.0, sharpness=8.0).item(), 4)
+    0.0067
+    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, 1.0, 8.0, step_cost=0.1).item(), 4)
+    0.4067
+    """
+    C = fire(V.float(), steps, steps, theta, surrogate_alpha)
+    until_next = torch.tensor([*steps, time_steps], device=V.device).diff()  # [K]
+    t = steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)  # [B, classes]
+    cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels)
+    return cross_entropy + step_cost * (t.amin(dim=1) + 1).mean()

@@ -1,0 +1,122 @@
+"""The slides' three neuron models, literally: the reference that everything faster must equal.
+
+Each is a plain loop over time steps, slow on purpose and never optimised.  The symbols are the slides': W weights,
+S spikes, V membrane potentials, F firing history, theta (θ) threshold, q temporal quantization degree, T time steps.
+Two choices are ours where the slides are silent: V starts at V_reset, which is 0, and theta is at least V_reset,
+since a neuron whose resting potential lies above its threshold would fire again and again after its first spike.
+"""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tqttfs_lite.errors import InputError
+
+THRESHOLD = 1.0
+V_RESET = 0.0
+SURROGATE_ALPHA = 2.0
+
+
+class Atan(torch.autograd.Function):
+    """The Heaviside step whose gradient is the Atan surrogate's (slides, "Training method").
+
+    Forward 1 where x > 0, else 0.  Backward g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²) (Fang et al. 2023,
+    SpikingJelly's ATan).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: float = SURROGATE_ALPHA) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.alpha = alpha
+        return (x > 0).to(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return gradients[0] * atan_derivative(x, ctx.alpha), None
+
+
+def atan_derivative(x: Tensor, alpha: float) -> Tensor:
+    """g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²), elementwise."""
+    return (alpha / 2) / (1 + (pi / 2 * alpha * x) ** 2)
+
+
+def if_neuron(
+    S_in: Float[Tensor, "T B N_in"],
+    W: Float[Tensor, "N_out N_in"],
+    theta: float = THRESHOLD,
+    alpha: float = SURROGATE_ALPHA,
+) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
+    """Integrate and fire, no leak, many spikes; returns V and S (slides, "IF Neuron model").
+
+    V[t] = W S_in[t] + V[t-1], or W S_in[t] + V_reset on the step after a spike;  S[t] = 1 where V[t] > theta.
+    Raises `ValueError` for a theta below V_reset.
+
+    >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
+    >>> V, S = if_neuron(S_in, W)
+    >>> V.flatten().tolist(), S.flatten().tolist()
+    ([0.75, 1.5, 0.75, 1.5], [0.0, 1.0, 0.0, 1.0])
+    """
+    _check(theta)
+    V = S = _silence(S_in, W)
+    potentials, spikes = [], []
+    for t in range(len(S_in)):
+        V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t] @ W.T
+        S = Atan.apply(V - theta, alpha)
+        potentials.append(V)
+        spikes.append(S)
+    return torch.stack(potentials), torch.stack(spikes)
+
+
+def ttfs_neuron(
+    S_in: Float[Tensor, "T B N_in"], W: Float[Tensor, "N_out N_in"], theta: float = THRESHOLD
+) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
+    """Time to first spike: the IF neuron that stops charging once it has fired; returns V and S.
+
+    It is the TQ-TTFS neuron that may fire at every step, q = 1 (slides, "IF Neuron model + TTFS coding").
+    """
+    return tq_ttfs_neuron(S_in, W, q=1, theta=theta)
+
+
+def tq_ttfs_neuron(
+    S_in: Float[Tensor, "T B N_in"], W: Float[Tensor, "N_out N_in"], q: int, theta: float = THRESHOLD
+) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
+    """Time to first spike on a clock of its own: it fires only where (t + 1) % q == 0; returns V and S.
+
+    V[t] = (1 - F) W S_in[t] + V[t-1], or V_reset on the step after a spike;
+    S[t] = 1 where V[t] > theta and (t + 1) % q == 0;  F = S[t] + F  (slides, "+ Temporal Quantification").
+    Gradients hold the firing history F, and with it the reset, constant.
+    Raises `ValueError` for a theta below V_reset or a q below 1.
+
+    >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
+    >>> V, S = tq_ttfs_neuron(S_in, W, q=3)
+    >>> V.flatten().tolist(), S.flatten().tolist()
+    ([0.75, 1.5, 2.25, 0.0], [0.0, 0.0, 1.0, 0.0])
+    """
+    _check(theta)
+    if q < 1:
+        raise InputError(f"the temporal quantization degree q must be 1 or more, not {q}")
+    V = S = F = _silence(S_in, W)
+    potentials, spikes = [], []
+    for t in range(len(S_in)):
+        V = torch.where(S.detach() == 0, (1 - F) * (S_in[t] @ W.T) + V, V_RESET)
+        S = Atan.apply(V - theta) if (t + 1) % q == 0 else torch.zeros_like(V)
+        F = S.detach() + F
+        potentials.append(V)
+        spikes.append(S)
+    return torch.stack(potentials), torch.stack(spikes)
+
+
+def _silence(S_in: Tensor, W: Tensor) -> Tensor:
+    """The state before the first step: V = V_reset, S = 0, F = 0, all of them zero."""
+    return S_in.new_zeros(S_in.shape[1], W.shape[0])
+
+
+def _check(theta: float) -> None:
+    if theta < V_RESET:
+        raise InputError(f"the threshold theta must be at least V_reset = {V_RESET}, not {theta}")

@@ -1,0 +1,268 @@
+"""The slides' notation of a network, read into an `Architecture` and printed back.
+
+    784-400(1)-10(2)                                      a multilayer perceptron (SMLP)
+    28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)       a convolutional network (SCNN)
+
+`16C5` is a convolution with 16 filters of 5x5 that keeps the image's size, `P2` pools windows of 2x2,
+a plain number is a fully connected layer, and the number in brackets is the layer's temporal quantization
+degree q; left out, q is 1.  The short form of the slides' figures, `1-2-2-4-4`, lists the degrees alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from math import prod
+from typing import NamedTuple
+
+from tqttfs_lite.errors import InputError, NotationError
+
+LARGEST_NUMBER = 65_536  # keeps a slip of the keyboard from asking for terabytes of weights
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fully connected layer of spiking neurons."""
+
+    features: int
+    quantization: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.features}({self.quantization})"
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with spiking neurons, stride 1, zero-padded so that height and width stay."""
+
+    channels: int
+    kernel: int
+    quantization: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.channels}C{self.kernel}({self.quantization})"
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A window that moves by its own size; it holds no neurons."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"P{self.size}"
+
+
+class LayerSize(NamedTuple):
+    """A spiking layer's neurons and FLOPs, as the slides count them.
+
+    FLOPs are synaptic connections: the additions that it takes if every one of the layer's inputs spikes once.
+    """
+
+    neurons: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network: the shape of its input, (features,) or (height, width), and its layers in order.
+
+    Raises `ValueError` where the layers do not fit one another; `Architecture.parse` says it with the position.
+    """
+
+    input_shape: tuple[int, ...]
+    layers: tuple[Linear | Convolution | Pooling, ...]
+
+    @staticmethod
+    def parse(text: str) -> Architecture:
+        """Read the slides' notation.  The sign × reads like x and spaces are skipped; raises `NotationError`.
+
+        >>> Architecture.parse("28×28-16C5-P2-10(4)").quantization
+        (1, 4)
+        """
+        return _Parser(text).architecture()
+
+    def __str__(self) -> str:
+        return "-".join(["x".join(map(str, self.input_shape)), *map(str, self.layers)])
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one input: (features,), or (1, height, width), since an image has one channel."""
+        return _image_shape(self.input_shape)
+
+    @property
+    def spiking_layers(self) -> tuple[Linear | Convolution, ...]:
+        return tuple(layer for layer in self.layers if not isinstance(layer, Pooling))
+
+    @property
+    def quantization(self) -> tuple[int, ...]:
+        """The temporal quantization degree q of every spiking layer, the output layer last."""
+        return tuple(layer.quantization for layer in self.spiking_layers)
+
+    @property
+    def short_form(self) -> str:
+        """The degrees alone, as in the slides' figures.
+
+        >>> Architecture.parse("784-400-10(2)").short_form
+        '1-2'
+        """
+        return "-".join(map(str, self.quantization))
+
+    @property
+    def unquantized(self) -> str:
+        """The notation without its brackets.
+
+        >>> Architecture.parse("784-400(1)-10(2)").unquantized
+        '784-400-10'
+        """
+        return re.sub(r"\([0-9]+\)", "", str(self))
+
+    def with_quantization(self, short_form: str) -> Architecture:
+        """The same network with the degrees of a short form, one for every spiking layer; raises `NotationError`.
+
+        >>> str(Architecture.parse("784-400-10").with_quantization("2-4"))
+        '784-400(2)-10(4)'
+        """
+        degrees = iter(_Parser(short_form).degrees(count=len(self.spiking_layers)))
+        layers = (
+            layer if isinstance(layer, Pooling) else replace(layer, quantization=next(degrees)) for layer in self.layers
+        )
+        return replace(self, layers=tuple(layers))
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape that each layer hands on: (features,) or (channels, height, width)."""
+        shape = self.image_shape
+        return tuple(shape := _shape_after(layer, shape) for layer in self.layers)
+
+    def neuron_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of every spiking layer's neurons: (features,) or (channels, height, width)."""
+        shapes = zip(self.layers, self.shapes(), strict=True)
+        return tuple(shape for layer, shape in shapes if not isinstance(layer, Pooling))
+
+    def sizes(self) -> tuple[LayerSize, ...]:
+        """Neurons and FLOPs of every spiking layer (slides, "Neurons and FLOPs in each layer").
+
+        FLOPs are k² · W · H · C_in · C_out for a convolution and C_in · C_out for a linear layer.
+
+        >>> Architecture.parse("784-400-10").sizes()
+        (LayerSize(neurons=400, flops=313600), LayerSize(neurons=10, flops=4000))
+        """
+        sizes = []
+        inputs = self.image_shape
+        for layer, outputs in zip(self.layers, self.shapes(), strict=True):
+            neurons = prod(outputs)
+            if isinstance(layer, Convolution):
+                sizes.append(LayerSize(neurons, layer.kernel**2 * inputs[0] * neurons))
+            elif isinstance(layer, Linear):
+                sizes.append(LayerSize(neurons, prod(inputs) * neurons))
+            inputs = outputs
+        return tuple(sizes)
+
+    def __post_init__(self) -> None:
+        if not self.layers or not isinstance(self.layers[-1], Linear):
+            raise InputError("the last layer is the output layer and must be fully connected, such as 10")
+        for layer in self.layers:
+            if any(number < 1 for number in vars(layer).values()):
+                raise InputError(f"every number of layer {layer} must be 1 or more")
+        self.shapes()
+
+
+def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *input_shape) if len(input_shape) == 2 else input_shape
+
+
+def _shape_after(layer: Linear | Convolution | Pooling, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape behind a layer that is given `shape`; raises `ValueError` where it does not fit."""
+    if isinstance(layer, Linear):
+        return (layer.features,)
+    if len(shape) == 1:
+        raise InputError(f"{layer} needs an image, but what comes before it is a row of {shape[0]} values")
+    channels, height, width = shape
+    if isinstance(layer, Convolution):
+        if layer.kernel % 2 == 0:
+            raise InputError(f"the filters of {layer} must have an odd size, so that the image keeps its own")
+        return (layer.channels, height, width)
+    if height % layer.size or width % layer.size:
+        raise InputError(f"{layer} does not divide an image of {height}x{width}")
+    return (channels, height // layer.size, width // layer.size)
+
+
+class _Parser:
+    """One pass over the text from left to right; `position` is the next character to read."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.position = text, 0
+
+    def architecture(self) -> Architecture:
+        input_shape = [self.number("an input size such as 784 or 28x28")]
+        if self.take("x×"):
+            input_shape.append(self.number("the input's width"))
+        layers: list[Linear | Convolution | Pooling] = []
+        shape = _image_shape(tuple(input_shape))
+        while self.take("-"):
+            start = self.position
+            layers.append(self.layer(after=layers[-1] if layers else None))
+            try:
+                shape = _shape_after(layers[-1], shape)
+            except ValueError as mismatch:
+                raise NotationError(self.text, start, f"a layer that fits ({mismatch})") from None
+        self.end("'-' and a layer, or the end" if layers else "'-' and a layer")
+        if not layers:
+            raise NotationError(self.text, len(self.text), "'-' and a layer")
+        if not isinstance(layers[-1], Linear):
+            raise NotationError(self.text, len(self.text), "'-' and an output layer such as 10")
+        return Architecture(tuple(input_shape), tuple(layers))
+
+    def layer(self, after: Linear | Convolution | Pooling | None) -> Linear | Convolution | Pooling:
+        start = self.position
+        if self.take("P"):
+            if not isinstance(after, Convolution):
+                raise NotationError(self.text, start, "a pooling layer only right behind a convolution")
+            return Pooling(self.number("the pooling window's size"))
+        size = self.number("a layer such as 400, 400(2), 16C5(1) or P2")
+        if self.take("C"):
+            return Convolution(size, self.number("the filters' size"), self.bracket())
+        return Linear(size, self.bracket())
+
+    def bracket(self) -> int:
+        if not self.take("("):
+            return 1
+        degree = self.number("a quantization degree")
+        if not self.take(")"):
+            raise NotationError(self.text, self.position, "')'")
+        return degree
+
+    def degrees(self, count: int) -> list[int]:
+        degrees = [self.number("a quantization degree")]
+        while self.take("-"):
+            degrees.append(self.number("a quantization degree"))
+        self.end("'-' and a quantization degree, or the end")
+        if len(degrees) != count:
+            allowed = f"{count} degrees, one for every spiking layer, instead of {len(degrees)}"
+            raise NotationError(self.text, len(self.text), allowed)
+        return degrees
+
+    def skip_spaces(self) -> None:
+        while self.text[self.position : self.position + 1] == " ":
+            self.position += 1
+
+    def take(self, characters: str) -> bool:
+        """Step over the next character if it is one of these."""
+        self.skip_spaces()
+        found = self.position < len(self.text) and self.text[self.position] in characters
+        self.position += found
+        return found
+
+    def number(self, what: str) -> int:
+        self.skip_spaces()
+        digits = re.compile("[0-9]+").match(self.text, self.position)
+        # Comparing lengths first keeps int() away from texts with thousands of digits.
+        if not digits or len(digits[0]) > len(str(LARGEST_NUMBER)) or not 1 <= int(digits[0]) <= LARGEST_NUMBER:
+            raise NotationError(self.text, self.position, f"{what}, a whole number from 1 to {LARGEST_NUMBER}")
+        self.position = digits.end()
+        return int(digits[0])
+
+    def end(self, allowed: str) -> None:
+        self.skip_spaces()
+        if self.position < len(self.text):
+            raise NotationError(self.text, self.position, allowed)
