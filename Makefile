@@ -33,10 +33,11 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 results: .venv/.installed ## train what is missing of the published study, data/study.yml
 	$(BIN)/snakemake results
 
-queue: .venv/.installed data ## train data/queue.yml in its order, one thread each, as many at once as there are cores
+queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core
 	mkdir -p _build/logs
-	$(BIN)/tqttfs study --commands data/queue.yml | PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
-	  xargs -d '\n' -n 1 -P "$$(nproc)" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
+	$(BIN)/tqttfs study --commands data/queue.yml > _build/queue.txt
+	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+	  xargs -r -a _build/queue.txt -d '\n' -n 1 -P "$$cores" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
 
 notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README
 	$(BIN)/snakemake notebooks
@@ -46,9 +47,11 @@ notebooks: .venv/.installed ## put today's outputs into the committed notebooks,
 data: .venv/.installed ## fetch and verify MNIST and FashionMNIST
 	$(BIN)/tqttfs data
 
-lint: .venv/.installed ## ruff and mypy
+lint: .venv/.installed ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 peers: .venv/.peers ## install SpikingJelly and snnTorch and compare with them
 	$(BIN)/pytest -m peers

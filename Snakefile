@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from tqttfs_lite.experiments import datasets, paths, study
+from tqttfs_lite.experiments import datasets, paths, results, study
 from tqttfs_lite.experiments.config import training_command
 from tqttfs_lite.experiments.results import result_file
 
@@ -26,10 +26,11 @@ STORED = [
     path
     for folder in (paths.results_directory(), paths.checkpoints_directory(), paths.search_directory())
     + (paths.benchmarks_directory(), paths.paper_directory())
+    + tuple(paths.data_directory() / kind for kind, _ in (results.ANSWERS, results.DIALS))
     for path in sorted(folder.glob("[!.]*"))
 ]
 ENVIRONMENT = ["pyproject.toml", "constraints.txt"]
-LIBRARY = [*Path("tqttfs_lite").glob("*.py"), *Path("tqttfs_lite/kernels").glob("*")]
+LIBRARY = [path for path in Path("tqttfs_lite").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 BOOK = [path for path in Path("book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 EXECUTED = [Path("_build") / path for path in sorted(Path("notebooks").glob("*.ipynb"))]
 

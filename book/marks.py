@@ -98,7 +98,7 @@ def _summary(files: Files) -> str:
 
 
 def _stems(files: Files, folder: str, suffix: str) -> list[str]:
-    return [name.removesuffix(suffix) for name in files[folder] if name.endswith(suffix)]
+    return [name.removesuffix(suffix) for name in files[folder] if name.endswith(suffix) and "/" not in name]
 
 
 def _results(files: Files) -> list[str]:
@@ -127,12 +127,11 @@ def _results(files: Files) -> list[str]:
 def _beside(files: Files) -> list[str]:
     """What else is kept of the networks: their scores at other output thresholds, their answers to each image."""
     titles = {"dials": "Scores at other output thresholds", "answers": "The answers to each test image"}
-    commands = {"dials": "tqttfs dial", "answers": "tqttfs evaluate"}
     return [
         _item(
             title,
             ", ".join(_link(f"{folder}/{name}", name.split(".")[0]) for name in files[folder]),
-            again=f"{commands[folder]} data/checkpoints/…",
+            again="tqttfs verify",
         )
         for folder, title in titles.items()
         if files[folder]

@@ -69,7 +69,18 @@ def test_the_dial_at_the_trained_threshold_is_the_result(result: Result) -> None
     point = found.point(1.0)
     assert (point.accuracy, point.mean_steps) == (result.test.accuracy, result.test.mean_steps)
     assert point.silent == 100 * result.test.silent / result.test.images
-    assert dial.read(result) == found == experiment.dial_of(result)
+    assert dial.read(result) == found == experiment.measure_dial(result)
+    assert experiment.measure_dial(result, stride=7) == found.thinned(7)
+
+
+def test_a_dial_that_is_missing_is_named_and_measured_again(result: Result) -> None:
+    file = results.beside(result, *results.DIALS)
+    before = file.read_bytes()
+    file.unlink()
+    with pytest.raises(ResultError, match="`tqttfs dial` makes it"):
+        dial.read(result)
+    experiment.dial_of(result)
+    assert file.read_bytes() == before
 
 
 def set_weights(content: dict[str, Any]) -> None:
@@ -84,6 +95,10 @@ def drop_count(content: dict[str, Any]) -> None:
     content["validation"]["steps"].pop()
 
 
+def no_images(content: dict[str, Any]) -> None:
+    content["validation"]["images"] = 0
+
+
 def drop_split(content: dict[str, Any]) -> None:
     del content["test"]
 
@@ -95,14 +110,12 @@ def drop_split(content: dict[str, Any]) -> None:
         (set_count, "does not agree with the counts of the result"),
         (drop_count, "a count of each kind for every threshold"),
         (drop_split, "not a readable file of counts"),
+        (no_images, "the number of images must be 1 or more"),
     ],
 )
 def test_a_dial_that_is_not_the_result_s_is_refused(
     result: Result, change: Callable[[dict[str, Any]], None], words: str
 ) -> None:
-    with pytest.raises(ResultError, match="`tqttfs dial` makes it"):
-        dial.read(result)
-    experiment.dial_of(result)
     file = results.beside(result, *results.DIALS)
     content = json.loads(file.read_text())
     change(content)

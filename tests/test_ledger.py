@@ -23,13 +23,11 @@ SMALL = {"epochs": 1, "averaging": 0.0}
 def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept.
 
-    Of both there are the answers, and of the first the dial.
+    Of both there are answers and dials.
     """
     monkeypatch.setitem(config.RECIPES, ("mnist", "SMLP"), {**config.RECIPES["mnist", "SMLP"], **SMALL})
     for seed in (0, 1):
         made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), publish=True, progress=False)
-        if seed == 0:
-            experiment.dial_of(made)
     made.checkpoint.unlink()
     return home
 
@@ -41,8 +39,8 @@ def differing(level: str = "checkpoints") -> list[str]:
 def test_what_was_published_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = list(ledger.verify("checkpoints"))
     assert all(entry.agrees for entry in entries)
-    # The slides, data sums, a checkpoint's sum, its counts and what it answers, both files of answers, the dial.
-    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8 + 1 + 2 + 1
+    # The slides, data sums, a checkpoint's sum, its counts, answers and dial; the other seed's answers; both dials.
+    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8 + 1 + 1 + 1 + 2
     assert main(["verify"]) == 0
     assert f"{len(entries)} of {len(entries)} published numbers confirmed" in capsys.readouterr().out
     assert main(["verify", "--json"]) == 0
@@ -166,6 +164,11 @@ def stray_checkpoint(study: Path) -> None:
     shutil.copy(path, path.with_name("stray.safetensors"))
 
 
+def stray_answers(study: Path) -> None:
+    path = next((study / "answers").glob("*.npz"))
+    shutil.copy(path, path.with_name("stray.npz"))
+
+
 def renamed(study: Path) -> None:
     path = result_files(study)[0]
     path.rename(path.with_name(path.name.replace("seed0", "seed7")))
@@ -199,11 +202,14 @@ def no_answers(study: Path) -> None:
         path.unlink()
 
 
-def dial_count(study: Path) -> None:
-    (path,) = (study / "dials").glob("*.json")
-    content = json.loads(path.read_text())
-    content["test"]["silent"][content["thresholds"].index(1.0)] += 1
-    path.write_text(json.dumps(content))
+def dial_count(threshold: float, split: str) -> Callable[[Path], None]:
+    def mutate(study: Path) -> None:
+        path = next((study / "dials").glob("*seed0*.json"))
+        content = json.loads(path.read_text())
+        content[split]["silent"][content["thresholds"].index(threshold)] += 1
+        path.write_text(json.dumps(content))
+
+    return mutate
 
 
 MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -230,8 +236,10 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         first_error(1, lambda answer, label: label),
         "the file",
     ),
-    "the answers are gone": (no_answers, "the answers"),
-    "a count of a dial": (dial_count, "the file"),
+    "the answers are gone": (no_answers, "the file"),
+    "a count of a dial": (dial_count(1.0, "test"), "the file"),
+    "a count of a dial elsewhere": (dial_count(0.65, "validation"), "its counts, the network's"),
+    "answers without a result": (stray_answers, "its result file"),
 }
 
 
@@ -256,8 +264,9 @@ def test_the_outputs_of_the_committed_notebooks_are_of_the_files_that_are_there(
 def test_a_page_is_named_whose_file_has_changed_or_is_gone(
     change: Callable[[str], str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("notebooks", "data/results", "data/paper"):
+    for folder in ("notebooks", "data/results", "tqttfs_lite"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tqttfs_lite" / "__init__.py").touch()
     file = tmp_path / "data/results/one.json"
     file.write_text("{1: 1}")
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)

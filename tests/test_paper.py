@@ -143,7 +143,7 @@ def test_every_cell_of_every_table_is_there():
 
 def test_a_missing_table_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "paper_directory", lambda: tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"layers\.csv is missing: it is part of the repository"):
+    with pytest.raises(FileNotFoundError, match=r"layers\.csv is missing: it comes with the package"):
         reported.layers()
 
 

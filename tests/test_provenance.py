@@ -101,7 +101,8 @@ def test_outside_of_a_notebook_nothing_happens() -> None:
 
 
 CELLS = [
-    "from tqttfs_lite import paper\nfrom tqttfs_lite.report.provenance import mark_cells\n\nmark_cells()\nmark_cells()",
+    "from tqttfs_lite.paper import reported\nfrom tqttfs_lite.report.provenance import mark_cells\n\n"
+    "mark_cells()\nmark_cells()",
     "tables = reported.layers(), reported.claims()",
     "sum(layer.flops for layer in tables[0])",
     "%time 1 + 1",

@@ -14,8 +14,14 @@ def test_the_table_of_results_is_the_stored_results() -> None:
 
 def test_the_file_tree_names_every_module_and_nothing_else() -> None:
     tree = TEXT.split("```\ntqttfs_lite/")[1].split("notebooks/ ")[0]
-    modules = {path.name for path in (paths.REPOSITORY / "tqttfs_lite").glob("*.py")} - {"__init__.py"}
-    assert set(re.findall(r"\w+\.py", tree.replace("equal to neuron.py", ""))) == modules
+    rooms = re.split(r"^  (\w+)/ ", f"  tqttfs_lite/ {tree}", flags=re.MULTILINE)[1:]
+    named = dict(zip(rooms[::2], rooms[1::2], strict=True))
+    for room, text in named.items():
+        folder = paths.PACKAGE if room == "tqttfs_lite" else paths.PACKAGE / room
+        lines = text.partition("  commands.py")[0] if room == "report" else text
+        lines += "commands.py, cli.py" if room == "tqttfs_lite" else ""
+        assert set(re.findall(r"\w+\.py", lines)) == {path.name for path in folder.glob("*.py")} - {"__init__.py"}, room
+    assert set(named) - {"tqttfs_lite"} == {path.parent.name for path in paths.PACKAGE.glob("*/__init__.py")}
 
 
 def test_the_files_it_links_to_exist() -> None:

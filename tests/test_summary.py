@@ -185,5 +185,6 @@ def test_seeds_are_compared_at_equal_steps_where_their_dials_reach_them(
     for result, first in zip(seeds[:2], (20, 35), strict=True):
         curve = Curve(10, (0, result.test.correct), (0, 0), (first, 40))
         dial.write(Dial((0.5, 1.0), curve, curve), result)
-    assert group.at_steps(3.0) == spread([3.0 * 10])  # half-way to 60 %; the second starts at 3.5 steps
     assert group.at_steps(4.0) == spread([60.0, 80.0])
+    assert group._replace(results=tuple(seeds[:1])).at_steps(3.0) == spread([3.0 * 10])  # half-way to 60 %
+    assert group.at_steps(3.0) is None  # the second starts at 3.5 steps, and the first alone would be a selection

@@ -103,7 +103,7 @@ def _dial(parser: ArgumentParser) -> None:
         "--steps",
         type=float,
         nargs="+",
-        help="mean time steps, at which to score it: the threshold is chosen on the validation images",
+        help="score it at these mean time steps; the thresholds are chosen on the validation images",
     )
 
 
@@ -130,7 +130,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "train": ("Train a network, or read its result where it was trained before.", _train),
     "study": ("Train every network and seed that a study file asks for, and print a summary.", _study),
     "evaluate": ("Evaluate trained networks again and compare with their result files.", _evaluate),
-    "dial": ("Score a trained network at other output thresholds, where it decides sooner or later.", _dial),
+    "dial": ("Score a trained network at other output thresholds: at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under four accountings.", _energy),
     "verify": ("Recompute what is published, and say what differs.", _verify),
 }

@@ -79,7 +79,7 @@ def dial(options: Namespace) -> int:
         {
             "output threshold": f"{point.threshold:.3g}",
             "validation, %": f"{(held_out := found.point(point.threshold, split='validation')).accuracy:.2f}",
-            "its steps": f"{held_out.mean_steps:.3f}",
+            "validation steps": f"{held_out.mean_steps:.3f}",
             "test, %": f"{point.accuracy:.2f}",
             "steps": f"{point.mean_steps:.3f}",
             "silent, %": f"{point.silent:.1f}",

@@ -1,7 +1,7 @@
 """What a network answered to each test image, stored beside its result: three bytes an image, compressed.
 
-Counts say how often two networks are right; only their answers say on which images, which halves the variance of the
-difference between them.
+Counts say how often two networks are right; only their answers say on which images, and that more than halves the
+variance which the choice of test images gives to the difference between them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments import paths, sources
 from tqttfs_lite.experiments.evaluation import Answers
 from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 
@@ -47,5 +47,5 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     score = result.test
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
-    sources.note(path.parent.name, path.name)
+    sources.note(path.parent.relative_to(paths.data_directory()).as_posix(), path.name)
     return answers

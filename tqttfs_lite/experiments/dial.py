@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments import paths, sources
 from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -68,6 +68,15 @@ class Dial:
             for counts in (curve.correct, curve.silent, curve.steps)
         )
         return Point(threshold, 100 * correct, steps, 100 * silent)
+
+    def thinned(self, stride: int) -> Dial:
+        """The same at every so many of the thresholds."""
+        every = slice(None, None, stride)
+        curves = (
+            Curve(curve.images, curve.correct[every], curve.silent[every], curve.steps[every])
+            for curve in (self.validation, self.test)
+        )
+        return Dial(self.thresholds[every], *curves)
 
     def at_steps(self, mean_steps: float) -> Point:
         """What the network scores on the test images, at the threshold that takes so many steps on the validation set.
@@ -139,12 +148,14 @@ def read(result: Result) -> Dial:
         raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
-    sources.note(path.parent.name, path.name)
+    sources.note(path.parent.relative_to(paths.data_directory()).as_posix(), path.name)
     return dial
 
 
 def _curve(content: dict[str, Any], thresholds: int) -> Curve:
     counts = [content[name] for name in ("correct", "silent", "steps")]
+    if type(images := content["images"]) is not int or images < 1:
+        raise ValueError("the number of images must be 1 or more")
     if not all(len(row) == thresholds and all(type(n) is int and n >= 0 for n in row) for row in counts):
         raise ValueError("there must be a count of each kind for every threshold")
-    return Curve(content["images"], *map(tuple, counts))
+    return Curve(images, *map(tuple, counts))

@@ -40,6 +40,8 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
                 digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
                 result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
                 answers.write(each, result)
+                if config.coding == "ttfs":
+                    dial.write(_dial(network, config), result)
                 stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
@@ -116,14 +118,20 @@ def answers_of(result: Result) -> Answers:
     return answers.read(result, load(result.config.dataset, "test").labels)
 
 
-def measure_dial(result: Result) -> Dial:
+def measure_dial(result: Result, stride: int = 1) -> Dial:
     """A result's network at other output thresholds, on the validation and the test images; nothing is stored.
+
+    With a `stride` only at every so many of the thresholds.
 
     Raises what `trained_network` raises.
     """
-    network = trained_network(result)
-    thresholds = tuple(factor * network.theta for factor in FACTORS)
-    splits = (load(result.config.dataset, split) for split in ("validation", "test"))
+    return _dial(trained_network(result), result.config, stride)
+
+
+def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
+    assert isinstance(network, SpikingNetwork)
+    thresholds = tuple(factor * network.theta for factor in FACTORS[::stride])
+    splits = (load(config.dataset, split) for split in ("validation", "test"))
     return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
 
 

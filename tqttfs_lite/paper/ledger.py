@@ -39,6 +39,7 @@ from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
 CONFIDENCE = 0.999
+DIAL_STRIDE = 12  # of the thresholds of a dial, that are counted again
 QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
 
 
@@ -71,7 +72,7 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
     for result in stored if depth >= 1 else []:
         if result.checkpoint.exists():
             yield from counts(result, progress=progress)
-        if results.beside(result, *results.ANSWERS).exists():
+        elif results.beside(result, *results.ANSWERS).exists():
             yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
     known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
@@ -101,13 +102,15 @@ def files() -> Generator[Entry, None, list[Result]]:
         if result.checkpoint.exists():
             digest = sha256(result.checkpoint.read_bytes()).hexdigest()
             yield _equal("arithmetic", source, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
-        elif result.config.seed == 0 and follows_recipe(result.config):
+        elif result.config.seed == 0:
             yield _unequal(source, "the checkpoint", "there", "missing")
         if results.beside(result, *results.DIALS).exists():
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
-    known = {result.checkpoint for result in whole}
-    for path in sorted(set(paths.checkpoints_directory().glob("*.safetensors")) - known):
-        yield _unequal(f"checkpoints/{path.name}", "its result file", "there", "missing or not whole")
+    known = {result.config.name for result in whole}
+    for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS):
+        for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
+            if path.stem not in known:
+                yield _unequal(f"{kind}/{path.name}", "its result file", "there", "missing or not whole")
     return whole
 
 
@@ -143,10 +146,17 @@ def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
     try:
         stored = experiment.answers_of(result)
     except ResultError as damage:
-        yield _unequal(_answers_file(result), "the answers", "there", str(damage), level="checkpoints")
+        yield _unequal(_answers_file(result), "the file", "whole", str(damage), level="checkpoints")
         return
     differing = sum(int((ours != theirs).sum()) for ours, theirs in zip(stored, each, strict=True))
     yield _equal("checkpoints", _answers_file(result), "what differs from the network's", 0, differing)
+    if results.beside(result, *results.DIALS).exists():
+        try:
+            stored_dial = dial.read(result).thinned(DIAL_STRIDE)
+        except ResultError:  # as said at the level above
+            return
+        same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE)
+        yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts, the network's", True, same)
 
 
 def is_quick(config: TrainingConfig) -> bool:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from math import inf, nan, sqrt
+from math import inf, isnan, nan, sqrt
 from statistics import mean, stdev
 from typing import NamedTuple
 
 from pandas import DataFrame
 from scipy.stats import t as student
 
-from tqttfs_lite.errors import ResultError
+from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import dial
 from tqttfs_lite.experiments.config import TrainingConfig, unquantized
-from tqttfs_lite.experiments.results import Result, read_all
+from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
 
 
 class Spread(NamedTuple):
@@ -73,11 +72,13 @@ class Difference(NamedTuple):
         ('+1.5 (-5.4 to 8.4)', '+0.5')
         """
         low, high = self.mean - self.half_interval, self.mean + self.half_interval
-        return f"{self.mean:+.{decimals}f}" + (f" ({low:.{decimals}f} to {high:.{decimals}f})" if low == low else "")
+        return f"{self.mean:+.{decimals}f}" + (
+            f" ({low:.{decimals}f} to {high:.{decimals}f})" if not isnan(low) else ""
+        )
 
 
 def difference(one: Spread, other: Spread) -> Difference:
-    """The difference of two means with Welch's interval, which lets the deviations differ, and the numbers of seeds."""
+    """The difference of two means with Welch's interval, which allows for different deviations and numbers of seeds."""
     if min(one.seeds, other.seeds) < 2:
         return Difference(one.mean - other.mean, nan)
     a, b = (s.deviation**2 / s.seeds for s in (one, other))
@@ -116,13 +117,14 @@ class Group(NamedTuple):
     def at_steps(self, mean_steps: float) -> Spread | None:
         """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
 
-        Over the seeds whose dial is stored and reaches them; None where there is none.
+        Over the seeds whose dial is stored; None where there is none, and where one of them does not reach so many:
+        the others would be a selection.  Raises `ResultError` for a dial that is damaged.
         """
-        found = []
-        for result in self.results:
-            with suppress(ResultError, ValueError):
-                found.append(dial.read(result).at_steps(mean_steps).accuracy)
-        return spread(found) if found else None
+        dials = [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
+        try:
+            return spread([found.at_steps(mean_steps).accuracy for found in dials]) if dials else None
+        except InputError:
+            return None
 
     @property
     def spikes(self) -> tuple[float, ...]:

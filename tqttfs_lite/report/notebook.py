@@ -33,7 +33,7 @@ def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
     >>> check_parameters({"seed": 0}, seed=int)
     >>> check_parameters({"sed": 0, "seed": 0}, seed=int)
     Traceback (most recent call last):
-    ValueError: unknown parameter sed: this notebook takes seed
+    tqttfs_lite.errors.InputError: unknown parameter sed: this notebook takes seed
     """
     given = {
         name: value
@@ -149,6 +149,7 @@ def trials() -> DataFrame:
 def _changed(config: TrainingConfig) -> str:
     """What a configuration has other than its recipe, apart from the epochs.
 
+    >>> from tqttfs_lite.experiments.config import recipe
     >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
     ('flip True', 'nothing')
     """

@@ -1,4 +1,4 @@
-"""What training minimises: smooth functions of the output layer's potentials over time.
+"""What training minimises: functions of the output layer's potentials over time, smooth or with a surrogate gradient.
 
 | `TrainingConfig.loss` | what it is |
 |---|---|
@@ -80,10 +80,11 @@ def tick_correction(time_steps: int, q: int) -> float:
     On potentials that cross no threshold the slides' decoder waits, but the soft one decides a little at every tick.
     With N outputs at the same V the odds are r = N exp(β (V - θ)): for ten outputs at V = 0 and β = 4 a probability of
     r / (1 + r) = 0.155 (Chapter 4).  An output with K ticks repeats that at all but the last, so the finer its clock,
-    the sooner the loss takes a silent image for decided: 8 % of it still wait for the last of 16 ticks, 60 % for the
-    last of 4.  With log(K / K0) off every decide logit the odds are r K0 / K, and -log of what waits through K ticks is
-    K log(1 + r K0 / K): to first order in r that is r K0, whatever K is, and at V = 0 it differs by 7 % between 4 and
-    16 ticks.  K0 = 4 leaves the slides' quantized networks with the loss that they have without it.
+    the sooner the loss takes a silent image for decided: with a probability of 8 % the soft decoder is still waiting
+    when the last of 16 ticks comes, and of 60 % for 4 ticks.  With log(K / K0) off every decide logit the odds are
+    r K0 / K, and -log of the probability to wait through K ticks is K log(1 + r K0 / K): to first order in r that is
+    r K0, whatever K is, and at V = 0 it differs by 7 % between 4 and 16 ticks.  K0 = 4 leaves the networks of the
+    slides' accuracy claims, 1-2, 1-2-4 and 1-2-2-4-4, with the loss that they have without it.
 
     K = T / q is the clock's rate, not the number of its ticks.  A clock whose first ticks are left out, since no spike
     can have arrived by then, keeps the rate of the others; and where q does not divide T, K is not an integer.
@@ -109,9 +110,9 @@ def first_spike_time_loss(
 
     A neuron that fires at time step t, counted from 0, has t steps behind it on which it had not fired; one that never
     fires has T.  So t is the sum over time steps of 1 - C, the cumulative firing state, and the surrogate gradient of C
-    is that of the hidden layers (`firing.fire`).  Losses of this kind train S4NN (Kheradpisheh and Masquelier 2020) and
-    the networks of Mostafa (2018).  Unlike the soft decoder it has no term per tick, and it knows nothing of
-    potentials: an image on which no output fires has the loss of a guess.
+    is that of the hidden layers (`firing.fire`).  Mostafa (2018) trains with a softmax over transformed spike times.
+    The value has no term per tick and knows nothing of potentials: an image on which no output fires has the loss of a
+    guess.  But its surrogate gradient is a sum over ticks, which is larger on a finer clock.
 
     `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 where there is none.
     `steps` are the ticks of V, without a last step on which nothing can fire.

@@ -88,8 +88,8 @@ class SpikingNetwork(nn.Module):
                 keep = self._kept_neurons(layer, len(times))
                 V = fire_and_charge(V, behind.weight, clock, read_at, *settings, keep=keep)
             else:
-                first = partial(convolve_and_fire, times, next(here.parameters()), dtype=dtype)
-                run = partial(fire, V) if layer else first
+                weight = next(here.parameters())
+                run = partial(fire, V) if layer else partial(convolve_and_fire, times, weight, dtype=dtype)
                 V = self._charge(layer + 1, self._fire_and_pool(layer, run, len(times), read_at))
         may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
         return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed)

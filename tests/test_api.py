@@ -1,0 +1,109 @@
+"""What a stranger gets: the public names, and a wheel that works in any folder without the extras."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tqttfs_lite
+from tqttfs_lite.cli import COMMANDS, LEVELS
+from tqttfs_lite.experiments import paths
+from tqttfs_lite.paper import ledger
+
+
+def test_the_public_names_are_there_and_documented() -> None:
+    assert set(tqttfs_lite.__all__) == set(tqttfs_lite._HOMES) <= set(dir(tqttfs_lite))
+    for name in tqttfs_lite.__all__:
+        assert getattr(tqttfs_lite, name).__doc__, name
+    assert tqttfs_lite.__version__
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = tqttfs_lite.trian
+
+
+def test_help_is_told_before_anything_large_is_imported() -> None:
+    script = "import sys; from tqttfs_lite.cli import _parser; _parser(['--help']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=paths.REPOSITORY
+    )
+    assert not {"torch", "pandas", "numpy", "torchvision", "matplotlib"} & set(done.stdout.split())
+    assert LEVELS == ledger.LEVELS
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), "."]
+    subprocess.run(command, check=True, cwd=paths.REPOSITORY, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> dict[str, str]:
+    """An environment with the wheel, in which the extras cannot be imported, and a home without data."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    extras = ("IPython", "matplotlib", "papermill", "snakemake", "jupyter_book")
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in extras)
+    )
+    (tmp_path / "elsewhere").mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TQTTFS", "PYTHON"))}
+    return kept | {
+        "PYTHONPATH": str(tmp_path / "site"),
+        "XDG_DATA_HOME": str(tmp_path / "home"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def tqttfs(*words: str, environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tqttfs_lite.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder / "elsewhere")
+
+
+@pytest.mark.data
+def test_the_wheel_trains_and_evaluates_in_any_folder(installed: dict[str, str], tmp_path: Path) -> None:
+    home = tmp_path / "home" / "tqttfs-lite"
+    home.mkdir(parents=True)
+    (home / "raw").symlink_to(paths.raw_directory())
+    network = ["784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1"]
+    for words in (["data", "mnist"], ["train", *network], ["train", "784-16-10", *network[1:]]):
+        done = tqttfs(*words, environment=installed, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    trained = sorted((home / "runs").glob("*.json"))
+    assert len(trained) == 2
+    quantized = next(str(path) for path in trained if "q1-2" in path.name)
+    for words in (["evaluate", quantized], ["dial", quantized], ["energy", quantized]):
+        done = tqttfs(*words, environment=installed, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    study = tmp_path / "study.yml"
+    study.write_text(
+        "- {dataset: mnist, time_steps: 4, architectures: [784-16-10], degrees: [1-1, 1-2], seeds: [0],"
+        " settings: {epochs: 1}}\n"
+    )
+    done = tqttfs("study", str(study), environment=installed, folder=tmp_path)
+    assert done.returncode == 0 and "784-16(1)-10(2)" in done.stdout, done.stderr
+
+
+def test_a_mistake_is_one_sentence_and_a_defect_keeps_its_traceback(installed: dict[str, str], tmp_path: Path) -> None:
+    for words, told in (
+        (["evaluate", "nothing.safetensors"], "does not exist"),
+        (["train", "784-16-10", "--dataset", "mnist", "--time-steps", "0"], "must be from 1 to 254"),
+        (["study", "nothing.yml"], "cannot be read"),
+    ):
+        done = tqttfs(*words, environment=installed, folder=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("tqttfs: ") and told in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from tqttfs_lite.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert COMMANDS[command][0].split(",")[0] in " ".join(capsys.readouterr().out.split())
