@@ -1,6 +1,7 @@
 """What a stranger gets: the public names, and a wheel that works in any folder without the extras."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -34,9 +35,13 @@ def test_help_is_told_before_anything_large_is_imported() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, since a build leaves files that the next one would pack."""
     folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(paths.PACKAGE, folder / "source" / paths.PACKAGE.name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(paths.REPOSITORY / name, folder / "source")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), "."]
-    subprocess.run(command, check=True, cwd=paths.REPOSITORY, capture_output=True)
+    subprocess.run(command, check=True, cwd=folder / "source", capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
 

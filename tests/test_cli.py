@@ -1,6 +1,8 @@
 """The command as its users meet it: what it prints, what it leaves behind, its exit status."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tqttfs_lite import files
 from tqttfs_lite.cli import main
 from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 from tqttfs_lite.errors import DatasetError
-from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments import experiment, paths, results
 from tqttfs_lite.experiments.config import RECIPES, TrainingConfig
 from tqttfs_lite.experiments.datasets import load
 
@@ -165,3 +167,49 @@ def test_every_committed_result_is_whole_and_its_checkpoint_unchanged() -> None:
             if result.config.coding == "ttfs":
                 experiment.trained_network(result)
             assert result.checkpoint.stat().st_size < 4 * 2**20
+
+
+def test_what_is_named_is_what_is_read(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Other weights under the name of a published checkpoint are not taken for them, from whatever folder."""
+    main(TRAIN)
+    (checkpoint,) = (home / "checkpoints").iterdir()
+    (result_file,) = (home / "results").glob("*.json")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    copy = elsewhere / checkpoint.name
+    shutil.copy(checkpoint, copy)
+    for command in ("evaluate", "dial"):
+        assert main([command, str(copy)]) == 1  # there is no result beside it
+    shutil.copy(result_file, elsewhere)
+    assert main(["evaluate", str(copy)]) == main(["evaluate", str(elsewhere / result_file.name)]) == 0
+    assert {path.suffix for path in elsewhere.rglob("*") if path.is_file()} == {".safetensors", ".json", ".npz"}
+    for content in (b"", bytes(copy.stat().st_size), checkpoint.read_bytes()[:-2] + b"zz"):
+        copy.write_bytes(content)
+        assert main(["evaluate", str(copy)]) == 1
+    assert main(["evaluate", str(checkpoint)]) == 0
+
+
+def test_a_checkpoint_and_its_result_may_lie_in_folders_of_their_own(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(TRAIN)
+    elsewhere = tmp_path_factory.mktemp("copy")
+    for folder in ("checkpoints", "results"):
+        shutil.copytree(home / folder, elsewhere / folder)
+        shutil.rmtree(home / folder)
+    monkeypatch.chdir(elsewhere / "checkpoints")
+    (name,) = Path().glob("*.safetensors")
+    assert main(["evaluate", str(name)]) == 0
+
+
+def test_the_commit_of_another_repository_is_not_taken_for_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where the project was unpacked from an archive inside somebody's repository."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    (tmp_path / "unpacked").mkdir()
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path / "unpacked")
+    assert experiment.made()["commit"] == "unknown"
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    assert len(str(experiment.made()["commit"])) == 40

@@ -9,7 +9,9 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import paths
+from tqttfs_lite.report.notebook import check_parameters
 
 FOLDER = paths.REPOSITORY / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -104,3 +106,16 @@ def test_another_quantization_runs(tmp_path: Path) -> None:
 def test_a_network_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
     with pytest.raises(PapermillExecutionError, match=words):
         run("10_your_own_quantization", tmp_path, **values)
+
+
+def test_a_notebook_may_be_run_again_in_its_kernel_and_a_misspelt_parameter_is_told_once() -> None:
+    names: dict[str, object] = {"seed": 0}
+    check_parameters(names, seed=int)
+    names |= {"F": 1, "seed": 3}  # what the cells below assign, and a parameter that the reader changes
+    check_parameters(names, seed=int)
+    with pytest.raises(InputError, match="parameter seed must be of type int"):
+        check_parameters({**names, "seed": "3"}, seed=int)
+    with pytest.raises(InputError, match="unknown parameter sed"):
+        check_parameters({"sed": 1, "seed": 0}, seed=int)
+    with pytest.raises(InputError, match="parameter seed is missing"):
+        check_parameters({}, seed=int)

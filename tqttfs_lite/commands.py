@@ -199,13 +199,19 @@ def _report(config: TrainingConfig, found: Evaluation, split: str = "test") -> N
 
 
 def _result(path: Path) -> Result:
-    """The result that a checkpoint or result file belongs to, named by either."""
+    """The result that a checkpoint or result file belongs to, named by either: the file that is named is what is read.
+
+    A checkpoint's result lies in the same folder; that of `checkpoints/` in `results/` beside it.
+    """
+    path = path.absolute()
     if not path.exists():
         raise ResultError(f"{path} does not exist: name a checkpoint in {paths.checkpoints_directory()}")
     if path.suffix != ".safetensors":
         return results.read(path)
-    folder = paths.results_directory() if path.parent.name == paths.checkpoints_directory().name else path.parent
-    return results.read(folder / f"{path.stem}.json")
+    folder = path.parent.parent / "results" if path.parent.name == "checkpoints" else path.parent
+    if not (file := folder / f"{path.stem}.json").exists():
+        raise ResultError(f"{path} has no result file: it should be {file}")
+    return results.read(file)
 
 
 def settings() -> dict[str, tuple[str, object]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 from filelock import FileLock
@@ -168,9 +169,15 @@ def made() -> dict[str, str | int]:
 
 
 def _commit() -> str:
-    """The commit of the code, marked where the library has changed since; "unknown" outside a checkout."""
+    """The commit of the code, marked where the library has changed since.
+
+    "unknown" outside a checkout, also where the code lies within another repository.
+    """
     git = ["git", "-C", str(paths.REPOSITORY)]
     try:
+        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True).stdout
+        if Path(top.strip()).resolve() != paths.REPOSITORY.resolve():
+            return "unknown"
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changes = subprocess.run(
             [*git, "status", "--porcelain", "--", "tqttfs_lite"], capture_output=True, text=True, check=True

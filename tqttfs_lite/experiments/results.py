@@ -37,6 +37,7 @@ class Result(sources.Record):
     data_sha256: dict[str, str]
     made: dict[str, str | int]  # date, commit, versions, processor, threads, training data type
     published: bool = field(default=False, compare=False)  # which of the two places it was read from
+    folder: Path | None = field(default=None, compare=False)  # that it was read from, if from neither
 
     @property
     def source(self) -> tuple[str, str]:
@@ -46,7 +47,10 @@ class Result(sources.Record):
     @property
     def checkpoint(self) -> Path:
         """The file of its weights; published results of further seeds are kept without."""
-        return checkpoint_file(self.config, published=self.published)
+        if self.folder is None:
+            return checkpoint_file(self.config, published=self.published)
+        beside = self.folder.parent / "checkpoints" if self.folder.name == "results" else self.folder
+        return beside / f"{self.config.name}.safetensors"
 
     @property
     def seconds(self) -> float:
@@ -85,7 +89,7 @@ def checkpoint_file(config: TrainingConfig, *, published: bool) -> Path:
 
 def beside(result: Result, folder: str, suffix: str) -> Path:
     """The file in which something else is kept of a result's network, among the published ones or one's own."""
-    root = paths.data_directory() if result.published else paths.runs_directory()
+    root = result.folder or (paths.data_directory() if result.published else paths.runs_directory())
     return root / folder / f"{result.config.name}{suffix}"
 
 
@@ -138,8 +142,9 @@ def read(path: Path) -> Result:
     with _reading(path) as content:
         config, history, made = _common(path, content)
         published = path.parent == paths.results_directory()
+        elsewhere = None if published or path.parent == paths.runs_directory() else path.parent
         digest, sums = content["checkpoint_sha256"], content["data_sha256"]
-        result = Result(config, history, _evaluation(content["test"]), digest, sums, made, published)
+        result = Result(config, history, _evaluation(content["test"]), digest, sums, made, published, elsewhere)
     return result
 
 

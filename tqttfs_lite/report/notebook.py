@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
 from types import ModuleType
 
@@ -22,13 +22,15 @@ from tqttfs_lite.spiking.notation import Architecture
 
 # What IPython itself puts among a notebook's names, apart from functions.
 IPYTHON = {"In", "Out"}
+CHECKED = "_parameters_checked"  # among a notebook's names, once they were
 
 
-def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
+def check_parameters(names: MutableMapping[str, object], **allowed: type) -> None:
     """Refuse a parameter that this notebook does not have, or one of the wrong type.
 
     `papermill -p NAME VALUE` only logs a NAME that it does not know; called right behind the parameters with
-    `globals()`, this ends the run with one sentence instead.  Raises `ValueError`.
+    `globals()`, this ends the run with one sentence instead.  Raises `InputError`.  Called again in the same kernel, it
+    no longer looks for unknown names: what the cells below have assigned is among them.
 
     >>> check_parameters({"seed": 0}, seed=int)
     >>> check_parameters({"sed": 0, "seed": 0}, seed=int)
@@ -43,12 +45,15 @@ def check_parameters(names: Mapping[str, object], **allowed: type) -> None:
         and not isinstance(value, ModuleType)
         and not callable(value)
     }
-    if unknown := sorted(given.keys() - allowed.keys()):
+    if not names.get(CHECKED) and (unknown := sorted(given.keys() - allowed.keys())):
         raise InputError(f"unknown parameter {', '.join(unknown)}: this notebook takes {', '.join(allowed)}")
     for name, wanted in allowed.items():
         # papermill reads `-p theta 1` as a whole number, which will do for a real one.
+        if name not in given:
+            raise InputError(f"parameter {name} is missing: run the notebook's first cell")
         if type(given[name]) is not wanted and not (wanted is float and type(given[name]) is int):
             raise InputError(f"parameter {name} must be of type {wanted.__name__}, not {given[name]!r}")
+    names[CHECKED] = True
 
 
 def run(config: TrainingConfig) -> Result:
