@@ -35,7 +35,7 @@ def test_every_damage_is_one_clear_error(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="corrupted"):
             checkpoints.read(network(), path, digest)
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="no readable"):
+    with pytest.raises(CheckpointError, match="not a readable"):
         checkpoints.read(network(), path)
     with pytest.raises(CheckpointError, match="missing"):
         checkpoints.read(network(), tmp_path / "b.safetensors")
@@ -65,3 +65,11 @@ def test_rounding_moves_no_weight_by_more_than_half_a_step() -> None:
     for old, new in zip(before, made.parameters(), strict=True):
         assert (old - new).abs().max() <= GRID / 2
         assert not torch.equal(old, new)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    checkpoints.write_tensors({"synapses.0.weight": torch.tensor([[1.0, value]])}, {}, path)
+    with pytest.raises(CheckpointError, match=r"synapses\.0\.weight has values that are not numbers"):
+        checkpoints.read_tensors(path)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
@@ -56,3 +58,17 @@ def test_a_spike_beats_a_higher_potential_that_did_not_fire() -> None:
 
 def test_equal_potentials_go_to_the_lower_class() -> None:
     assert decision(one_image([0.5, 0.5]), [0], 1) == (0, 1)
+
+
+def test_pixels_that_are_not_bytes_are_refused() -> None:
+    """Numbers from 0 to 1, as torchvision's ToTensor gives them, would all spike on the last step.
+
+    In a process of its own, since the types that are checked in tests are not checked elsewhere.
+    """
+    script = (
+        "import torch\nfrom tqttfs_lite import TqttfsError, encode\n"
+        "for pixels in (torch.rand(2, 3), torch.ones(2, 3, dtype=torch.int64), torch.ones(2, 3).bool()):\n"
+        "    try:\n        encode(pixels, 8)\n    except TqttfsError as error:\n        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.count("pixels must be whole numbers from 0 to 255 of type torch.uint8") == 3

@@ -1,3 +1,4 @@
+import math
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -27,7 +28,7 @@ SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
         ({"learning_rate": float("nan")}, "above 0"),
         ({"dropout": 1.0}, "dropout must be"),
         ({"pooling": "median"}, "max or average"),
-        ({"seed": -1}, "0 or more"),
+        ({"seed": -1}, "from 0 to"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_what_is_allowed(changes: dict[str, Any], words: str) -> None:
@@ -84,3 +85,15 @@ def test_a_recipe_with_anything_changed_is_followed_no_more() -> None:
     assert follows_recipe(config)
     assert not follows_recipe(replace(config, epochs=1))
     assert not follows_recipe(recipe("784-400-10", "mnist", 8, coding="rate", step_cost=0.0))
+
+
+def test_a_configuration_is_canonical_from_the_start() -> None:
+    """A whole number for a real setting trained to the end, and was then "changed by hand" for ever."""
+    whole, real = (TrainingConfig("784-10", "mnist", 4, theta=theta) for theta in (2, 2.0))
+    assert (whole, whole.hash, type(whole.theta)) == (real, real.hash, float)
+    assert TrainingConfig.from_dict(asdict(whole)).name == whole.name
+    for value in (math.nan, math.inf, -1.0):
+        with pytest.raises(ConfigError, match="theta must be above 0"):
+            TrainingConfig("784-10", "mnist", 4, theta=value)
+    with pytest.raises(ConfigError, match="seed must be from 0 to"):
+        TrainingConfig("784-10", "mnist", 4, seed=2**64)

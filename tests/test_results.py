@@ -26,7 +26,7 @@ def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_result_is_read_back() -> None:
-    result = Result(CONFIG, HISTORY, SCORE, "digest", {"file": "sum"}, {"commit": "abc", "threads": 1})
+    result = Result(CONFIG, HISTORY, SCORE, "0" * 64, {"file": "sum"}, {"commit": "abc", "threads": 1})
     path = results.write(result, results.result_file(CONFIG, published=False))
     assert results.read(path) == result
 
@@ -39,7 +39,7 @@ def test_a_trial_is_read_back() -> None:
 
 def test_a_trial_is_no_result() -> None:
     path = results.write_trial(Trial(CONFIG, HISTORY, SCORE, {}))
-    with pytest.raises(ResultError, match="no readable result file"):
+    with pytest.raises(ResultError, match="not a readable result file"):
         results.read(path)
 
 
@@ -92,3 +92,37 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
     monkeypatch.setattr(training._State, "step", lambda *_: pytest.fail("trained again"))
     assert experiment.run(CONFIG, progress=False).history == trial.history
     assert "test" in splits_read
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"correct": 10}, "correct must be at most 9"),
+        ({"correct_if_tied": 11}, "correct_if_tied must be at most 10"),
+        ({"silent": 11}, "silent must be at most 10"),
+        ({"steps": 41}, "steps must be at most 40"),
+        ({"steps": 9}, "images must be at most 9"),
+        ({"spikes": [81, 6]}, "8 neurons cannot have 81 spikes over 10 images"),
+        ({"spikes": [5]}, "not a readable result file"),
+        ({"images": 0}, "images is not a count"),
+        ({"silent": True}, "silent is not a count"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(change: dict[str, object], words: str) -> None:
+    result = Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {})
+    path = results.write(result, results.result_file(CONFIG, published=False))
+    content = json.loads(path.read_text())
+    content["test"] |= change
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=words):
+        results.read(path)
+
+
+@pytest.mark.parametrize("digest", [None, "", "0" * 63, "g" * 64])
+def test_a_result_without_the_sum_of_its_weights_is_refused(digest: str | None) -> None:
+    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, published=False))
+    content = json.loads(path.read_text())
+    content["checkpoint_sha256"] = digest
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match="not a readable result file"):
+        results.read(path)

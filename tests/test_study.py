@@ -31,6 +31,16 @@ def test_degrees_may_stand_in_brackets_and_settings_change_the_recipe() -> None:
     ]
 
 
+def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
+    file = tmp_path / "study.yml"
+    head = "- {dataset: mnist, time_steps: 4, architectures: [784-16-10], seeds: [0], settings: "
+    found = set()
+    for settings in ("{learning_rate: 1e-3, theta: 2}", "{learning_rate: 0.001, theta: 2.0}"):
+        file.write_text(f"{head}{settings}}}\n")
+        found |= {(config, config.hash) for config in study.read(file)}
+    assert len(found) == 1
+
+
 def test_the_published_study_is_what_the_published_results_are() -> None:
     """A result that nobody can train again from the study, or one that is promised and not there, fails.
 
@@ -66,7 +76,7 @@ def test_the_example_is_a_study() -> None:
         ([{**PART, "seeds": 3}], "seeds must be a list of whole numbers"),
         ([{**PART, "seeds": []}], "seeds must be a list"),
         ([{**PART, "seeds": [True]}], "seeds must be a list"),
-        ([{**PART, "seeds": [-1]}], "seed must be 0 or more"),
+        ([{**PART, "seeds": [-1]}], "seed must be from 0 to"),
         ([{**PART, "architectures": "784-16-10"}], "architectures must be a list"),
         ([{**PART, "architectures": ["784-4O0-10"]}], "expected '-' and a layer"),
         ([{**PART, "architectures": ["100-16-10"]}], "does not fit mnist"),
@@ -76,7 +86,11 @@ def test_the_example_is_a_study() -> None:
         ([{**PART, "settings": {1: 2}}], "settings must be names and values"),
         ([{**PART, "settings": {"epoch": 2}}], "unknown setting epoch: allowed are"),
         ([{**PART, "settings": {"epochs": 0}}], "epochs must be 1 or more"),
-        ([{**PART, "settings": {"learning_rate": "2e-3"}}], "learning_rate must be of type float, not '2e-3'"),
+        ([{**PART, "settings": {"learning_rate": "fast"}}], "learning_rate must be of type float, not 'fast'"),
+        (
+            [{**PART, "architectures": ["784-16(2)-10"]}],
+            "784-16(2)-10 has degrees in brackets, and",
+        ),
         ([{**PART, "settings": {"seed": 1}}], "settings must not name seed"),
         (
             [PART, {**PART, "seeds": [3]}],
@@ -93,10 +107,12 @@ def test_a_bad_part_is_named_with_its_key_and_what_is_allowed(part: object, word
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"- dataset: [", "is no YAML"),
-        (b"\xff\xfe\xfd", "is no YAML"),
-        (b"- 2024-13-01", "is no YAML"),
-        (b"- !!python/object/apply:os.getcwd []", "is no YAML"),
+        (b"- dataset: [", "is not valid YAML"),
+        (b"\xff\xfe\xfd", "is not valid YAML"),
+        (b"- 2024-13-01", "is not valid YAML"),
+        (b"- {seeds: [0], dataset: mnist, seeds: [1]}", "the key 'seeds' stands twice"),
+        (b"- {settings: {epochs: 1, epochs: 2}}", "the key 'epochs' stands twice"),
+        (b"- !!python/object/apply:os.getcwd []", "is not valid YAML"),
         (b"", "mine.yml, part 1: a study is a list of parts"),
         (None, "cannot be read: No such file"),
     ],

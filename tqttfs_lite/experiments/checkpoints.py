@@ -78,5 +78,7 @@ def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tenso
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = json.loads((file.metadata() or {}).get("json", "{}"))
     except (SafetensorError, OSError, ValueError) as damage:
-        raise CheckpointError(f"{path.name} is no readable safetensors file: {damage}") from None
+        raise CheckpointError(f"{path.name} is not a readable safetensors file: {damage}") from None
+    if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path.name} is damaged: {wrong[0]} has values that are not numbers")
     return tensors, metadata

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import Field, asdict, dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal, get_args
@@ -17,11 +18,12 @@ from tqttfs_lite.spiking.rate import check_architecture
 
 Coding = Literal["ttfs", "rate"]
 CHOICES = {"Coding": get_args(Coding), "Loss": LOSSES, "PoolingMode": get_args(PoolingMode)}
+LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One training run.
+    """One training run, checked and in one canonical form from the start.
 
     Raises `ValueError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
     for a setting, and a plain one where T is impossible or a layer could never fire.
@@ -54,6 +56,8 @@ class TrainingConfig:
     surrogate_alpha: float = 2.0  # likewise
 
     def __post_init__(self) -> None:
+        for field in fields(self):  # so that equal settings have equal hashes, however they were written
+            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
         _check_dataset(self.dataset)
         architecture = Architecture.parse(self.architecture)
         clocks(architecture, self.time_steps)
@@ -64,7 +68,7 @@ class TrainingConfig:
         # The canonical spelling, so that equal networks have equal configurations.
         object.__setattr__(self, "architecture", str(architecture))
         for name, allowed, valid in (
-            ("seed", "0 or more", self.seed >= 0),
+            ("seed", f"from 0 to {LARGEST_SEED}", 0 <= self.seed <= LARGEST_SEED),
             ("epochs", "1 or more", self.epochs >= 1),
             (
                 "batch_size",
@@ -204,7 +208,13 @@ def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
 
 
 def _typed(field: Field[Any], value: Any) -> Any:
-    """The value as the field's type, a whole number for a real setting included."""
+    """The value as the field's type; for a real setting also a whole number, and a text such as YAML makes of 1e-3.
+
+    Raises `ConfigError` for a value of another type.
+    """
+    if str(field.type) == "float" and isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
     if choices := CHOICES.get(str(field.type)):
         allowed, valid = " or ".join(choices), value in choices
     else:

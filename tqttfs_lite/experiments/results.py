@@ -7,6 +7,7 @@ one's own lies with its weights in `data/runs/`, which git ignores, so that tryi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,7 @@ from tqttfs_lite.experiments import paths, sources
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.spiking.notation import Architecture
 
 # What else is kept of a network: the folder and the kind of file.
 ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
@@ -144,7 +146,9 @@ def read(path: Path) -> Result:
         published = path.parent == paths.results_directory()
         elsewhere = None if published or path.parent == paths.runs_directory() else path.parent
         digest, sums = content["checkpoint_sha256"], content["data_sha256"]
-        result = Result(config, history, _evaluation(content["test"]), digest, sums, made, published, elsewhere)
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError("checkpoint_sha256 is not a SHA-256 sum")
+        result = Result(config, history, _evaluation(content["test"], config), digest, sums, made, published, elsewhere)
     return result
 
 
@@ -152,7 +156,7 @@ def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` likewise."""
     with _reading(path) as content:
         config, history, made = _common(path, content)
-        trial = Trial(config, history, _evaluation(content["validation"]), made)
+        trial = Trial(config, history, _evaluation(content["validation"], config), made)
     return trial
 
 
@@ -183,7 +187,7 @@ def _reading(path: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as damage:
-        raise ResultError(f"{path.name} is no readable result file: {damage}") from None
+        raise ResultError(f"{path.name} is not a readable result file: {damage}") from None
 
 
 def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
@@ -197,10 +201,26 @@ def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[
     return config, history, dict(content["made"])
 
 
-def _evaluation(counts: dict[str, Any]) -> Evaluation:
+def _evaluation(counts: dict[str, Any], config: TrainingConfig) -> Evaluation:
+    """The counts of a file, which have to be possible ones."""
     for name, counted in counts.items():
         for n in counted if isinstance(counted, list) else [counted]:
             if type(n) is not int or n < (name == "images"):
-                raise ValueError(f"{name} is no count")
+                raise ValueError(f"{name} is not a count")
     values: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in counts.items()}
-    return Evaluation(**values)
+    found = Evaluation(**values)
+    architecture = Architecture.parse(config.architecture)
+    for name, most in (
+        ("correct", found.correct_if_tied),
+        ("correct_if_tied", found.images),
+        ("silent", found.images),
+        ("images", found.steps),
+        ("steps", config.time_steps * found.images),
+    ):
+        if getattr(found, name) > most:
+            raise ValueError(f"{name} must be at most {most}, not {getattr(found, name)}")
+    if config.coding == "ttfs":  # whose neurons fire once at most
+        for spikes, size in zip(found.spikes, architecture.sizes(), strict=True):
+            if spikes > size.neurons * found.images:
+                raise ValueError(f"{size.neurons} neurons cannot have {spikes} spikes over {found.images} images")
+    return found

@@ -41,15 +41,26 @@ def read(path: str | Path) -> list[TrainingConfig]:
     Raises `StudyError` for a file that is missing or no YAML, and what `configurations` raises, with the file's name.
     """
     try:
-        parts = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        parts = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:  # the latter for bytes that are no text, or a date such as 2024-13-1
-        raise StudyError(f"{path} is no YAML: {error}") from None
+        raise StudyError(f"{path} is not valid YAML: {error}") from None
     try:
         return configurations(parts)
     except StudyError as error:
         raise StudyError(f"{path}, {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may not stand twice: PyYAML takes the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (at, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", at.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def configurations(parts: Any) -> list[TrainingConfig]:
@@ -96,6 +107,8 @@ def _combinations(part: Any) -> list[TrainingConfig]:
     networks: Sequence[str] = architectures
     if "degrees" in part:
         degrees = _list_of(str, "degrees", part, "texts such as [1-1, 1-2], a degree for each spiking layer")
+        if named := [text for text in architectures if "(" in text]:
+            raise StudyError(f"{named[0]} has degrees in brackets, and `degrees` says them too: leave one of them out")
         networks = [str(Architecture.parse(a).with_quantization(q)) for a, q in product(architectures, degrees)]
     settings = part.get("settings", {})
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):

@@ -17,12 +17,18 @@ def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*
     """Intensity to latency: t = Round((T - 1)(1 - x / 255)); every pixel spikes once, the brightest first.
 
     The rounding mode never matters, since no pixel lands on .5: 2 (T - 1)(255 - x) is even, an odd multiple of 255 not.
-    Raises `ValueError` for a T outside 1 to 254, the largest that leaves a byte value for "never".
+    Raises `InputError` for a T outside 1 to 254, the largest that leaves a byte value for "never", and for pixels that
+    are not bytes: numbers from 0 to 1 would all be black.
 
     >>> encode(torch.tensor([255, 128, 0], dtype=torch.uint8), time_steps=8)
     tensor([0, 3, 7], dtype=torch.uint8)
     """
     check_time_steps(time_steps)
+    if pixels.dtype != torch.uint8:
+        raise InputError(
+            f"pixels must be whole numbers from 0 to 255 of type torch.uint8, not {pixels.dtype}: round 255 times what"
+            " torchvision's ToTensor gives"
+        )
     intensity = torch.arange(256, dtype=torch.float64, device=pixels.device)
     table = torch.round((time_steps - 1) * (1 - intensity / 255)).to(torch.uint8)
     return table[pixels.long()]
