@@ -130,6 +130,17 @@ def test_steps_are_claimed_as_the_slides_print_them() -> None:
     assert steps.ours.mean == pytest.approx(sum(q.test.mean_steps - b.test.mean_steps for q, b in pairs) / len(pairs))
 
 
+def test_what_another_loss_makes_of_the_baselines_is_told_where_it_is_known() -> None:
+    groups = summary.published()
+    compared = findings.all_compared(groups)
+    told = findings.loss_sentences(groups, compared)
+    corrected = comparisons.tick_corrected(groups, "fashion-mnist", "784-400-400-10")
+    assert corrected is not None
+    assert f"after {corrected.steps.text(2)} steps" in told and f"{corrected.silent.mean:.1f} % of its images" in told
+    usual = {config: group for config, group in groups.items() if config.loss == "soft-decoder"}
+    assert findings.loss_sentences(usual, compared) == ""
+
+
 def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "STAGE", tmp_path)
     monkeypatch.setattr(results, "read_all", lambda: [])

@@ -215,9 +215,10 @@ def dial_count(threshold: float, split: str) -> Callable[[Path], None]:
 MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     **{
         name: (in_result("test", name, change=lambda n: n + 1), name)
-        for name in ("images", "correct", "correct_if_tied", "silent", "steps")
+        for name in ("images", "correct_if_tied", "silent", "steps")
     },
     **{name: (in_result("test", name, change=first_plus_one), name) for name in ("spikes", "arriving", "additions")},
+    "correct": (in_result("test", "correct", change=lambda n: n - 1), "correct"),
     "a setting": (in_result("config", "learning_rate", change=lambda rate: rate / 2), "the file"),
     "the seed": (in_result("config", "seed", change=lambda seed: seed + 1), "the file"),
     "the configuration's hash": (in_result("config_sha256", change=other_digit), "the file"),
