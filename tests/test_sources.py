@@ -32,7 +32,11 @@ def test_a_measured_field_notes_the_file(field: str) -> None:
 
 def test_every_field_but_the_configuration_is_measured() -> None:
     benchmark = {"kind", "network", "quantization", "dtype", "threads"}
-    for record, known in ((Result, {"config", "published", "folder"}), (Trial, {"config"}), (speed.Measurement, benchmark)):
+    for record, known in (
+        (Result, {"config", "published", "folder"}),
+        (Trial, {"config"}),
+        (speed.Measurement, benchmark),
+    ):
         assert {field.name for field in fields(record)} - record.MEASURED == known
 
 
