@@ -63,6 +63,7 @@ def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None
     allowed = ledger.intervals(config, groups)
     again = list(ledger.retrained(groups[config].results[0], allowed, "retrain"))
     assert [(entry.found, entry.agrees) for entry in again] == [(entry.published, True) for entry in again]
+    assert json.dumps([entry._asdict() for entry in again])  # NumPy's truth values are not JSON's
     elsewhere = {name: (low + 1e4, high + 1e4) for name, (low, high) in allowed.items()}
     assert not any(entry.agrees for entry in ledger.retrained(groups[config].results[0], elsewhere, "retrain"))
     assert not list(paths.runs_directory().glob("*.safetensors")), "a retraining leaves nothing behind"

@@ -186,7 +186,7 @@ def retrained(
             f"{published:.{decimals}f}",
             f"{low:.{decimals}f} to {high:.{decimals}f}",
             f"{found[name]:.{decimals}f}",
-            low <= found[name] <= high,
+            bool(low <= found[name] <= high),
         )
 
 
