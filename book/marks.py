@@ -18,8 +18,8 @@ from nbformat.v4 import new_markdown_cell
 from tqttfs_lite.experiments import paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.sources import MIME
 from tqttfs_lite.paper import speed
-from tqttfs_lite.report.provenance import MIME
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration

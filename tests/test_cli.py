@@ -182,6 +182,8 @@ def test_what_is_named_is_what_is_read(home: Path, tmp_path_factory: pytest.Temp
     shutil.copy(result_file, elsewhere)
     assert main(["evaluate", str(copy)]) == main(["evaluate", str(elsewhere / result_file.name)]) == 0
     assert {path.suffix for path in elsewhere.rglob("*") if path.is_file()} == {".safetensors", ".json", ".npz"}
+    assert main(["dial", str(copy)]) == main(["dial", str(copy)]) == 0  # measured, and then read
+    assert (elsewhere / "dials" / result_file.name).exists()
     for content in (b"", bytes(copy.stat().st_size), checkpoint.read_bytes()[:-2] + b"zz"):
         copy.write_bytes(content)
         assert main(["evaluate", str(copy)]) == 1

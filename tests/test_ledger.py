@@ -13,8 +13,8 @@ import pytest
 from tqttfs_lite.cli import main
 from tqttfs_lite.experiments import answers, config, experiment, paths, results, sources
 from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.experiments.sources import MIME
 from tqttfs_lite.paper import audit, ledger, reported, summary
-from tqttfs_lite.report.provenance import MIME
 
 SMALL = {"epochs": 1, "averaging": 0.0}
 

@@ -25,7 +25,7 @@ from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import experiment, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.report.provenance import MIME
+from tqttfs_lite.experiments.sources import MIME
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import paths, sources
 from tqttfs_lite.experiments.evaluation import Answers
-from tqttfs_lite.experiments.results import ANSWERS, Result, beside
+from tqttfs_lite.experiments.results import ANSWERS, Result, beside, note_beside
 
 
 def write(answers: Answers, result: Result) -> Path:
@@ -47,5 +46,5 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     score = result.test
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
-    sources.note(path.parent.relative_to(paths.data_directory()).as_posix(), path.name)
+    note_beside(result, path)
     return answers

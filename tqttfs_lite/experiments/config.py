@@ -25,7 +25,7 @@ LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
 class TrainingConfig:
     """One training run, checked and in one canonical form from the start.
 
-    Raises `ValueError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
+    Raises `InputError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
     for a setting, and a plain one where T is impossible or a layer could never fire.
 
     The defaults are the plain case, what training is without this or that help; `RECIPES` holds the choices.  A default

@@ -95,6 +95,12 @@ def beside(result: Result, folder: str, suffix: str) -> Path:
     return root / folder / f"{result.config.name}{suffix}"
 
 
+def note_beside(result: Result, path: Path) -> None:
+    """Note that numbers are being taken from a file of `beside`; outside the data folder no page draws on it."""
+    if result.folder is None:
+        sources.note(path.parent.relative_to(paths.data_directory()).as_posix(), path.name)
+
+
 def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None:
     """The result file of a configuration that was trained before, published or else one's own; None if it was not."""
     published, own = (result_file(config, published=published) for published in (True, False))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from IPython.core.getipython import get_ipython
 
 from tqttfs_lite.experiments import sources
-from tqttfs_lite.experiments.sources import MIME as MIME
+from tqttfs_lite.experiments.sources import MIME
 
 HOOK = "__tracker__"  # among the notebook's names
 REPLACING = ast.Assign | ast.AnnAssign | ast.ClassDef | ast.Import | ast.ImportFrom
