@@ -8,6 +8,7 @@ the spikes of a pixel are spread evenly instead of drawn at random, so that an e
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -75,7 +76,7 @@ class RateNetwork(nn.Module):
         check_architecture(architecture)
         self.architecture, self.time_steps = architecture, time_steps
         self.theta, self.surrogate_alpha, self.dropout = theta, surrogate_alpha, dropout
-        widths = pairwise([*architecture.input_shape, *(neurons for neurons, _ in architecture.sizes())])
+        widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
         self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
 
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
