@@ -18,7 +18,7 @@ from torch.nn import functional
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA, THRESHOLD, if_neuron
+from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron, if_neuron
 from tqttfs_lite.spiking.notation import Architecture, Linear
 
 
@@ -58,7 +58,8 @@ def check_architecture(architecture: Architecture) -> None:
 class RateNetwork(nn.Module):
     """A perceptron of IF neurons that turns images into output spikes over T time steps.
 
-    Raises `ValueError` for T outside 1 to 254 and where `check_architecture` does.
+    Raises `ValueError` for T outside 1 to 254, for neurons with another response than a step, and where
+    `check_architecture` does.
     """
 
     def __init__(
@@ -66,15 +67,16 @@ class RateNetwork(nn.Module):
         architecture: Architecture,
         time_steps: int,
         *,
-        theta: float = THRESHOLD,
-        surrogate_alpha: float = SURROGATE_ALPHA,
+        neuron: Neuron = TQ_TTFS,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_time_steps(time_steps)
         check_architecture(architecture)
         self.architecture, self.time_steps = architecture, time_steps
-        self.theta, self.surrogate_alpha, self.dropout = theta, surrogate_alpha, dropout
+        if neuron.response is not None:
+            raise InputError("rate coding is of the slides' IF neuron, whose response is a step")
+        self.neuron, self.dropout = neuron, dropout
         widths = pairwise([*architecture.input_shape, *(neurons for neurons, _ in architecture.sizes())])
         self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
 
@@ -85,7 +87,7 @@ class RateNetwork(nn.Module):
         for layer, weight in enumerate(self.parameters()):
             if layer and self.training:  # the same neurons on every step
                 S = S * functional.dropout(torch.ones_like(S[0]), self.dropout)
-            V, S = if_neuron(S, weight, self.theta, self.surrogate_alpha)
+            V, S = if_neuron(S, weight, self.neuron.theta, self.neuron.surrogate)
             spikes.append(int(S.count_nonzero()))
         return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), tuple(spikes))
 
