@@ -180,3 +180,19 @@ def literal_potentials(network: SpikingNetwork, times: Tensor) -> Tensor:
         C = C if keep is None else C * keep
     V: Tensor = network.layers[-1](C)
     return V
+
+
+@pytest.mark.parametrize("text", ["64-20(2)-10(4)", SMALL_SCNN])
+def test_ties_that_include_the_label_are_counted_as_by_brute_force(text: str) -> None:
+    network = network_with_exact_weights(text, 16)
+    images = torch.randint(0, 256, (60, 8, 8), dtype=torch.uint8)
+    V, S, fired = literal_run(network, encode(images, 16))
+    labels = torch.randint(0, 10, (60,))
+    right = 0
+    for image, label in enumerate(labels.tolist()):
+        first = fired[-1][image].min()
+        winners = (fired[-1][image] == first).nonzero().flatten().tolist()
+        right += label in winners if first < 16 else int(V[-1, image].argmax()) == label
+    found = evaluate(network, images, labels)
+    assert found.correct_if_tied == right
+    assert found.correct < right, "a draw without ties tests nothing"

@@ -96,7 +96,11 @@ Network = SpikingNetwork | RateNetwork
 
 
 def decode_rate(output: RateOutput) -> RateDecision:
-    """The class that fires most; ties, and silence, go to the highest potential, as with first spikes.
+    """The class that fires most; ties, and silence, go to the highest potential that is left at the end of time.
+
+    It is the potential after the last reset: a neuron that has just fired has had its spike counted, so that among
+    neurons that fired as often the one nearest to its next spike wins.  (First spikes are compared before the reset,
+    where the potential says by how much a neuron has crossed the threshold; `coding.decode`.)
 
     >>> V = torch.tensor([[0.1, 0.5, 0.9]])
     >>> decode_rate(RateOutput(torch.tensor([[3.0, 3.0, 1.0]]), V, (7,)))
