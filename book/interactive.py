@@ -188,7 +188,7 @@ def digit_picture(digit: dict[str, Any]) -> Figure:
     network = experiment.trained_network(digit_result()).eval()
     pixels = torch.tensor(digit["images"][FIRST_DIGIT]["pixels"], dtype=torch.uint8)
     with torch.no_grad():
-        V, S, steps = network(encode(pixels[None], DIGIT.time_steps))
+        V, S, steps, _ = network(encode(pixels[None], DIGIT.time_steps))
     decision = decode(V, S, steps, DIGIT.time_steps)
     classes = datasets.get(DIGIT.dataset).classes
     return charts.output_race(V[:, 0], steps, classes, int(decision.label), int(decision.step), DIGIT.theta)

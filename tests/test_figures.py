@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from book.refresh import numbered_clips
 from tqttfs_lite.report import figures
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.neuron import atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.surrogate import Atan
 
 T = 8
 IMAGE = torch.tensor([[0, 0, 40], [80, 120, 160], [200, 240, 255]], dtype=torch.uint8)
@@ -155,7 +156,7 @@ def test_the_surrogate_is_the_antiderivative_of_what_the_backward_pass_uses() ->
     step, slope = figures.surrogate_gradient(alpha=3.0).axes
     x, smooth = step.lines[1].get_data()
     assert step.lines[0].get_ydata().tolist() == (x > 0).tolist()
-    np.testing.assert_allclose(slope.lines[0].get_ydata(), atan_derivative(torch.as_tensor(x), 3.0))
+    np.testing.assert_allclose(slope.lines[0].get_ydata(), Atan(3.0).derivative(torch.as_tensor(x)))
     np.testing.assert_allclose(np.gradient(smooth, x)[1:-1], slope.lines[0].get_ydata()[1:-1], atol=2e-3)
 
 

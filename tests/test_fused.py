@@ -19,6 +19,10 @@ from tqttfs_lite.spiking.firing import (
     firing_time,
     ticks,
 )
+from tqttfs_lite.spiking.neuron import Neuron
+from tqttfs_lite.spiking.surrogate import Atan
+
+NEURON = Neuron(theta=0.75, surrogate=Atan(2.5))
 
 # Where there is a compiler the kernels have to compile: the tests do not ask whether they do.
 COMPILERS = ("c++", "g++", "clang++")
@@ -84,9 +88,7 @@ def test_firing_equals_plain_pytorch(
     torch.manual_seed(0)
     V = torch.randn(shape).mul(4).round().div(4).to(dtype)  # ties with the threshold and within windows
     keep = dropped((*shape[1:3], *(size // pool for size in shape[3:])), dtype) if dropout else None
-    found = both_ways(
-        lambda V: fire(V, range(1, 12, 2), (3, 7, 11, 13), 0.75, 2.5, pool=pool, keep=keep), V, monkeypatch
-    )
+    found = both_ways(lambda V: fire(V, range(1, 12, 2), (3, 7, 11, 13), NEURON, pool=pool, keep=keep), V, monkeypatch)
     assert_equal(found, {"rtol": 2e-2, "atol": 2e-2} if dtype == torch.bfloat16 else {})
 
 
@@ -119,7 +121,7 @@ def test_convolution_and_firing_equal_plain_pytorch(
     times = torch.randint(0, T + 1, (3, 1, *image), dtype=torch.uint8)  # T: a pixel that never spikes
     W = torch.randint(-4, 8, (channels, 1, size, size)) / 4  # exact in bfloat16, and so are the potentials
     keep = dropped((3, channels, *(length // pool for length in image)), dtype) if dropout else None
-    settings = (ticks(T, q), range(1, T, 2), 1.0, 2.5)
+    settings = (ticks(T, q), range(1, T, 2), Neuron(surrogate=Atan(2.5)))
     found = both_ways(
         lambda W: convolve_and_fire(times, W, *settings, dtype=dtype, pool=pool, keep=keep), W, monkeypatch
     )
@@ -160,7 +162,7 @@ def test_firing_and_charging_equal_plain_pytorch(
     V = torch.randn(6, 3, inputs).mul(4).round().div(4).to(dtype)  # ties with the threshold
     W = torch.randint(-4, 5, (neurons, inputs)) / 16
     keep = dropped((3, inputs), dtype) if dropout else None
-    settings = (range(1, 12, 2), (3, 7, 11, 13), 0.75, 2.5)
+    settings = (range(1, 12, 2), (3, 7, 11, 13), NEURON)
     by_V = both_ways(lambda V: fire_and_charge(V, W, *settings, keep=keep), V, monkeypatch)
     by_W = both_ways(lambda W: fire_and_charge(V, W, *settings, keep=keep), W, monkeypatch)
     for found in (by_V, by_W):

@@ -276,7 +276,7 @@ def test_a_page_without_its_figure_or_with_two_is_an_error(name: str) -> None:
 def test_weights_that_do_not_fit_their_file_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     network = experiment.trained_network(interactive.digit_result())
     with torch.no_grad():
-        network.synapses[1].weight[0, 0] = 8.0  # one more than the largest multiple that 16 bits hold
+        network.layers[1].weight[0, 0] = 8.0  # one more than the largest multiple that 16 bits hold
     monkeypatch.setattr(experiment, "trained_network", lambda _: network)
     with pytest.raises(interactive.FigureError, match="no 16-bit multiple"):
         interactive.digit_weights()

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tqttfs_lite.errors import ConfigError
-from tqttfs_lite.experiments import training
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.training import train
 from tqttfs_lite.spiking import losses
@@ -16,8 +15,8 @@ from tqttfs_lite.spiking.coding import decode
 from tqttfs_lite.spiking.firing import ticks
 from tqttfs_lite.spiking.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
 from tqttfs_lite.spiking.network import clocks
-from tqttfs_lite.spiking.neuron import atan_derivative
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.surrogate import ATAN
 
 OUTPUTS, SHARPNESS = 10, 4.0
 
@@ -145,7 +144,7 @@ def first_spike_time_by_hand(V: list[list[float]], steps: tuple[int, ...], T: in
 def test_the_first_spike_time_loss_is_a_cross_entropy_of_times(V: list[list[float]], label: int) -> None:
     steps, T = (1, 4, 6), 8
     t = first_spike_time_by_hand(V, steps, T)
-    loss = first_spike_time_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, T, 1.0, 5.0, step_cost=0.3)
+    loss = first_spike_time_loss(torch.tensor(V)[:, None], torch.tensor([label]), steps, T, 5.0, step_cost=0.3)
     weights = [math.exp(-5 * time / T) for time in t]
     assert loss.item() == pytest.approx(-math.log(weights[label] / sum(weights)) + 0.3 * (min(t) + 1), rel=1e-5)
 
@@ -154,21 +153,21 @@ def test_the_gradient_of_the_first_spike_time_loss_is_that_of_the_literal_neuron
     """dL/dV[k] = -g'(V[k] - θ) · [not fired before k] · time left at k · dL/dt."""
     steps, T, label = (1, 4, 6), 8, 1
     V = torch.tensor([[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]], requires_grad=True)
-    first_spike_time_loss(V[:, None], torch.tensor([label]), steps, T, 1.0, 5.0).backward()
+    first_spike_time_loss(V[:, None], torch.tensor([label]), steps, T, 5.0).backward()
     t = torch.tensor(first_spike_time_by_hand(V.tolist(), steps, T), dtype=torch.float32)
     softmax = torch.softmax(-5 * t / T, dim=0)
     dL_dt = -5 / T * (softmax - torch.nn.functional.one_hot(torch.tensor(label), 3))
     expected = torch.zeros_like(V)
     for k, step in enumerate(steps):
         not_fired = t >= step
-        expected[k] = -atan_derivative(V.detach()[k] - 1, 2.0) * not_fired * (T - step) * dL_dt
+        expected[k] = -ATAN.derivative(V.detach()[k] - 1) * not_fired * (T - step) * dL_dt
     assert torch.allclose(V.grad, expected, atol=1e-6)
 
 
 def test_the_losses_are_computed_where_the_potentials_are() -> None:
     V, labels = torch.zeros(2, 3, 5, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
     assert soft_decoder_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
-    assert first_spike_time_loss(V, labels, (1, 3), 4, 1.0, 4.0, step_cost=0.1).device.type == "meta"
+    assert first_spike_time_loss(V, labels, (1, 3), 4, 4.0, step_cost=0.1).device.type == "meta"
 
 
 def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> None:
@@ -187,7 +186,7 @@ def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> No
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.parametrize("network", ["784-16(1)-10(1)", "784-16(1)-10(2)", "784-16(2)-10(3)", "784-16(3)-10(1)"])
 @pytest.mark.usefixtures("small_data")
-def test_every_loss_trains_on_every_clock(network: str, loss: losses.Loss) -> None:
+def test_every_loss_trains_on_every_clock(network: str, loss: str) -> None:
     """Among them one that does not divide T = 8 and one that starts late."""
     config = TrainingConfig(network, "mnist", 8, epochs=4, batch_size=32, initial_gain=2.0, averaging=0.9, loss=loss)
     config = replace(config, sharpness=8.0 if loss == "first-spike-time" else 4.0)
@@ -196,7 +195,7 @@ def test_every_loss_trains_on_every_clock(network: str, loss: losses.Loss) -> No
 
 @pytest.mark.parametrize("loss", losses.LOSSES)
 @pytest.mark.usefixtures("small_data")
-def test_where_time_costs_images_are_decided_sooner(loss: losses.Loss) -> None:
+def test_where_time_costs_images_are_decided_sooner(loss: str) -> None:
     steps = {}
     for cost in (0.0, 1.0):
         config = TrainingConfig("784-16-10(2)", "mnist", 16, epochs=6, batch_size=32, initial_gain=2.0, averaging=0.9)
@@ -208,9 +207,7 @@ def test_where_time_costs_images_are_decided_sooner(loss: losses.Loss) -> None:
 @pytest.mark.usefixtures("small_data")
 def test_the_correction_is_what_training_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(
-        training, "soft_decoder_loss", lambda V, *_, correction, **__: seen.append(correction) or V.sum()
-    )
+    monkeypatch.setattr(losses, "soft_decoder_loss", lambda V, *_, correction, **__: seen.append(correction) or V.sum())
     config = TrainingConfig("784-16-10(2)", "mnist", 16, epochs=1, batch_size=320, loss="tick-corrected")
     for changed in (config, replace(config, loss="soft-decoder")):
         train(changed, progress=False)

@@ -1,7 +1,5 @@
 """A whole network against the literal neuron, layer after layer, convolutions and pooling included."""
 
-from functools import partial
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +7,8 @@ from torch.nn import functional
 
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import decode, encode
-from tqttfs_lite.spiking.firing import fire
 from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.layers import SpikingLayer
 from tqttfs_lite.spiking.network import Output, SpikingNetwork
 from tqttfs_lite.spiking.neuron import tq_ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
@@ -18,10 +16,10 @@ from tqttfs_lite.spiking.notation import Architecture
 SMALL_SCNN = "8x8-3C3(1)-P2-4C3(2)-P2-12(2)-10(4)"
 
 
-def as_matrix(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
-    """The weights of a linear map on images of this shape, one row per output value."""
+def as_matrix(layer: SpikingLayer, shape: tuple[int, ...]) -> Tensor:
+    """The weights of a layer that reads states of this shape, one row per neuron."""
     size = torch.Size(shape).numel()
-    return layer(torch.eye(size).view(size, *shape)).flatten(1).T.detach()
+    return layer(torch.eye(size).view(1, size, *shape))[0].flatten(1).T.detach()
 
 
 def literal_run(network: SpikingNetwork, times: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -30,20 +28,16 @@ def literal_run(network: SpikingNetwork, times: Tensor) -> tuple[Tensor, Tensor,
     S = torch.stack([times.flatten(1) == t for t in range(T)]).float()
     shape: tuple[int, ...] = (1, *times.shape[1:])
     fired = []
-    layers = zip(network.synapses, network.architecture.quantization, network.pools, strict=True)
-    for synapses, q, pool in layers:
-        if isinstance(synapses, nn.Conv2d):
-            W, shape = as_matrix(synapses, shape), (synapses.out_channels, *shape[1:])
-        else:
-            W = synapses.weight.detach()
-            shape = (synapses.out_features,)
+    parts = zip(network.layers, network.architecture.quantization, network.architecture.windows, strict=True)
+    for layer, q, pool in parts:
+        W, shape = as_matrix(layer, shape), layer.shape
         V, S = tq_ttfs_neuron(S, W, q)
         C = S.cumsum(0)
         fired.append((T - C.sum(0)).to(torch.uint8))
         if pool > 1:
             windows = C.view(T * len(times), *shape)
             # Max pooling of the cumulative state hands on a window's earliest spike; average pooling is linear.
-            pooling = functional.max_pool2d if network.pooling == "max" else functional.avg_pool2d
+            pooling = functional.max_pool2d if layer.max_window > 1 else functional.avg_pool2d
             pooled = pooling(windows, pool)
             shape = tuple(pooled.shape[1:])
             C = pooled.view(T, len(times), -1)
@@ -141,9 +135,64 @@ def test_images_of_another_size_are_refused() -> None:
 
 def test_dropout_leaves_out_the_same_neurons_on_every_step_and_only_in_training() -> None:
     network = SpikingNetwork(Architecture.parse("4-64-10"), 4, dropout=0.5)
-    V, read_at = torch.full((4, 1, 64), 2.0), network.clocks[1]
-    C = network._fire_and_pool(0, partial(fire, V), 1, read_at)
+    V, (hidden, output) = torch.full((4, 1, 64), 2.0), network.layers
+    C = hidden.fire(V, output.steps, network._kept_neurons(hidden, 1))
     assert torch.equal(C[0], C[-1])
     assert set(C.unique().tolist()) == {0.0, 2.0}
     network.eval()
-    assert set(network._fire_and_pool(0, partial(fire, V), 1, read_at).unique().tolist()) == {1.0}
+    assert network._kept_neurons(hidden, 1) is None
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("text", ["64-12(1)-9(2)-10(4)", "8x8-3C3(1)-P2-4C3(2)-P2-12(2)-10(4)"])
+def test_gradients_equal_backpropagation_through_the_literal_loop(text: str, pooling: str, dropout: float) -> None:
+    """Layer after layer in float64, convolutions as matrices, with the same neurons dropped."""
+    network = network_with_exact_weights(text, 16, pooling).double()
+    network.dropout = dropout
+    times = encode(torch.randint(0, 256, (6, 8, 8), dtype=torch.uint8), 16)
+    pull = torch.randn(len(network.layers[-1].steps), 6, 10, dtype=torch.float64)
+    torch.manual_seed(1)
+    found = torch.autograd.grad((network(times).V * pull).sum(), list(network.parameters()))
+    torch.manual_seed(1)
+    V = literal_potentials(network, times)
+    expected = torch.autograd.grad((V[list(network.layers[-1].steps)] * pull).sum(), list(network.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        assert b.abs().sum() > 0
+        torch.testing.assert_close(a, b)
+
+
+def literal_potentials(network: SpikingNetwork, times: Tensor) -> Tensor:
+    """W C of the output over all T steps, differentiable, with C the cumulative spikes of the literal neuron."""
+    T, batch = network.time_steps, len(times)
+    C = torch.stack([network.as_input(times) <= t for t in range(T)]).double()
+    for layer, q in zip(network.layers[:-1], network.architecture.quantization, strict=False):
+        drive = layer(C)  # [T, B, *shape]: what has arrived so far
+        if layer.max_window > 1:  # the first neuron of a window to fire is the one with the highest potential
+            drive = functional.max_pool2d(drive.flatten(0, 1), layer.max_window).unflatten(0, (T, batch))
+        current = drive.diff(dim=0, prepend=torch.zeros_like(drive[:1])).flatten(2)
+        # The neurons of a layer as one row, each with its own current: weights of 1, from an input of its own.
+        S = tq_ttfs_neuron(current, torch.eye(current.shape[2], dtype=torch.float64), q)[1]
+        C = S.cumsum(0).unflatten(2, drive.shape[2:])
+        if layer.average_window > 1:
+            C = functional.avg_pool2d(C.flatten(0, 1), layer.average_window).unflatten(0, (T, batch))
+        keep = network._kept_neurons(layer, batch)
+        C = C if keep is None else C * keep
+    V: Tensor = network.layers[-1](C)
+    return V
+
+
+@pytest.mark.parametrize("text", ["64-20(2)-10(4)", SMALL_SCNN])
+def test_ties_that_include_the_label_are_counted_as_by_brute_force(text: str) -> None:
+    network = network_with_exact_weights(text, 16)
+    images = torch.randint(0, 256, (60, 8, 8), dtype=torch.uint8)
+    V, S, fired = literal_run(network, encode(images, 16))
+    labels = torch.randint(0, 10, (60,))
+    right = 0
+    for image, label in enumerate(labels.tolist()):
+        first = fired[-1][image].min()
+        winners = (fired[-1][image] == first).nonzero().flatten().tolist()
+        right += label in winners if first < 16 else int(V[-1, image].argmax()) == label
+    found = evaluate(network, images, labels)
+    assert found.correct_if_tied == right
+    assert found.correct < right, "a draw without ties tests nothing"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tqttfs_lite.spiking import neuron
-from tqttfs_lite.spiking.neuron import Atan, atan_derivative, if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking import neuron, surrogate
+from tqttfs_lite.spiking.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
+from tqttfs_lite.spiking.surrogate import Atan, heaviside
 
 
 def one_neuron(*input_spikes: float) -> torch.Tensor:
@@ -70,20 +71,20 @@ def test_a_threshold_below_rest_is_refused() -> None:
 
 def test_the_surrogate_is_a_step_with_the_derivative_of_atan() -> None:
     x = torch.tensor([-2.0, 0.0, 0.5], dtype=torch.float64, requires_grad=True)
-    step = Atan.apply(x, 2.0)
+    step = heaviside(x, Atan(2.0))
     step.sum().backward()
     assert step.tolist() == [0, 0, 1]
     smooth = torch.atan(torch.pi / 2 * 2.0 * x) / torch.pi  # SpikingJelly's primitive
     (expected,) = torch.autograd.grad(smooth.sum(), x)
     torch.testing.assert_close(x.grad, expected)
-    torch.testing.assert_close(atan_derivative(x.detach(), 2.0), expected)
+    torch.testing.assert_close(Atan(2.0).derivative(x.detach()), expected)
 
 
 @pytest.mark.parametrize(
     ("line", "changed"),
     [
         ("return (x > 0).to(x)", "return (x >= 0).to(x)"),
-        ("return (alpha / 2) / (1 +", "return (alpha / 2) / (2 +"),
+        ("return (self.alpha / 2) / (1 +", "return (self.alpha / 2) / (2 +"),
         ("V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t] @ W.T", "V = V + S_in[t] @ W.T"),
         (
             "V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t]",
@@ -95,20 +96,25 @@ def test_the_surrogate_is_a_step_with_the_derivative_of_atan() -> None:
         ("if (t + 1) % q == 0 else", "if t % q == 0 else"),
         ("if (t + 1) % q == 0 else", "if True else"),
         ("F = S.detach() + F", "F = S.detach()"),
-        ("return tq_ttfs_neuron(S_in, W, q=1, theta=theta)", "return tq_ttfs_neuron(S_in, W, q=2, theta=theta)"),
+        ("return tq_ttfs_neuron(S_in, W, q=1, theta", "return tq_ttfs_neuron(S_in, W, q=2, theta"),
     ],
 )
 def test_a_change_to_a_line_of_the_neuron_is_noticed_here(
     line: str, changed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = Path(neuron.__file__).read_text(encoding="utf-8")
-    assert source.count(line) == 1
-    mutant: dict[str, Any] = {"__name__": "mutant"}
-    exec(source.replace(line, changed), mutant)
-    module = sys.modules[__name__]
-    for name in ("Atan", "atan_derivative", "if_neuron", "tq_ttfs_neuron", "ttfs_neuron"):
-        monkeypatch.setattr(module, name, mutant[name])
-    tests = [test for name, test in vars(module).items() if name.startswith("test_") and not signature(test).parameters]
+    here, occurrences = sys.modules[__name__], 0
+    for module, names in (
+        (surrogate, ("Atan", "heaviside")),
+        (neuron, ("if_neuron", "tq_ttfs_neuron", "ttfs_neuron")),
+    ):
+        source = Path(module.__file__).read_text(encoding="utf-8")
+        occurrences += source.count(line)
+        mutant: dict[str, Any] = {"__name__": module.__name__}
+        exec(source.replace(line, changed), mutant)
+        for name in names:
+            monkeypatch.setattr(here, name, mutant[name])
+    assert occurrences == 1
+    tests = [test for name, test in vars(here).items() if name.startswith("test_") and not signature(test).parameters]
     with pytest.raises(AssertionError):
         for test in tests:
             test()

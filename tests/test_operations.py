@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from tqttfs_lite.energy.operations import arrivals, fan_out
+from tqttfs_lite.energy.operations import arrivals
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
-from tqttfs_lite.spiking.network import PoolingMode, SpikingNetwork
+from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
+from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate import RateNetwork
 
@@ -26,9 +27,10 @@ def network_of(text: str, pooling: PoolingMode = "max") -> SpikingNetwork:
     return network
 
 
-def reached(synapses: nn.Module, shape: tuple[int, ...], index: tuple[int, ...]) -> int:
+def reached(layer: SpikingLayer, shape: tuple[int, ...], index: tuple[int, ...]) -> int:
     """The neurons that one input reaches: those to which a spike of it alone, through weights of 1, adds something."""
-    ones = nn.Conv2d(synapses.in_channels, synapses.out_channels, synapses.kernel_size, padding="same", bias=False)
+    outputs, inputs, *size = layer.weight.shape
+    ones = nn.Conv2d(inputs, outputs, size, padding="same", bias=False)
     nn.init.ones_(ones.weight)
     spike = torch.zeros(1, *shape)
     spike[(0, *index)] = 1
@@ -48,7 +50,7 @@ def test_a_convolution_counts_every_spike_and_every_neuron_that_it_reaches(pooli
         step = int(found.step[image])
         for index in (times[image] < step).nonzero().tolist():
             expected[0][0] += 1
-            expected[0][1] += reached(network.synapses[0], (1, 8, 8), (0, *index))
+            expected[0][1] += reached(network.layers[0], (1, 8, 8), (0, *index))
         fired = [layer[image] < T for layer in found.firing_times]
         for layer in (0, 1):  # what a pooling window, or each neuron of it, hands on
             spikes = fired[layer].float()
@@ -58,7 +60,7 @@ def test_a_convolution_counts_every_spike_and_every_neuron_that_it_reaches(pooli
             for channel, y, x in arriving.nonzero().tolist():
                 place = (channel, y, x) if pooling == "max" else (channel, y // 2, x // 2)
                 expected[layer + 1][0] += 1
-                expected[layer + 1][1] += reached(network.synapses[1], (3, 4, 4), place) if layer == 0 else 6
+                expected[layer + 1][1] += reached(network.layers[1], (3, 4, 4), place) if layer == 0 else 6
         expected[3][0] += int(fired[2].sum())
         expected[3][1] += 4 * int(fired[2].sum())
     assert [list(count) for count in arrivals(network, times, found)] == expected
@@ -68,7 +70,7 @@ def test_a_convolution_counts_every_spike_and_every_neuron_that_it_reaches(pooli
 def test_fan_out_adds_up_to_the_connections_inside_the_border() -> None:
     """Rows of a 5x5 filter on 28 pixels: 5 x 28 less 1 + 2 on either side."""
     network = network_of("28x28-16C5-10")
-    assert fan_out(network, 0).sum() == 16 * (5 * 28 - 6) ** 2
+    assert network.layers[0].fan_out().sum() == 16 * (5 * 28 - 6) ** 2
 
 
 def test_the_evaluation_counts_up_to_the_decision() -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from tqttfs_lite.energy.operations import arrivals
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.firing import earliest_in_windows
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.neuron import atan_derivative, tq_ttfs_neuron
+from tqttfs_lite.spiking.neuron import tq_ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.surrogate import Atan
 
 pytestmark = pytest.mark.peers
 THETA = 1.0
@@ -108,7 +108,7 @@ def test_the_surrogate_equals_spikingjellys() -> None:
 
     x = torch.linspace(-3, 3, 61, requires_grad=True)
     ATan(2.0)(x).sum().backward()
-    torch.testing.assert_close(x.grad, atan_derivative(x.detach(), 2.0))
+    torch.testing.assert_close(x.grad, Atan(2.0).derivative(x.detach()))
 
 
 def test_additions_equal_spikingjellys_synaptic_operations() -> None:
@@ -124,13 +124,11 @@ def test_additions_equal_spikingjellys_synaptic_operations() -> None:
     found = infer(network, times)
     arriving = [network.as_input(times), *found.firing_times[:-1]]
     counted = []
-    for layer, synapses in enumerate(network.synapses):
+    for n, layer in enumerate(network.layers):
         counter = SynOpCounter()
         with DispatchCounterMode([counter]), torch.no_grad():
             for t in range(8):
-                spikes = (arriving[layer] == t) & (t < found.step.view(-1, *[1] * (arriving[layer].ndim - 1)))
-                if layer and (pool := network.pools[layer - 1]) > 1:
-                    spikes = earliest_in_windows(arriving[layer], pool) == t
-                synapses(spikes.float().flatten(1) if isinstance(synapses, torch.nn.Linear) else spikes.float())
+                spikes = (arriving[n] == t) & (t < found.step.view(-1, *[1] * (arriving[n].ndim - 1)))
+                layer((network.layers[n - 1].handed_on(arriving[n]) == t if n else spikes).float()[None])
         counted.append(counter.get_total())
     assert counted == [count.additions for count in arrivals(network, times, found)]

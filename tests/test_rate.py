@@ -68,3 +68,33 @@ def test_it_learns() -> None:
     assert score.accuracy > 95
     assert score.mean_steps == CONFIG.time_steps
     assert score.correct <= score.correct_if_tied
+
+
+def test_a_tie_goes_to_the_neuron_nearest_to_its_next_spike() -> None:
+    """Both fire once: the first on the last step, which resets it, the second before, and has charged again since."""
+    network = RateNetwork(Architecture.parse("1-2"), time_steps=3).eval()
+    with torch.no_grad():
+        network.synapses[0].weight.copy_(torch.tensor([[0.5], [0.75]]))
+        output = network(torch.tensor([[255]], dtype=torch.uint8))
+    assert output.counts.tolist() == [[1.0, 1.0]]
+    assert output.V.tolist() == [[0.0, 0.75]]
+    assert decode_rate(output).label.tolist() == [1]
+
+
+def test_the_correct_answers_among_ties_by_brute_force() -> None:
+    network = RateNetwork(Architecture.parse("6-5-3"), time_steps=3).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator))
+    images = torch.randint(0, 256, (60, 6), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 3, (60,), generator=generator)
+    output, tied = network(images), 0
+    for image, label in enumerate(labels.tolist()):
+        counts = output.counts[image].tolist()
+        if max(counts) > 0:
+            tied += counts[label] == max(counts)
+        else:
+            tied += int(output.V[image].argmax()) == label
+    found = evaluate(network, images.view(-1, 2, 3), labels)
+    assert found.correct < found.correct_if_tied == tied

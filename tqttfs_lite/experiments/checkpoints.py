@@ -41,7 +41,7 @@ def round_weights(network: nn.Module) -> None:
 
 def write(network: nn.Module, path: Path) -> str:
     """Store the weights as float16; returns the file's SHA-256."""
-    content = save({name: weight.to(torch.float16) for name, weight in network.state_dict().items()})
+    content = save({_name(n): weight.to(torch.float16) for n, weight in enumerate(network.state_dict().values())})
     with files.atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return sha256(content).hexdigest()
@@ -54,10 +54,18 @@ def read(network: Network, path: Path, digest: str | None = None) -> None:
     """
     tensors, _ = read_tensors(path, digest)
     sources.note(path.parent.name, path.name)
+    state = network.state_dict()
     try:
-        network.load_state_dict(tensors)
-    except RuntimeError:
+        if len(tensors) != len(state):
+            raise KeyError
+        network.load_state_dict({key: tensors[_name(n)] for n, key in enumerate(state)})
+    except (KeyError, RuntimeError):
         raise CheckpointError(f"{path.name} does not hold the weights of {network.architecture}") from None
+
+
+def _name(layer: int) -> str:
+    """The name in the file of a layer's weights; a network has one tensor for each layer, in their order."""
+    return f"synapses.{layer}.weight"
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> None:

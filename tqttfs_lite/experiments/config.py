@@ -13,13 +13,16 @@ from typing import Any, Literal, get_args
 from tqttfs_lite.errors import ConfigError
 from tqttfs_lite.experiments import datasets
 from tqttfs_lite.experiments.datasets import Dataset
-from tqttfs_lite.spiking.losses import LOSSES, Loss
-from tqttfs_lite.spiking.network import PoolingMode, clocks
+from tqttfs_lite.spiking.layers import PoolingMode
+from tqttfs_lite.spiking.losses import LOSSES
+from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.neuron import RESPONSES, Neuron
 from tqttfs_lite.spiking.notation import Architecture, Convolution
 from tqttfs_lite.spiking.rate import check_architecture
+from tqttfs_lite.spiking.surrogate import SURROGATES
 
 Coding = Literal["ttfs", "rate"]
-CHOICES = {"Coding": get_args(Coding), "Loss": LOSSES, "PoolingMode": get_args(PoolingMode)}
+CHOICES = {"Coding": get_args(Coding), "PoolingMode": get_args(PoolingMode)}
 LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
 
 
@@ -45,7 +48,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
     weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
     initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
-    loss: Loss = "soft-decoder"  # `losses` says what each is; rate coding has one of its own, over spike counts
+    loss: str = "soft-decoder"  # `losses` says what each is; rate coding has one of its own, over spike counts
     sharpness: float = 4.0  # of the soft decoder, whose limit is the slides'; else of a softmax over times or counts
     step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
     silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
@@ -56,11 +59,16 @@ class TrainingConfig:
     pooling: PoolingMode = "max"
     theta: float = 1.0  # SpikingJelly's default, the framework that the authors use
     surrogate_alpha: float = 2.0  # likewise
+    surrogate: str = "atan"  # of `surrogate.SURROGATES`
+    response: str = "step"  # of `neuron.RESPONSES`; the step is the slides' neuron
 
     def __post_init__(self) -> None:
         for field in fields(self):  # so that equal settings have equal hashes, however they were written
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
         dataset = datasets.get(self.dataset)
+        for name, known in (("loss", LOSSES), ("surrogate", SURROGATES), ("response", RESPONSES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
         architecture = Architecture.parse(self.architecture)
         clocks(architecture, self.time_steps)
         ttfs = self.coding == "ttfs"
@@ -100,6 +108,11 @@ class TrainingConfig:
         ):
             if not valid:
                 raise ConfigError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    @property
+    def neuron(self) -> Neuron:
+        """What the neurons of the network are."""
+        return Neuron(self.theta, SURROGATES[self.surrogate](self.surrogate_alpha), RESPONSES[self.response])
 
     @property
     def hash(self) -> str:

@@ -105,11 +105,10 @@ def curve(
     network.eval()
     counts = torch.zeros(3, len(thresholds), dtype=torch.int64)
     for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        V, _, steps = network(encode(pixels, network.time_steps))
-        clock = len(network.clocks[-1])  # behind it V may have the end of time, where nothing fires
+        V, _, steps, clock = network(encode(pixels, network.time_steps))
         for n, threshold in enumerate(thresholds):
             S = V > threshold
-            S[clock:] = False
+            S[len(clock) :] = False  # the end of time, if the clock does not tick there
             answer, step = decode(V, S, steps, network.time_steps)
             found = ((answer == label).sum(), (~S.any(dim=2).any(dim=0)).sum(), step.sum())
             counts[:, n] += torch.stack(found)

@@ -131,7 +131,7 @@ def measure_dial(result: Result, stride: int = 1) -> Dial:
 
 def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
     assert isinstance(network, SpikingNetwork)
-    thresholds = tuple(factor * network.theta for factor in FACTORS[::stride])
+    thresholds = tuple(factor * network.neuron.theta for factor in FACTORS[::stride])
     splits = (load(config.dataset, split) for split in ("validation", "test"))
     return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
 

@@ -25,7 +25,7 @@ from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
+from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate import Network, RateNetwork
@@ -128,12 +128,13 @@ def training_dtype() -> torch.dtype:
 def build(config: TrainingConfig) -> Network:
     """The configuration's network with its initial weights, which PyTorch's random state decides."""
     architecture = Architecture.parse(config.architecture)
-    settings = {"theta": config.theta, "surrogate_alpha": config.surrogate_alpha, "dropout": config.dropout}
     network: Network
     if config.coding == "rate":
-        network = RateNetwork(architecture, config.time_steps, **settings)
+        network = RateNetwork(architecture, config.time_steps, neuron=config.neuron, dropout=config.dropout)
     else:
-        network = SpikingNetwork(architecture, config.time_steps, pooling=config.pooling, **settings)
+        network = SpikingNetwork(
+            architecture, config.time_steps, neuron=config.neuron, pooling=config.pooling, dropout=config.dropout
+        )
     for weight in network.parameters():
         bound = config.initial_gain / math.sqrt(weight[0].numel())
         torch.nn.init.uniform_(weight, -bound, bound)
@@ -175,30 +176,7 @@ class _State:
                 counts = self.network(pixels).counts
                 return functional.cross_entropy(config.sharpness * counts.float(), labels)
             output = self.network(encode(pixels, config.time_steps))
-        clock = self.network.clocks[-1]  # the end of time is no tick of it where q does not divide T
-        if config.loss == "first-spike-time":
-            return first_spike_time_loss(
-                output.V[: len(clock)],
-                labels,
-                clock,
-                config.time_steps,
-                config.theta,
-                config.sharpness,
-                surrogate_alpha=config.surrogate_alpha,
-                step_cost=config.step_cost,
-            )
-        ticks = len(clock) if config.silence_costs else len(output.V)
-        corrected = config.loss == "tick-corrected"
-        return soft_decoder_loss(
-            output.V[:ticks],
-            labels,
-            output.steps[:ticks],
-            config.theta,
-            config.sharpness,
-            correction=tick_correction(config.time_steps, clock.step) if corrected else 0.0,
-            step_cost=config.step_cost,
-            silence_costs=config.silence_costs,
-        )
+        return LOSSES[config.loss](output, labels, config)
 
     def read(self, path: Path) -> list[Epoch]:
         """Go on from a file that `write` made; returns the history so far."""

@@ -22,7 +22,7 @@ from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.summary import Group, Spread, paired, spread
-from tqttfs_lite.spiking.notation import Architecture, LayerSize, Pooling
+from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
 SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
@@ -44,7 +44,7 @@ def published_counts(configuration: str, input_spikes: Sequence[float], handed_o
     arriving = [seen, *spikes[:-1]]
     for layer, share in zip(_pooled_layers(SCNN), handed_on, strict=True):
         arriving[layer + 1] *= share
-    additions = mean_field_additions(SCNN.sizes(), arriving, _inputs(SCNN))
+    additions = mean_field_additions(SCNN.sizes(), arriving, [prod(shape) for shape in SCNN.input_shapes()])
     return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
 
 
@@ -150,15 +150,7 @@ def handed_on(result: Result) -> list[float]:
 
 def _pooled_layers(architecture: Architecture) -> list[int]:
     """Which of the spiking layers, counted from 0, pooling is behind."""
-    behind = [after for layer, after in pairwise((*architecture.layers, None)) if not isinstance(layer, Pooling)]
-    return [number for number, after in enumerate(behind) if isinstance(after, Pooling)]
-
-
-def _inputs(architecture: Architecture) -> list[int]:
-    """How many inputs every spiking layer has, pooled ones where there is pooling before it."""
-    before = [architecture.input_shape, *architecture.shapes()]
-    layers = zip(architecture.layers, before, strict=False)
-    return [prod(shape) for layer, shape in layers if not isinstance(layer, Pooling)]
+    return [number for number, window in enumerate(architecture.windows) if window > 1]
 
 
 def energies(result: Result, baseline: Result) -> dict[str, float]:

@@ -98,17 +98,17 @@ def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
     spike keeps that answer; of any other the highest output potential on that step answers, as it does at the end.
     """
     network, test = experiment.trained_network(result).eval(), load(result.config.dataset, "test")
-    right = torch.zeros(len(network.observed))
+    right = torch.zeros(len(network.layers[-1].steps))
     decided = torch.zeros_like(right)
     with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
         for images, labels in zip(test.images.split(batch_size), test.labels.split(batch_size), strict=True):
-            V, S, steps = network(encode(images, network.time_steps))
+            V, S, steps, _ = network(encode(images, network.time_steps))
             for k in range(len(steps)):
                 answer = decode(V[: k + 1], S[: k + 1], steps[: k + 1], network.time_steps)
                 right[k] += (answer.label == labels).sum()
                 decided[k] += S[: k + 1].any(dim=2).any(dim=0).sum()
     percent = {"right, %": right, "decided, %": decided}
-    index = pd.Index([t + 1 for t in network.observed], name="stopped at step")
+    index = pd.Index([t + 1 for t in network.layers[-1].steps], name="stopped at step")
     return DataFrame({name: 100 * count.numpy() / len(test.images) for name, count in percent.items()}, index=index)
 
 

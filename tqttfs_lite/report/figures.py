@@ -25,15 +25,9 @@ from torch import Tensor
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import ticks
 from tqttfs_lite.spiking.network import clocks
-from tqttfs_lite.spiking.neuron import (
-    SURROGATE_ALPHA,
-    THRESHOLD,
-    atan_derivative,
-    if_neuron,
-    tq_ttfs_neuron,
-    ttfs_neuron,
-)
+from tqttfs_lite.spiking.neuron import THRESHOLD, if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.surrogate import ATAN, Atan
 
 COLORS = {"IF": "#0072B2", "TTFS": "#D55E00", "TQ-TTFS": "#009E73"}
 INK, MUTED, FAINT, CARD = "#333333", "#767676", "#D0D0D0", "#FFFFFF"
@@ -162,13 +156,13 @@ def membrane_traces(
     return figure
 
 
-def surrogate_gradient(alpha: float = SURROGATE_ALPHA) -> Figure:
+def surrogate_gradient(alpha: float = ATAN.alpha) -> Figure:
     """The firing step, the arctangent that stands in for it, and its derivative (slides, "Training method")."""
     figure, ((step, slope),) = panels(1, 2, height=2.6, sharex=True)
     x = torch.linspace(-2, 2, 401, dtype=torch.float64)
     step.plot(x, x > 0, color=INK, label="forward: the step")
     step.plot(x, torch.atan(pi / 2 * alpha * x) / pi + 0.5, color=COLORS["TTFS"], label="its stand-in g")
-    slope.plot(x, atan_derivative(x, alpha), color=COLORS["TTFS"])
+    slope.plot(x, Atan(alpha).derivative(x), color=COLORS["TTFS"])
     step.set(title="spike S", xlabel="V - θ", ylim=(-0.08, 1.35))
     slope.set(title="backward: the derivative g'", xlabel="V - θ", ylim=(0, alpha / 2 * 1.1))
     step.legend(loc="upper left")

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tqttfs_lite.spiking import fused
-from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA, THRESHOLD, atan_derivative
+from tqttfs_lite.spiking.neuron import THRESHOLD, TQ_TTFS, Neuron, Response
+from tqttfs_lite.spiking.surrogate import Atan
 
 LONGEST_TIME = 254  # firing times are kept in one byte, and T itself stands for "never"
 
@@ -54,17 +55,19 @@ def firing_time(
 
 @torch.no_grad()
 def convolution_times(
-    times: UInt8[Tensor, "B 1 H W"],
-    W: Float[Tensor, "C 1 size size"],
+    times: UInt8[Tensor, "B channels H W"],
+    W: Float[Tensor, "C channels size size"],
     steps: Sequence[int],
     never: int,
-    theta: float = THRESHOLD,
+    neuron: Neuron = TQ_TTFS,
 ) -> UInt8[Tensor, "B C H W"]:
     """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
-    if fused.covers(times, W.dtype):
-        time = torch.ops.tqttfs.convolve(times[:, 0].contiguous(), W, list(steps), [], 1, theta, None, W.dtype)[1]
+    if W.shape[1] == 1 and _kernels_alpha(times, W.dtype, neuron):
+        time = torch.ops.tqttfs.convolve(times[:, 0].contiguous(), W, list(steps), [], 1, neuron.theta, None, W.dtype)[
+            1
+        ]
         return _channels_first(time, image=True).clamp_(max=never)
-    return firing_time(_convolution(times, W, steps), steps, never, theta)
+    return firing_time(_convolution(times, W, steps, neuron.response), steps, never, neuron.theta)
 
 
 def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Tensor, "B C H_P W_P"]:
@@ -89,38 +92,59 @@ def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: 
     return (time <= _column(steps, time.unsqueeze(0))).to(dtype)
 
 
+def trace(
+    time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype, response: Response | None = None
+) -> Float[Tensor, "K B *N"]:
+    """What is left at these steps of a spike at each of these times; without a response it is `cumulative_state`.
+
+    >>> spike = torch.tensor([[1]], dtype=torch.uint8)
+    >>> trace(spike, (0, 1, 3), torch.float32, lambda d: 0.5**d).flatten().tolist()
+    [0.0, 1.0, 0.25]
+    """
+    if response is None:
+        return cumulative_state(time, steps, dtype)
+    elapsed = _column(steps, time.unsqueeze(0)).int() - time.int()
+    return torch.where(elapsed < 0, 0, response(elapsed.clamp(min=0).to(dtype)))
+
+
 def fire(
     V: Float[Tensor, "K B *N"],
     steps: Sequence[int],
     read_at: Sequence[int],
-    theta: float = THRESHOLD,
-    alpha: float = SURROGATE_ALPHA,
+    neuron: Neuron = TQ_TTFS,
     *,
     pool: int = 1,
     keep: Float[Tensor, " B *P"] | None = None,
 ) -> Float[Tensor, "R B *P"]:
     """The cumulative firing state of neurons that tick on `steps`, as a layer that ticks on `read_at` reads it.
 
+    With a response k it is what is left of their spikes, k(s - t) for a spike at t.
+
     `pool` is the window of maximum pooling behind the neurons, for V as [K, B, C, H, W]: the earliest spike of a window
     is that of its highest potential, so the maximum is taken before the threshold.  `keep` multiplies the state, the
     same on every step, as dropout does.
 
     Backward is backpropagation through time with the firing history held constant, as in `neuron`:
-    dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of dL/dC[s] over s >= t, with the Atan surrogate g'.
+    dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of k(s - t) dL/dC[s] over s >= t, with the surrogate's g'.
     """
-    if fused.covers(V, V.dtype, pool):
+    if alpha := _kernels_alpha(V, V.dtype, neuron, pool):
         V, image = _channels_last(V, lead=2)
         keep = None if keep is None else _channels_last(keep, lead=1)[0]
-        state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), theta, alpha, pool, keep)
+        state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), neuron.theta, alpha, pool, keep)
         return _channels_first(state, image)
     if pool > 1:
         V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
-    state = _Fire.apply(V, tuple(steps), tuple(read_at), theta, alpha)
+    state = _Fire.apply(V, tuple(steps), tuple(read_at), neuron)
     return state if keep is None else state * keep
 
 
 def charge(
-    times: UInt8[Tensor, "B inputs"], W: Float[Tensor, "N inputs"], steps: Sequence[int], *, dtype: torch.dtype
+    times: UInt8[Tensor, "B inputs"],
+    W: Float[Tensor, "N inputs"],
+    steps: Sequence[int],
+    neuron: Neuron = TQ_TTFS,
+    *,
+    dtype: torch.dtype,
 ) -> Float[Tensor, "K B N"]:
     """The membrane potentials, at these steps, of neurons whose inputs spike once, each at its own time; V = W C.
 
@@ -131,10 +155,10 @@ def charge(
     <BLANKLINE>
             [[2.5000]]])
     """
-    if fused.covers(times, dtype) and W.dtype == torch.float32:
+    if _kernels_alpha(times, dtype, neuron) and W.dtype == torch.float32:
         potentials: Tensor = fused.Charge.apply(times.contiguous(), W, list(steps), dtype)
         return potentials
-    return functional.linear(cumulative_state(times, steps, dtype), W.to(dtype))
+    return functional.linear(trace(times, steps, dtype, neuron.response), W.to(dtype))
 
 
 def fire_and_charge(
@@ -142,25 +166,23 @@ def fire_and_charge(
     W: Float[Tensor, "N inputs"],
     steps: Sequence[int],
     read_at: Sequence[int],
-    theta: float = THRESHOLD,
-    alpha: float = SURROGATE_ALPHA,
+    neuron: Neuron = TQ_TTFS,
     *,
     keep: Float[Tensor, "B inputs"] | None = None,
 ) -> Float[Tensor, "R B N"]:
     """`fire`, and the membrane potentials of the fully connected layer that reads the state at `read_at`."""
-    if fused.covers(V, V.dtype) and W.dtype == torch.float32:
-        potentials: Tensor = fused.FireAndCharge.apply(V, W, list(steps), list(read_at), theta, alpha, keep)
+    if (alpha := _kernels_alpha(V, V.dtype, neuron)) and W.dtype == torch.float32:
+        potentials: Tensor = fused.FireAndCharge.apply(V, W, list(steps), list(read_at), neuron.theta, alpha, keep)
         return potentials
-    return functional.linear(fire(V, steps, read_at, theta, alpha, keep=keep), W.to(V.dtype))
+    return functional.linear(fire(V, steps, read_at, neuron, keep=keep), W.to(V.dtype))
 
 
 def convolve_and_fire(
-    times: UInt8[Tensor, "B 1 H W"],
-    W: Float[Tensor, "C 1 size size"],
+    times: UInt8[Tensor, "B channels H W"],
+    W: Float[Tensor, "C channels size size"],
     steps: Sequence[int],
     read_at: Sequence[int],
-    theta: float = THRESHOLD,
-    alpha: float = SURROGATE_ALPHA,
+    neuron: Neuron = TQ_TTFS,
     *,
     dtype: torch.dtype,
     pool: int = 1,
@@ -170,41 +192,46 @@ def convolve_and_fire(
 
     `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
     """
-    if fused.covers(times, dtype, pool) and W.dtype == torch.float32:
+    gray = W.shape[1] == 1  # the kernel's only kind of image
+    if gray and (alpha := _kernels_alpha(times, dtype, neuron, pool)) and W.dtype == torch.float32:
         keep = None if keep is None else _channels_last(keep, lead=1)[0]
-        settings = (list(steps), list(read_at), theta, alpha, pool, keep, dtype)
+        settings = (list(steps), list(read_at), neuron.theta, alpha, pool, keep, dtype)
         state: Tensor = fused.Convolve.apply(times[:, 0].contiguous(), W, *settings)
         return _channels_first(state, image=True)
-    return fire(_convolution(times, W.to(dtype), steps), steps, read_at, theta, alpha, pool=pool, keep=keep)
+    V = _convolution(times, W.to(dtype), steps, neuron.response)
+    return fire(V, steps, read_at, neuron, pool=pool, keep=keep)
 
 
-def _convolution(times: Tensor, W: Tensor, steps: Sequence[int]) -> Float[Tensor, "K B C H W"]:
-    C = cumulative_state(times, steps, W.dtype)
+def _kernels_alpha(tensor: Tensor, dtype: torch.dtype, neuron: Neuron, pool: int = 1) -> float | None:
+    """The width of the surrogate where the compiled kernels can do the work; None where plain PyTorch has to."""
+    if neuron.response is None and isinstance(neuron.surrogate, Atan) and fused.covers(tensor, dtype, pool):
+        return neuron.surrogate.alpha
+    return None
+
+
+def _convolution(
+    times: Tensor, W: Tensor, steps: Sequence[int], response: Response | None
+) -> Float[Tensor, "K B C H W"]:
+    C = trace(times, steps, W.dtype, response)
     V: Tensor = functional.conv2d(C.flatten(0, 1), W, padding="same").unflatten(0, C.shape[:2])
     return V
 
 
 class _Fire(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, V: Tensor, steps: tuple[int, ...], read_at: tuple[int, ...], theta: float, alpha: float
-    ) -> Tensor:
-        time = firing_time(V, steps, never=LONGEST_TIME + 1, theta=theta)
+    def forward(ctx: Any, V: Tensor, steps: tuple[int, ...], read_at: tuple[int, ...], neuron: Neuron) -> Tensor:
+        time = firing_time(V, steps, never=LONGEST_TIME + 1, theta=neuron.theta)
         ctx.save_for_backward(V, time)
-        ctx.steps, ctx.read_at, ctx.theta, ctx.alpha = steps, read_at, theta, alpha
-        return cumulative_state(time, read_at, V.dtype)
+        ctx.steps, ctx.read_at, ctx.neuron = steps, read_at, neuron
+        return trace(time, read_at, V.dtype, neuron.response)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         V, time = ctx.saved_tensors
-        surrogate = atan_derivative(V - ctx.theta, ctx.alpha) * (_column(ctx.steps, V) <= time)
-        later = torch.zeros_like(V[0])
-        read = list(zip(ctx.read_at, gradients[0], strict=True))
-        for k in reversed(range(len(ctx.steps))):
-            while read and read[-1][0] >= ctx.steps[k]:
-                later = later + read.pop()[1]
-            surrogate[k] *= later
-        return surrogate, None, None, None, None
+        surrogate = ctx.neuron.surrogate.derivative(V - ctx.neuron.theta) * (_column(ctx.steps, V) <= time)
+        spikes = torch.tensor(ctx.steps, dtype=torch.uint8, device=V.device)[:, None]
+        left = trace(spikes, ctx.read_at, V.dtype, ctx.neuron.response)[..., 0]  # [R, K], of a spike at each tick
+        return surrogate * torch.tensordot(left, gradients[0], dims=([0], [0])), None, None, None
 
 
 def _column(steps: Sequence[int], like: Tensor) -> UInt8[Tensor, "K ..."]:

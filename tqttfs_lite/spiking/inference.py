@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from tqttfs_lite.spiking.coding import decode
-from tqttfs_lite.spiking.firing import convolution_times, firing_time
+from tqttfs_lite.spiking.firing import firing_time
 from tqttfs_lite.spiking.network import SpikingNetwork
 
 
@@ -33,29 +33,29 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
 
     Raises `ValueError` where the images are not of the size that the architecture names.
     """
-    T, theta = network.time_steps, network.theta
+    T, layers = network.time_steps, network.layers
     inputs = network.as_input(spike_times)
-    device, shapes = inputs.device, network.architecture.neuron_shapes()
+    device = inputs.device
     found = Inference(
         label=torch.zeros(len(inputs), dtype=torch.int64, device=device),
         step=torch.zeros(len(inputs), dtype=torch.int64, device=device),  # 0 until the image is decided
-        first=torch.zeros(len(inputs), *shapes[-1], dtype=torch.bool, device=device),
-        firing_times=[torch.full((len(inputs), *shape), T, dtype=torch.uint8, device=device) for shape in shapes],
+        first=torch.zeros(len(inputs), *layers[-1].shape, dtype=torch.bool, device=device),
+        firing_times=[torch.full((len(inputs), *layer.shape), T, dtype=torch.uint8, device=device) for layer in layers],
     )
     left = torch.arange(len(inputs), device=device)  # the images that are left, and their firing times layer by layer
     times = [inputs, *found.firing_times]
-    if image := isinstance(network.synapses[0], nn.Conv2d):  # its first convolution costs the same for all its ticks
-        times[1] = convolution_times(inputs, network.synapses[0].weight, network.clocks[0], T, theta)
+    if layers[0].convolves:  # a convolution of the input costs the same for all its ticks
+        times[1] = layers[0].times_from(inputs, T)
     now = 0
-    for end in network.observed:
-        for layer in range(image, len(shapes)):
-            clock = network.clocks[layer]
-            reads = [end] if layer == len(shapes) - 1 else clock[bisect_left(clock, now) : bisect_right(clock, end)]
-            if not reads:
+    for end in layers[-1].steps:
+        for n, layer in enumerate(layers):
+            clock = layer.clock
+            reads = [end] if layer is layers[-1] else clock[bisect_left(clock, now) : bisect_right(clock, end)]
+            if not reads or (n == 0 and layer.convolves):
                 continue
-            V = network.potentials(layer, times[layer], reads)
+            V = network.potentials(n, times[n], reads)
             if reads[-1] in clock:
-                times[layer + 1] = torch.minimum(times[layer + 1], firing_time(V, reads, T, theta))
+                times[n + 1] = torch.minimum(times[n + 1], firing_time(V, reads, T, network.neuron.theta))
         now = end + 1
         fires = times[-1] == end
         answer = decode(V, fires[None], (end,), T)

@@ -1,5 +1,7 @@
 """What training minimises: functions of the output layer's potentials over time, smooth or with a surrogate gradient.
 
+`LOSSES` has them by the name that a `TrainingConfig` gives; whoever adds one to it can train with it.
+
 | `TrainingConfig.loss` | what it is |
 |---|---|
 | soft-decoder | minus the log-likelihood of the right answer under a soft version of the slides' decoder |
@@ -10,8 +12,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -19,11 +22,75 @@ from torch import Tensor
 from torch.nn import functional
 
 from tqttfs_lite.spiking.firing import fire
-from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA
+from tqttfs_lite.spiking.network import Output
+from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
 
-Loss = Literal["soft-decoder", "tick-corrected", "first-spike-time"]
-LOSSES: tuple[Loss, ...] = get_args(Loss)
 REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """What a loss may use of a `TrainingConfig`."""
+
+    @property
+    def time_steps(self) -> int: ...
+    @property
+    def neuron(self) -> Neuron: ...
+    @property
+    def sharpness(self) -> float: ...
+    @property
+    def step_cost(self) -> float: ...
+    @property
+    def silence_costs(self) -> bool: ...
+
+
+Loss = Callable[[Output, Tensor, Settings], Tensor]  # of the output layer, [K, B, classes], and the labels, [B]
+
+
+def soft_decoder(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
+    """`soft_decoder_loss`, the same for every clock."""
+    return _soft_decoder(output, labels, settings, correction=0.0)
+
+
+def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
+    """`soft_decoder_loss` with the `tick_correction` of the output's clock."""
+    correction = tick_correction(settings.time_steps, output.clock.step)
+    return _soft_decoder(output, labels, settings, correction)
+
+
+def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
+    """`first_spike_time_loss` on the ticks of the output's clock."""
+    return first_spike_time_loss(
+        output.V[: len(output.clock)],
+        labels,
+        output.clock,
+        settings.time_steps,
+        settings.sharpness,
+        settings.neuron,
+        step_cost=settings.step_cost,
+    )
+
+
+LOSSES: dict[str, Loss] = {
+    "soft-decoder": soft_decoder,
+    "tick-corrected": tick_corrected,
+    "first-spike-time": first_spike_time,
+}
+
+
+def _soft_decoder(output: Output, labels: Tensor, settings: Settings, correction: float) -> Tensor:
+    # Where silence is no answer the end of time is none either, unless the clock ticks there.
+    ticks = len(output.clock) if settings.silence_costs else len(output.V)
+    return soft_decoder_loss(
+        output.V[:ticks],
+        labels,
+        output.steps[:ticks],
+        settings.neuron.theta,
+        settings.sharpness,
+        correction=correction,
+        step_cost=settings.step_cost,
+        silence_costs=settings.silence_costs,
+    )
 
 
 def soft_decoder_loss(
@@ -100,10 +167,9 @@ def first_spike_time_loss(
     labels: Int64[Tensor, " B"],
     steps: Sequence[int],
     time_steps: int,
-    theta: float,
     sharpness: float,
+    neuron: Neuron = TQ_TTFS,
     *,
-    surrogate_alpha: float = SURROGATE_ALPHA,
     step_cost: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of softmax(-β t / T) over the first-spike times t of the output neurons, and a price of time.
@@ -118,12 +184,12 @@ def first_spike_time_loss(
     `steps` are the ticks of V, without a last step on which nothing can fire.
 
     >>> V = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])  # one image; of two outputs the second fires, at time step 3
-    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, theta=1.0, sharpness=8.0).item(), 4)
+    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, sharpness=8.0).item(), 4)
     0.0067
-    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, 1.0, 8.0, step_cost=0.1).item(), 4)
+    >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, 8.0, step_cost=0.1).item(), 4)
     0.4067
     """
-    C = fire(V.float(), steps, steps, theta, surrogate_alpha)
+    C = fire(V.float(), steps, steps, replace(neuron, response=None))
     until_next = torch.tensor([*steps, time_steps], device=V.device).diff()  # [K]
     t = steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)  # [B, classes]
     cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels)

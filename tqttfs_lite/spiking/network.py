@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -15,40 +14,28 @@ from torch.nn import functional
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
-from tqttfs_lite.spiking.firing import (
-    charge,
-    convolve_and_fire,
-    cumulative_state,
-    earliest_in_windows,
-    fire,
-    fire_and_charge,
-    ticks,
-)
-from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA, THRESHOLD
-from tqttfs_lite.spiking.notation import Architecture, Convolution, Pooling
-
-PoolingMode = Literal["max", "average"]
+from tqttfs_lite.spiking.firing import ticks, trace
+from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
+from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
+from tqttfs_lite.spiking.notation import Architecture
 
 
 class Output(NamedTuple):
     """The output layer over time.
 
-    `steps` are the time steps of V and S, counted from 0; the last V is always the one at the end of time.
-    S is meant up to an image's first output spike, which is as far as inference runs.
+    `steps` are the time steps of V and S, counted from 0: those of the clock, on which an output neuron may fire, and
+    the end of time, whether or not the clock ticks there.  S holds up to an image's first output spike, which is as far
+    as inference runs.
     """
 
     V: Float[Tensor, "K B classes"]
     S: Bool[Tensor, "K B classes"]
     steps: tuple[int, ...]
+    clock: range
 
 
 class SpikingNetwork(nn.Module):
     """A feed-forward network of TQ-TTFS neurons that turns spike times into output potentials and spikes.
-
-    Layers have weights and nothing else, no bias, as in the slides' equations.  Max pooling hands on the earliest spike
-    of its window: it is taken over the membrane potentials just before the threshold, which gives the same spikes,
-    since the first neuron of a window to cross is the first on which the window's highest potential does.
-    Average pooling hands on the mean of the window's firing states, which the next layer's weights could do as well.
 
     Raises `ValueError` for T outside 1 to 254 and for a layer whose clock never ticks while it has input.
     """
@@ -58,51 +45,52 @@ class SpikingNetwork(nn.Module):
         architecture: Architecture,
         time_steps: int,
         *,
-        theta: float = THRESHOLD,
-        surrogate_alpha: float = SURROGATE_ALPHA,
+        neuron: Neuron = TQ_TTFS,
         pooling: PoolingMode = "max",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.architecture, self.time_steps = architecture, time_steps
-        self.theta, self.surrogate_alpha, self.pooling, self.dropout = theta, surrogate_alpha, pooling, dropout
-        self.clocks = clocks(architecture, time_steps)
-        # Where no output neuron fires, the potentials at the end of time decide, whether or not the clock ticks there.
-        output_clock = tuple(self.clocks[-1])
-        end = time_steps - 1
-        self.observed = output_clock if output_clock[-1] == end else (*output_clock, end)
-        self.synapses = nn.ModuleList(_synapses(architecture))
-        self.pools = _pools(architecture)
+        self.architecture, self.time_steps, self.neuron, self.dropout = architecture, time_steps, neuron, dropout
+        ticking = clocks(architecture, time_steps)
+        end = time_steps - 1  # where no output neuron fires, the potentials at the end of time decide
+        observed = tuple(ticking[-1]) if ticking[-1][-1] == end else (*ticking[-1], end)
+        shapes = architecture.input_shapes(), architecture.neuron_shapes()
+        steps = [*map(tuple, ticking[:-1]), observed]
+        parts = zip(architecture.spiking_layers, *shapes, ticking, steps, architecture.windows, strict=True)
+        layers = nn.ModuleList(
+            SpikingLayer(layer, inputs, shape, clock, at, window, pooling, neuron)
+            for layer, inputs, shape, clock, at, window in parts
+        )
+        self.layers = cast(Sequence[SpikingLayer], layers)
 
     def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> Output:
         """Run a batch of encoded images to the end of time, with gradients; `inference.infer` stops at the decision."""
-        times = self.as_input(spike_times)
-        reads = [*self.clocks[:-1], self.observed]  # the steps on which each layer reads the one before it
-        dtype, settings = self._dtype(), (self.theta, self.surrogate_alpha)
-        # Firing times are enough for the first layer, since pixels have them, and between fully connected layers.
-        if isinstance(self.synapses[0], nn.Linear):
-            V = charge(times, self.synapses[0].weight, reads[0], dtype=dtype)
-        for layer, (here, behind) in enumerate(pairwise(self.synapses)):
-            clock, read_at = self.clocks[layer], reads[layer + 1]
-            if isinstance(here, nn.Linear) and isinstance(behind, nn.Linear):
-                keep = self._kept_neurons(layer, len(times))
-                V = fire_and_charge(V, behind.weight, clock, read_at, *settings, keep=keep)
+        times, dtype = self.as_input(spike_times), self._dtype()
+        first, output = self.layers[0], self.layers[-1]
+        if not first.convolves:
+            V = first.charge_from(times, dtype)
+        for layer, reader in pairwise(self.layers):
+            keep = self._kept_neurons(layer, len(times))
+            if layer is first and layer.convolves:
+                V = reader(layer.convolve_and_fire(times, reader.steps, keep, dtype))
+            elif layer.convolves:
+                V = reader(layer.fire(V, reader.steps, keep))
             else:
-                weight = next(here.parameters())
-                run = partial(fire, V) if layer else partial(convolve_and_fire, times, weight, dtype=dtype)
-                V = self._charge(layer + 1, self._fire_and_pool(layer, run, len(times), read_at))
-        may_fire = torch.arange(len(self.observed), device=V.device) < len(self.clocks[-1])
-        return Output(V, (V > self.theta) & may_fire[:, None, None], self.observed)
+                V = layer.fire_and_charge(V, reader, keep)
+        may_fire = torch.arange(len(output.steps), device=V.device) < len(output.clock)
+        return Output(V, (V > self.neuron.theta) & may_fire[:, None, None], output.steps, output.clock)
 
     def potentials(self, layer: int, times: UInt8[Tensor, "B ..."], steps: Sequence[int]) -> Float[Tensor, "K B ..."]:
         """A layer's membrane potentials on these steps, from the firing times of the layer before it or the input."""
-        pool = self.pools[layer - 1] if layer else 1
-        if self.pooling == "max" and pool > 1:
-            times, pool = earliest_in_windows(times, pool), 1
-        return self._charge(layer, _average(cumulative_state(times, steps, self._dtype()), pool))
+        if layer:
+            C = self.layers[layer - 1].state(times, steps, self._dtype())
+        else:
+            C = trace(times, steps, self._dtype(), self.neuron.response)
+        V: Tensor = self.layers[layer](C)
+        return V
 
     def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:
-        """[B, ...] -> [B, 1, height, width] for an image, [B, features] for a row of values.
+        """[B, ...] -> [B, channels, height, width] for an image, [B, features] for a row of values.
 
         Raises `ValueError` where the images are not of the size that the architecture names.
         """
@@ -113,36 +101,17 @@ class SpikingNetwork(nn.Module):
             raise InputError(f"the images are {found}, but {self.architecture} wants {wanted}")
         return spike_times.reshape(-1, *shape)
 
-    def _charge(self, layer: int, C: Tensor) -> Tensor:
-        """The membrane potentials, [K, B, ...], of a layer that reads these states."""
-        synapses: nn.Module = self.synapses[layer]
-        C = C.flatten(2) if isinstance(synapses, nn.Linear) else C
-        V: Tensor = synapses(C.flatten(0, 1)).unflatten(0, C.shape[:2])
-        return V
-
-    def _fire_and_pool(self, layer: int, run: Callable[..., Tensor], batch: int, read_at: Sequence[int]) -> Tensor:
-        """What the next layer reads, [R, B, ...]; `run` is `fire` or `convolve_and_fire` with its first arguments."""
-        window = self.pools[layer]
-        pool = window if self.pooling == "max" else 1  # before the threshold; an average comes behind it
-        keep = self._kept_neurons(layer, batch)
-        settings = (self.clocks[layer], read_at, self.theta, self.surrogate_alpha)
-        if pool == window:
-            return run(*settings, pool=pool, keep=keep)
-        C = _average(run(*settings), window)
-        return C if keep is None else C * keep
-
-    def _kept_neurons(self, layer: int, batch: int) -> Tensor | None:
+    def _kept_neurons(self, layer: SpikingLayer, batch: int) -> Tensor | None:
         """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None where none is dropped."""
         if not (self.training and self.dropout):
             return None
-        channels, *size = self.architecture.neuron_shapes()[layer]
-        size = [length // self.pools[layer] for length in size]
-        ones = torch.ones(batch, *size, channels, dtype=self._dtype(), device=next(self.parameters()).device)
+        channels, *size = layer.pooled_shape
+        ones = torch.ones(batch, *size, channels, dtype=self._dtype(), device=layer.weight.device)
         keep = functional.dropout(ones, self.dropout)
         return keep.movedim(-1, 1)  # [B, C, H, W] with the channels innermost, as the convolutions like it
 
     def _dtype(self) -> torch.dtype:
-        weight = next(self.parameters())
+        weight = self.layers[0].weight
         device = weight.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
@@ -163,29 +132,3 @@ def clocks(architecture: Architecture, time_steps: int) -> list[range]:
                 " after its first input; take a smaller quantization degree or more time steps"
             )
     return steps
-
-
-def _synapses(architecture: Architecture) -> list[nn.Linear | nn.Conv2d]:
-    """The weights of every spiking layer, as PyTorch's layers without bias."""
-    synapses: list[nn.Linear | nn.Conv2d] = []
-    shape = architecture.image_shape
-    for layer, outputs in zip(architecture.layers, architecture.shapes(), strict=True):
-        if isinstance(layer, Convolution):
-            synapses.append(nn.Conv2d(shape[0], layer.channels, layer.kernel, padding="same", bias=False))
-        elif not isinstance(layer, Pooling):
-            synapses.append(nn.Linear(prod(shape), layer.features, bias=False))
-        shape = outputs
-    return synapses
-
-
-def _average(C: Float[Tensor, "K B ..."], size: int) -> Tensor:
-    return functional.avg_pool2d(C.flatten(0, 1), size).unflatten(0, C.shape[:2]) if size > 1 else C
-
-
-def _pools(architecture: Architecture) -> list[int]:
-    """The size of the pooling window behind every spiking layer, 1 where there is none."""
-    return [
-        after.size if isinstance(after, Pooling) else 1
-        for layer, after in pairwise((*architecture.layers, None))
-        if not isinstance(layer, Pooling)
-    ]

@@ -8,49 +8,49 @@ since a neuron whose resting potential lies above its threshold would fire again
 
 from __future__ import annotations
 
-from math import pi
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from tqttfs_lite.errors import InputError
+from tqttfs_lite.spiking.surrogate import ATAN, Surrogate, heaviside
 
 THRESHOLD = 1.0
 V_RESET = 0.0
-SURROGATE_ALPHA = 2.0
+
+Response = Callable[[Tensor], Tensor]
+
+# By `TrainingConfig.response`: what is left of the potential of an input spike d = 0, 1, 2, ... time steps later.
+# None is the slides' neuron, which keeps all of it.  Add your own, such as lambda d: 0.9**d for one that leaks.
+RESPONSES: dict[str, Response | None] = {"step": None}
 
 
-class Atan(torch.autograd.Function):
-    """The Heaviside step whose gradient is the Atan surrogate's (slides, "Training method").
+@dataclass(frozen=True)
+class Neuron:
+    """What the neurons of a network have in common; the defaults are the slides'.
 
-    Forward 1 where x > 0, else 0.  Backward g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²) (Fang et al. 2023,
-    SpikingJelly's ATan).
+    With a `response` k the membrane potential of a neuron that has not fired is V[t] = sum of W_i k(t - t_i) over the
+    input spikes, t_i <= t.  Only the step has compiled kernels; other responses run in plain PyTorch, as do surrogates
+    other than `Atan`.  A decay takes the sums off the grid on which float32 adds without rounding
+    (`experiments.checkpoints`), so that another machine may count other spikes and `tqttfs verify` may report it.
     """
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: float = SURROGATE_ALPHA) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.alpha = alpha
-        return (x > 0).to(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
-        return gradients[0] * atan_derivative(x, ctx.alpha), None
+    theta: float = THRESHOLD
+    surrogate: Surrogate = ATAN
+    response: Response | None = None
 
 
-def atan_derivative(x: Tensor, alpha: float) -> Tensor:
-    """g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²), elementwise."""
-    return (alpha / 2) / (1 + (pi / 2 * alpha * x) ** 2)
+TQ_TTFS = Neuron()
 
 
 def if_neuron(
     S_in: Float[Tensor, "T B N_in"],
     W: Float[Tensor, "N_out N_in"],
     theta: float = THRESHOLD,
-    alpha: float = SURROGATE_ALPHA,
+    surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
     """Integrate and fire, no leak, many spikes; returns V and S (slides, "IF Neuron model").
 
@@ -67,24 +67,31 @@ def if_neuron(
     potentials, spikes = [], []
     for t in range(len(S_in)):
         V = torch.where(S.detach() == 0, V, V_RESET) + S_in[t] @ W.T
-        S = Atan.apply(V - theta, alpha)
+        S = heaviside(V - theta, surrogate)
         potentials.append(V)
         spikes.append(S)
     return torch.stack(potentials), torch.stack(spikes)
 
 
 def ttfs_neuron(
-    S_in: Float[Tensor, "T B N_in"], W: Float[Tensor, "N_out N_in"], theta: float = THRESHOLD
+    S_in: Float[Tensor, "T B N_in"],
+    W: Float[Tensor, "N_out N_in"],
+    theta: float = THRESHOLD,
+    surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
     """Time to first spike: the IF neuron that stops charging once it has fired; returns V and S.
 
     It is the TQ-TTFS neuron that may fire at every step, q = 1 (slides, "IF Neuron model + TTFS coding").
     """
-    return tq_ttfs_neuron(S_in, W, q=1, theta=theta)
+    return tq_ttfs_neuron(S_in, W, q=1, theta=theta, surrogate=surrogate)
 
 
 def tq_ttfs_neuron(
-    S_in: Float[Tensor, "T B N_in"], W: Float[Tensor, "N_out N_in"], q: int, theta: float = THRESHOLD
+    S_in: Float[Tensor, "T B N_in"],
+    W: Float[Tensor, "N_out N_in"],
+    q: int,
+    theta: float = THRESHOLD,
+    surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
     """Time to first spike on a clock of its own: it fires only where (t + 1) % q == 0; returns V and S.
 
@@ -105,7 +112,7 @@ def tq_ttfs_neuron(
     potentials, spikes = [], []
     for t in range(len(S_in)):
         V = torch.where(S.detach() == 0, (1 - F) * (S_in[t] @ W.T) + V, V_RESET)
-        S = Atan.apply(V - theta) if (t + 1) % q == 0 else torch.zeros_like(V)
+        S = heaviside(V - theta, surrogate) if (t + 1) % q == 0 else torch.zeros_like(V)
         F = S.detach() + F
         potentials.append(V)
         spikes.append(S)

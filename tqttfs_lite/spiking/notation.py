@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -156,6 +157,28 @@ class Architecture:
         shapes = zip(self.layers, self.shapes(), strict=True)
         return tuple(shape for layer, shape in shapes if not isinstance(layer, Pooling))
 
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of what every spiking layer reads: behind the pooling that is before it.
+
+        >>> Architecture.parse("28x28-16C5-P2-10").input_shapes()
+        ((1, 28, 28), (16, 14, 14))
+        """
+        before = zip(self.layers, (self.image_shape, *self.shapes()), strict=False)
+        return tuple(shape for layer, shape in before if not isinstance(layer, Pooling))
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The size of the pooling windows behind every spiking layer, 1 where there is no pooling.
+
+        >>> Architecture.parse("28x28-16C5-P2-10").windows
+        (2, 1)
+        """
+        return tuple(
+            after.size if isinstance(after, Pooling) else 1
+            for layer, after in pairwise((*self.layers, None))
+            if not isinstance(layer, Pooling)
+        )
+
     def sizes(self) -> tuple[LayerSize, ...]:
         """Neurons and FLOPs of every spiking layer (slides, "Neurons and FLOPs in each layer").
 
@@ -165,14 +188,10 @@ class Architecture:
         (LayerSize(neurons=400, flops=313600), LayerSize(neurons=10, flops=4000))
         """
         sizes = []
-        inputs = self.image_shape
-        for layer, outputs in zip(self.layers, self.shapes(), strict=True):
+        for layer, inputs, outputs in zip(self.spiking_layers, self.input_shapes(), self.neuron_shapes(), strict=True):
             neurons = prod(outputs)
-            if isinstance(layer, Convolution):
-                sizes.append(LayerSize(neurons, layer.kernel**2 * inputs[0] * neurons))
-            elif isinstance(layer, Linear):
-                sizes.append(LayerSize(neurons, prod(inputs) * neurons))
-            inputs = outputs
+            reads = layer.kernel**2 * inputs[0] if isinstance(layer, Convolution) else prod(inputs)
+            sizes.append(LayerSize(neurons, reads * neurons))
         return tuple(sizes)
 
     def __post_init__(self) -> None:

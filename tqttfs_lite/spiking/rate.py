@@ -19,7 +19,7 @@ from torch.nn import functional
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.neuron import SURROGATE_ALPHA, THRESHOLD, if_neuron
+from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron, if_neuron
 from tqttfs_lite.spiking.notation import Architecture, Linear
 
 
@@ -59,7 +59,8 @@ def check_architecture(architecture: Architecture) -> None:
 class RateNetwork(nn.Module):
     """A perceptron of IF neurons that turns images into output spikes over T time steps.
 
-    Raises `ValueError` for T outside 1 to 254 and where `check_architecture` does.
+    Raises `ValueError` for T outside 1 to 254, for neurons with another response than a step, and where
+    `check_architecture` does.
     """
 
     def __init__(
@@ -67,15 +68,16 @@ class RateNetwork(nn.Module):
         architecture: Architecture,
         time_steps: int,
         *,
-        theta: float = THRESHOLD,
-        surrogate_alpha: float = SURROGATE_ALPHA,
+        neuron: Neuron = TQ_TTFS,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_time_steps(time_steps)
         check_architecture(architecture)
         self.architecture, self.time_steps = architecture, time_steps
-        self.theta, self.surrogate_alpha, self.dropout = theta, surrogate_alpha, dropout
+        if neuron.response is not None:
+            raise InputError("rate coding is of the slides' IF neuron, whose response is a step")
+        self.neuron, self.dropout = neuron, dropout
         widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
         self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
 
@@ -86,7 +88,7 @@ class RateNetwork(nn.Module):
         for layer, weight in enumerate(self.parameters()):
             if layer and self.training:  # the same neurons on every step
                 S = S * functional.dropout(torch.ones_like(S[0]), self.dropout)
-            V, S = if_neuron(S, weight, self.theta, self.surrogate_alpha)
+            V, S = if_neuron(S, weight, self.neuron.theta, self.neuron.surrogate)
             spikes.append(int(S.count_nonzero()))
         return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), tuple(spikes))
 
@@ -95,7 +97,11 @@ Network = SpikingNetwork | RateNetwork
 
 
 def decode_rate(output: RateOutput) -> RateDecision:
-    """The class that fires most; ties, and silence, go to the highest potential, as with first spikes.
+    """The class that fires most; ties, and silence, go to the highest potential that is left at the end of time.
+
+    It is the potential after the last reset: a neuron that has just fired has had its spike counted, so that among
+    neurons that fired as often the one nearest to its next spike wins.  (First spikes are compared before the reset,
+    where the potential says by how much a neuron has crossed the threshold; `coding.decode`.)
 
     >>> V = torch.tensor([[0.1, 0.5, 0.9]])
     >>> decode_rate(RateOutput(torch.tensor([[3.0, 3.0, 1.0]]), V, (7,)))
