@@ -72,8 +72,8 @@ class Dataset:
     A data set that is made in memory needs no more.  One that lies in files names them, and `sources` are tried in
     order to fetch them: each fills an empty folder and returns the folder in it that has the files.
 
-    Raises `InputError` for a name that cannot be part of a file's name, and for shapes, classes or sizes that no
-    network could be trained with.
+    Raises `InputError` for a name that cannot be part of a file's name, for shapes, classes or sizes that no network
+    could be trained with, and for files of another part or without a sum.
     """
 
     name: str
@@ -89,11 +89,13 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").isalnum() or not self.name.isascii():
             raise InputError(f"a data set's name must be of letters, digits and hyphens, not {self.name!r}")
-        for what, numbers, count in (("shape", self.shape, 3), ("sizes", self.sizes, 3)):
-            if len(numbers) != count or not all(type(number) is int and number >= 1 for number in numbers):
+        for what, numbers in (("shape", self.shape), ("sizes", self.sizes)):
+            if len(numbers) != 3 or not all(type(number) is int and number >= 1 for number in numbers):
                 raise InputError(f"the {what} of {self.name} must be three whole numbers from 1, not {tuple(numbers)}")
         if not 2 <= len(self.classes) <= LARGEST_CLASS + 1:
             raise InputError(f"{self.name} must have from 2 to {LARGEST_CLASS + 1} classes, not {len(self.classes)}")
+        if self.files and (set(self.files) != {"train", "test"} or not set(map(len, self.sums.values())) <= {32, 64}):
+            raise InputError(f"the files of {self.name} must be those of train and of test, with SHA-256 or MD5 sums")
 
     @property
     def pixels(self) -> int:
