@@ -587,7 +587,7 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
     [
         ({"name": "my_data"}, "letters, digits and hyphens"),
         ({"name": ""}, "letters, digits and hyphens"),
-        ({"shape": (6, 4)}, "shape of stripes must be three whole numbers"),
+        ({"shape": (0, 6, 4)}, "shape of stripes must be three whole numbers"),
         ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three whole numbers"),
         ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and of test"),
         ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 sums"),
