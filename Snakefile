@@ -13,7 +13,7 @@ from tqttfs_lite.experiments.config import training_command
 from tqttfs_lite.experiments.results import result_file
 
 DATA = paths.data_directory()
-DATA_SETS = {name: [DATA / file for file in datasets.data_sums(name)] for name in datasets.CLASSES}
+DATA_SETS = {name: list(data_set.locations.values()) for name, data_set in datasets.DATASETS.items()}
 PUBLISHED = {result_file(c, published=True): c for c in study.read(study.published_file())}
 # A study of one's own takes a published result where there is one.
 OWN = {
@@ -67,6 +67,8 @@ rule book:
 
 
 for name, files in DATA_SETS.items():
+    if not files:
+        continue
 
     rule:
         name:

@@ -24,8 +24,8 @@ import yaml
 
 from book import findings, how_to_run, html_pages, interactive, marks
 from tqttfs_lite.errors import DatasetError, ResultError
-from tqttfs_lite.experiments import paths, results
-from tqttfs_lite.paper import ledger
+from tqttfs_lite.experiments import datasets, paths, results
+from tqttfs_lite.paper import ledger, reported
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -196,7 +196,8 @@ def stage(executions: list[Execution]) -> None:
         if (REPOSITORY / folder).is_dir():
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
     shutil.copytree(paths.paper_directory(), STAGE / "data" / "paper")
-    shutil.copy(paths.checksums_file(), STAGE / "data")
+    sums = {file: expected for name in reported.DATASETS for file, expected in datasets.data_sums(name).items()}
+    (STAGE / "data" / "checksums.sha256").write_text("".join(f"{sums[file]}  {file}\n" for file in sums), "utf-8")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
     table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]

@@ -20,13 +20,11 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from book.marks import DATASETS
 from tqttfs_lite.energy.models import CAUSAL
-from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments import datasets, experiment, results
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
-from tqttfs_lite.experiments.datasets import CLASSES, load
-from tqttfs_lite.paper import audit, summary
+from tqttfs_lite.paper import audit, reported, summary
 from tqttfs_lite.paper.summary import Group, Spread
 from tqttfs_lite.report import charts, figures
 from tqttfs_lite.spiking.coding import decode, encode
@@ -43,6 +41,7 @@ NEURON: dict[str, Any] = {
     "weights": [0.75, 0.5, -0.5, 0.5, 0.75, 0.75],
 }
 DIGIT = recipe("784-400(1)-10(2)", "mnist", time_steps=8)
+DATASETS = {name: datasets.get(name).title for name in reported.DATASETS}
 FIRST_DIGIT = 3  # the class whose image is there at the start
 
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}
@@ -166,9 +165,9 @@ def digit_data() -> dict[str, Any]:
     architecture = Architecture.parse(DIGIT.architecture)
     plain = recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps)
     baseline = results.read(results.result_file(plain, published=True))
-    test = load(DIGIT.dataset, "test")
+    test = datasets.load(DIGIT.dataset, "test")
     images = []
-    for label, name in enumerate(CLASSES[DIGIT.dataset]):
+    for label, name in enumerate(datasets.get(DIGIT.dataset).classes):
         index = int((test.labels == label).nonzero()[0])
         images.append({"label": name, "index": index, "pixels": test.images[index].flatten().tolist()})
     sizes = architecture.sizes()
@@ -191,7 +190,7 @@ def digit_picture(digit: dict[str, Any]) -> Figure:
     with torch.no_grad():
         V, S, steps, _ = network(encode(pixels[None], DIGIT.time_steps))
     decision = decode(V, S, steps, DIGIT.time_steps)
-    classes = CLASSES[DIGIT.dataset]
+    classes = datasets.get(DIGIT.dataset).classes
     return charts.output_race(V[:, 0], steps, classes, int(decision.label), int(decision.step), DIGIT.theta)
 
 

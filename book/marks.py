@@ -15,15 +15,15 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite.experiments import paths, results
+from tqttfs_lite.experiments import datasets, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import speed
+from tqttfs_lite.paper import reported, speed
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+DATASETS = {name: data_set.title for name, data_set in datasets.DATASETS.items()}
 Files = dict[str, list[str]]  # the names of files by folder, the splits of data sets by data set
 
 
@@ -173,9 +173,14 @@ def _tables(files: Files) -> list[str]:
 
 
 def _datasets(files: Files) -> list[str]:
-    sums = _link("checksums.sha256", "SHA-256 sums")
+    sums = f"with these {_link('checksums.sha256', 'SHA-256 sums')}"  # the file has those of the paper's data sets
     return [
-        _item(title, f"its {' and '.join(files[name])} images", f"with these {sums}", again=f"tqttfs data {name}")
+        _item(
+            title,
+            f"its {' and '.join(files[name])} images",
+            *[sums] * (name in reported.DATASETS),
+            again=f"tqttfs data {name}",
+        )
         for name, title in DATASETS.items()
         if files[name]
     ]

@@ -69,28 +69,27 @@ def tqttfs(*words: str, environment: dict[str, str], folder: Path) -> subprocess
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder / "elsewhere")
 
 
-@pytest.mark.data
 def test_the_wheel_trains_and_evaluates_in_any_folder(installed: dict[str, str], tmp_path: Path) -> None:
     home = tmp_path / "home" / "tqttfs-lite"
-    home.mkdir(parents=True)
-    (home / "raw").symlink_to(paths.raw_directory())
-    network = ["784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1"]
-    for words in (["data", "mnist"], ["train", *network], ["train", "784-16-10", *network[1:]]):
+    network = ["64-16(1)-10(2)", "--dataset", "digits", "--time-steps", "4", "--epochs", "1"]
+    others = (["train", text, *network[1:]] for text in ("64-16-10", "8x8-8C3-P2-10"))
+    for words in (["data", "digits"], ["train", *network], *others):
         done = tqttfs(*words, environment=installed, folder=tmp_path)
         assert done.returncode == 0, done.stderr
     trained = sorted((home / "runs").glob("*.json"))
-    assert len(trained) == 2
+    assert len(trained) == 3
     quantized = next(str(path) for path in trained if "q1-2" in path.name)
     for words in (["evaluate", quantized], ["dial", quantized], ["energy", quantized]):
         done = tqttfs(*words, environment=installed, folder=tmp_path)
         assert done.returncode == 0, done.stderr
     study = tmp_path / "study.yml"
     study.write_text(
-        "- {dataset: mnist, time_steps: 4, architectures: [784-16-10], degrees: [1-1, 1-2], seeds: [0],"
+        "- {dataset: digits, time_steps: 4, architectures: [8x8-16-10], degrees: [1-1, 1-2], seeds: [0],"
         " settings: {epochs: 1}}\n"
     )
     done = tqttfs("study", str(study), environment=installed, folder=tmp_path)
-    assert done.returncode == 0 and "784-16(1)-10(2)" in done.stdout, done.stderr
+    assert done.returncode == 0 and "64-16(1)-10(2)" in done.stdout, done.stderr
+    assert len(list((home / "runs").glob("*.json"))) == 3  # the same networks, trained before
 
 
 def test_a_mistake_is_one_sentence_and_a_defect_keeps_its_traceback(installed: dict[str, str], tmp_path: Path) -> None:

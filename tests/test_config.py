@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from tqttfs_lite.errors import ConfigError
-from tqttfs_lite.experiments.config import RECIPES, TrainingConfig, follows_recipe, recipe, variant
+from tqttfs_lite.experiments import datasets
+from tqttfs_lite.experiments.config import (
+    DEFAULT_RECIPE,
+    RECIPES,
+    TrainingConfig,
+    changes,
+    follows_recipe,
+    recipe,
+    variant,
+)
 
 SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
 
@@ -13,7 +22,7 @@ SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"dataset": "cifar"}, "mnist, fashion-mnist"),
+        ({"dataset": "cifar"}, "mnist, fashion-mnist, digits, cifar-10"),
         ({"time_steps": 0}, "from 1 to 254"),
         ({"time_steps": 8.0}, "time_steps must be of type int"),
         ({"seed": True}, "seed must be of type int"),
@@ -76,7 +85,8 @@ def test_the_baseline_has_the_recipe_of_the_quantized_network() -> None:
 
 @pytest.mark.parametrize(("dataset", "family"), RECIPES)
 def test_every_recipe_is_a_valid_configuration(dataset: str, family: str) -> None:
-    text = {"SMLP": "784-400-10", "SCNN": "28x28-16C5-P2-10"}[family]
+    side = datasets.get(dataset).shape[1]
+    text = {"SMLP": f"{side * side}-400-10", "SCNN": f"{side}x{side}-16C5-P2-10"}[family]
     recipe(text, dataset, 8)
 
 
@@ -97,3 +107,27 @@ def test_a_configuration_is_canonical_from_the_start() -> None:
             TrainingConfig("784-10", "mnist", 4, theta=value)
     with pytest.raises(ConfigError, match="seed must be from 0 to"):
         TrainingConfig("784-10", "mnist", 4, seed=2**64)
+
+
+def test_a_data_set_without_a_recipe_has_the_plain_one() -> None:
+    config = recipe("32x32x3-4C3-P2-10", "cifar-10", 8)
+    assert {name: getattr(config, name) for name in DEFAULT_RECIPE} == DEFAULT_RECIPE
+    assert config.architecture == "32x32x3-4C3(1)-P2-10(1)" and not changes(config)
+
+
+@pytest.mark.parametrize(
+    ("image", "row", "dataset"),
+    [("28x28-50-10(2)", "784-50-10(2)", "mnist"), ("32 × 32 × 3 - 50-10", "3072-50-10", "cifar-10")],
+)
+def test_a_perceptron_has_one_spelling(image: str, row: str, dataset: str) -> None:
+    assert recipe(image, dataset, 8) == recipe(row, dataset, 8)
+    assert recipe(image, dataset, 8).name == recipe(row, dataset, 8).name
+    assert recipe("28x28x1-4C3-10", "mnist", 8) == recipe("28x28-4C3-10", "mnist", 8)
+
+
+@pytest.mark.parametrize("text", ["14x56-50-10", "28x28x3-50-10", "28x29-50-10", "32x32x3-4C3-10"])
+def test_an_image_of_another_size_is_refused_though_its_row_may_fit(text: str) -> None:
+    with pytest.raises(ConfigError, match="does not fit mnist, whose images make its input 784 or 28x28"):
+        recipe(text, "mnist", 8)
+    with pytest.raises(ConfigError, match="does not fit cifar-10, whose images make its input 3072 or 32x32x3"):
+        recipe("3x32x32-50-10", "cifar-10", 8)

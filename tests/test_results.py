@@ -9,11 +9,12 @@ import torch
 
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import experiment, paths, results, training
-from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper import summary
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
 SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))
@@ -126,3 +127,24 @@ def test_a_result_without_the_sum_of_its_weights_is_refused(digest: str | None) 
     path.write_text(json.dumps(content))
     with pytest.raises(ResultError, match="not a readable result file"):
         results.read(path)
+
+
+def test_a_result_under_the_former_spelling_of_its_network_is_found(
+    splits_read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`28x28-8(1)-10(2)` was a network of its own, with this hash, before `784-8(1)-10(2)` became its one spelling."""
+    former = as_image(CONFIG)
+    assert former.architecture == "28x28-8(1)-10(2)"
+    assert former.name == "mnist_28x28-8-10_q1-2_T4_seed0_2dbc1572"
+    new = experiment.run(CONFIG, progress=False)
+    old = replace(new, config=former)
+    results.write(old, results.result_file(former, published=False))
+    new.checkpoint.rename(old.checkpoint)
+    results.result_file(CONFIG, published=False).unlink()
+    monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("trained again"))
+    found = experiment.run(TrainingConfig("28x28-8-10(2)", "mnist", 4, epochs=1, batch_size=32), progress=False)
+    assert found == old and found.checkpoint == old.checkpoint
+    assert experiment.evaluate_again(found) == new.test
+    published = experiment.run(CONFIG, publish=True, progress=False)
+    assert published.published and published == old
+    assert list(summary.grouped([published])) == [CONFIG]

@@ -116,6 +116,19 @@ def test_augmentation_moves_an_image_within_its_reach() -> None:
     assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
 
 
+def test_the_channels_of_an_image_move_together() -> None:
+    gray = torch.randint(0, 256, (50, 6, 8), dtype=torch.uint8)
+    color = torch.stack([gray, 255 - gray, gray // 2], dim=1)
+    for change in ({"shift": 2, "flip": False}, {"shift": 0, "flip": True}, {"shift": 1, "flip": True}):
+        both = []
+        for pixels in (gray, color):
+            torch.manual_seed(0)
+            both.append(training._augment(pixels, replace(TINY, **change)))
+        assert both[1].shape == color.shape
+        assert torch.equal(both[1][:, 0], both[0]) and torch.equal(both[1][:, 2], both[0] // 2)
+        assert not torch.equal(both[0], gray)
+
+
 def test_the_learning_rate_rises_over_a_tenth_and_falls_to_zero() -> None:
     rates = [training._schedule(i / 1000) for i in range(1001)]
     assert rates[0] == 0 and rates[-1] == pytest.approx(0)

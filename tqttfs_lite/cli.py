@@ -48,7 +48,9 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
 
 
 def _data(parser: ArgumentParser) -> None:
-    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="mnist or fashion-mnist; both if left out")
+    parser.add_argument(
+        "datasets", nargs="*", metavar="DATASET", help="mnist, fashion-mnist or cifar-10; the paper's two if left out"
+    )
 
 
 def _train(parser: ArgumentParser) -> None:
@@ -57,7 +59,7 @@ def _train(parser: ArgumentParser) -> None:
     parser.add_argument(
         "architecture", help="such as '784-400(1)-10(2)'; a bracket is that layer's quantization degree q"
     )
-    parser.add_argument("--dataset", required=True, help="mnist or fashion-mnist")
+    parser.add_argument("--dataset", required=True, help="mnist, fashion-mnist, digits, cifar-10, or one of your own")
     parser.add_argument("--time-steps", type=int, required=True, help="T")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--publish", action="store_true", help="store among the published results, not in data/runs/")

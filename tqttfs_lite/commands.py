@@ -20,14 +20,14 @@ from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import ledger, summary
+from tqttfs_lite.paper import ledger, reported, summary
 from tqttfs_lite.spiking.notation import Architecture
 
 MAIN_SETTINGS = {"architecture", "dataset", "time_steps"}
 
 
 def data(options: Namespace) -> int:
-    for name in options.datasets or datasets.CLASSES:
+    for name in options.datasets or reported.DATASETS:
         datasets.fetch(name)
     return 0
 
@@ -118,7 +118,8 @@ def energy(options: Namespace) -> int:
         raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
     baseline = _result(found)
     same = ("architecture", "dataset", "time_steps", "coding")
-    if different := [name for name in same if getattr(baseline.config, name) != getattr(plain, name)]:
+    theirs = replace(baseline.config)  # the same in the canonical spelling
+    if different := [name for name in same if getattr(theirs, name) != getattr(plain, name)]:
         raise ResultError(f"{baseline.config.name} is no baseline of {architecture}: another {', '.join(different)}")
     report = _energy_report(result, baseline)
     if options.json:

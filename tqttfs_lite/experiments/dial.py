@@ -95,7 +95,7 @@ class Dial:
 @torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
 def curve(
     network: SpikingNetwork,
-    images: UInt8[Tensor, "n height width"],
+    images: UInt8[Tensor, "n *image"],
     labels: Int64[Tensor, " n"],
     thresholds: tuple[float, ...],
     *,

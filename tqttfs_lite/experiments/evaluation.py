@@ -83,7 +83,7 @@ class Answers(NamedTuple):
 
 def evaluate(
     network: Network,
-    images: UInt8[Tensor, "n height width"],
+    images: UInt8[Tensor, "n *image"],
     labels: Int64[Tensor, " n"],
     *,
     batch_size: int = 500,
@@ -95,7 +95,7 @@ def evaluate(
 
 def evaluate_each(
     network: Network,
-    images: UInt8[Tensor, "n height width"],
+    images: UInt8[Tensor, "n *image"],
     labels: Int64[Tensor, " n"],
     *,
     batch_size: int = 500,

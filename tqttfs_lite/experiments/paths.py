@@ -59,8 +59,3 @@ def benchmarks_directory() -> Path:
 def paper_directory() -> Path:
     """The paper's tables as CSV, which come with the package."""
     return PACKAGE / "paper" / "tables"
-
-
-def checksums_file() -> Path:
-    """The SHA-256 sums of the data sets, which come with the package."""
-    return PACKAGE / "experiments" / "checksums.sha256"

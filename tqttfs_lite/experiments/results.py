@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import paths, sources
-from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.spiking.notation import Architecture
@@ -103,10 +103,11 @@ def note_beside(result: Result, path: Path) -> None:
 
 def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None:
     """The result file of a configuration that was trained before, published or else one's own; None if it was not."""
-    published, own = (result_file(config, published=published) for published in (True, False))
-    if published.exists():
-        return published
-    return own if own.exists() and not published_only else None
+    for published in (True,) if published_only else (True, False):
+        for spelling in (config, as_image(config)):
+            if (path := result_file(spelling, published=published)).exists():
+                return path
+    return None
 
 
 def publish(result: Result) -> Path:
@@ -199,6 +200,8 @@ def _reading(path: Path) -> Iterator[dict[str, Any]]:
 def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
     """What results and trials share; the configuration has to be the one that the file is named after."""
     config = TrainingConfig.from_dict(content["config"])
+    if path.stem != config.name:
+        config = as_image(config)
     if content["config_sha256"] != config.hash or path.stem != config.name:
         raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
     history = tuple(Epoch(**epoch) for epoch in content["history"])

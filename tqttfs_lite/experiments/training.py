@@ -20,9 +20,9 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, DivergenceError
-from tqttfs_lite.experiments import checkpoints, paths
+from tqttfs_lite.experiments import checkpoints, datasets, paths
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.datasets import IMAGE_SHAPE, TRAINING_IMAGES, load
+from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.losses import LOSSES
@@ -108,7 +108,8 @@ def finished_epochs(config: TrainingConfig) -> int:
 def seconds_per_epoch(config: TrainingConfig, batches: int = 8) -> float:
     """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
     state = _State(config)
-    pixels = torch.zeros(config.batch_size, *IMAGE_SHAPE[1:], dtype=torch.uint8)
+    dataset = datasets.get(config.dataset)
+    pixels = torch.zeros(config.batch_size, *dataset.image_shape, dtype=torch.uint8)
     labels = torch.zeros(config.batch_size, dtype=torch.int64)
     with torch.random.fork_rng():
         state.step(pixels, labels, 0.0)  # the first one also reserves memory
@@ -116,7 +117,7 @@ def seconds_per_epoch(config: TrainingConfig, batches: int = 8) -> float:
         for _ in range(batches):
             state.step(pixels, labels, 0.0)
     seconds = (time.perf_counter() - started) / batches
-    return seconds * (TRAINING_IMAGES // config.batch_size)
+    return seconds * (dataset.sizes.train // config.batch_size)
 
 
 def training_dtype() -> torch.dtype:
@@ -219,15 +220,21 @@ def _epoch_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
 
 
-def _augment(pixels: UInt8[Tensor, "B height width"], config: TrainingConfig) -> UInt8[Tensor, "B height width"]:
-    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set."""
-    batch, height, width = pixels.shape
+def _augment(
+    pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig
+) -> UInt8[Tensor, "B *channels height width"]:
+    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set.
+
+    The channels of an image, where it has an axis of them, move together.
+    """
+    batch, (height, width) = len(pixels), pixels.shape[-2:]
     image = torch.arange(batch)[:, None, None]
     if reach := config.shift:
         padded = functional.pad(pixels, (reach, reach, reach, reach))
         down, right = torch.randint(0, 2 * reach + 1, (2, batch, 1, 1))
-        pixels = padded[image, down + torch.arange(height)[:, None], right + torch.arange(width)]
+        moved = padded[image, ..., down + torch.arange(height)[:, None], right + torch.arange(width)]
+        pixels = moved.movedim((1, 2), (-2, -1))  # the indices' axes come first
     if config.flip:
-        mirrored = torch.rand(batch, 1, 1) < 0.5
-        pixels = torch.where(mirrored, pixels.flip(2), pixels)
+        mirrored = torch.rand(batch) < 0.5
+        pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
     return pixels

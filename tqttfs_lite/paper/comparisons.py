@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
-from tqttfs_lite.experiments.datasets import CLASSES
 from tqttfs_lite.paper import audit, reported
 from tqttfs_lite.paper.summary import Group, Spread, gain, merged, paired
 from tqttfs_lite.spiking.losses import tick_correction
@@ -119,5 +118,7 @@ def short(architecture: str) -> str:
     ('SMLP 1-2', '784-16(1)-10(2)')
     """
     network = Architecture.parse(architecture)
-    printed = {Architecture.parse(name).unquantized for data in CLASSES for name in reported.own_accuracy(data)}
+    printed = {
+        Architecture.parse(name).unquantized for data in reported.DATASETS for name in reported.own_accuracy(data)
+    }
     return f"{family(network)} {network.short_form}" if network.unquantized in printed else architecture

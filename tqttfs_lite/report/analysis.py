@@ -11,7 +11,7 @@ from pandas import DataFrame
 from tqdm import tqdm
 
 from tqttfs_lite.experiments import experiment
-from tqttfs_lite.experiments.datasets import CLASSES, load
+from tqttfs_lite.experiments.datasets import get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.report import charts
@@ -67,7 +67,7 @@ def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataF
 def race(result: Result, index: int = 0) -> Figure:
     """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
     config, test = result.config, load(result.config.dataset, "test")
-    names = CLASSES[config.dataset]
+    names = get(config.dataset).classes
     with torch.no_grad():
         output = experiment.trained_network(result).eval()(encode(test.images[[index]], config.time_steps))
     decision = decode(output.V, output.S, output.steps, config.time_steps)

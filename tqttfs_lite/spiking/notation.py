@@ -2,7 +2,9 @@
 
     784-400(1)-10(2)                                      a multilayer perceptron (SMLP)
     28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)       a convolutional network (SCNN)
+    32x32x3-16C5(1)-P2-10(2)                              one of images with three channels
 
+The input is a number of values, or height x width of an image, or height x width x channels.
 `16C5` is a convolution with 16 filters of 5x5 that keeps the image's size, `P2` pools windows of 2x2,
 a plain number is a fully connected layer, and the number in brackets is the layer's temporal quantization
 degree q; left out, q is 1.  The short form of the slides' figures, `1-2-2-4-4`, lists the degrees alone.
@@ -66,8 +68,9 @@ class LayerSize(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network: the shape of its input, (features,) or (height, width), and its layers in order.
+    """A network: the shape of its input and its layers in order.
 
+    The input is (features,), (height, width), or (height, width, channels) where there are several channels.
     Raises `ValueError` where the layers do not fit one another; `Architecture.parse` says it with the position.
     """
 
@@ -88,8 +91,22 @@ class Architecture:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The shape of one input: (features,), or (1, height, width), since an image has one channel."""
+        """The shape of one input: (features,) or (channels, height, width).
+
+        >>> Architecture.parse("32x32x3-16C5-P2-10").image_shape
+        (3, 32, 32)
+        """
         return _image_shape(self.input_shape)
+
+    @property
+    def canonical(self) -> Architecture:
+        """The one spelling of equal networks: to a perceptron every input is a row of values.
+
+        >>> str(Architecture.parse("28x28-50-10").canonical)
+        '784-50(1)-10(1)'
+        """
+        perceptron = all(isinstance(layer, Linear) for layer in self.layers)
+        return replace(self, input_shape=(prod(self.input_shape),)) if perceptron else self
 
     @property
     def spiking_layers(self) -> tuple[Linear | Convolution, ...]:
@@ -178,6 +195,10 @@ class Architecture:
         return tuple(sizes)
 
     def __post_init__(self) -> None:
+        if not 1 <= len(self.input_shape) <= 3 or min(self.input_shape) < 1:
+            raise InputError(f"an input is 1 to 3 numbers from 1, such as 784 or 32x32x3, not {self.input_shape}")
+        if self.input_shape[2:] == (1,):  # 28x28x1 is 28x28
+            object.__setattr__(self, "input_shape", self.input_shape[:2])
         if not self.layers or not isinstance(self.layers[-1], Linear):
             raise InputError("the last layer is the output layer and must be fully connected, such as 10")
         for layer in self.layers:
@@ -187,7 +208,11 @@ class Architecture:
 
 
 def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (1, *input_shape) if len(input_shape) == 2 else input_shape
+    """(height, width) or (height, width, channels) -> (channels, height, width); a row of values is left as it is."""
+    if len(input_shape) == 1:
+        return input_shape
+    height, width, *channels = input_shape
+    return (*(channels or [1]), height, width)
 
 
 def _shape_after(layer: Linear | Convolution | Pooling, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -214,8 +239,9 @@ class _Parser:
 
     def architecture(self) -> Architecture:
         input_shape = [self.number("an input size such as 784 or 28x28")]
-        if self.take("x×"):
-            input_shape.append(self.number("the input's width"))
+        for what in ("the input's width", "the input's channels"):
+            if self.take("x×"):
+                input_shape.append(self.number(what))
         layers: list[Linear | Convolution | Pooling] = []
         shape = _image_shape(tuple(input_shape))
         while self.take("-"):

@@ -8,6 +8,7 @@ the spikes of a pixel are spread evenly instead of drawn at random, so that an e
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -77,7 +78,7 @@ class RateNetwork(nn.Module):
         if neuron.response is not None:
             raise InputError("rate coding is of the slides' IF neuron, whose response is a step")
         self.neuron, self.dropout = neuron, dropout
-        widths = pairwise([*architecture.input_shape, *(neurons for neurons, _ in architecture.sizes())])
+        widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
         self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
 
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
