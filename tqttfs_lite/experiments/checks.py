@@ -37,6 +37,8 @@ def sentence(found: ValidationError, allowed: Iterable[str] = ()) -> str:
     same = ", ".join(_place(error["loc"]) for error in errors if error["type"] == first["type"])
     if first["type"] == "json_invalid":
         return first["msg"]
+    if first["type"] == "invalid_key":
+        return f"the key {_place(first['loc'])} must be a text"
     if first["type"] == "missing":
         return f"missing key {shortened(same)}"
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from functools import wraps
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from tqttfs_lite.errors import ConfigError, InputError, shown
@@ -41,8 +41,8 @@ def _check_dataset(name: str) -> str:
     return name
 
 
-Dataset = Annotated[str, AfterValidator(_check_dataset), Field(description="what it learns: mnist or fashion-mnist")]
-TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, for which an image is shown")]
+Dataset = Annotated[str, AfterValidator(_check_dataset), Field(description="the images: mnist or fashion-mnist")]
+TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, the steps that an image is shown for")]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="of the weights, the batches and all else that is random")]
 
 
@@ -141,9 +141,8 @@ class TrainingConfig:
         Real, Field(gt=0, le=100, description="steepness of the surrogate gradient; default as in SpikingJelly")
     ] = 2.0
 
-    @model_validator(mode="after")
-    def _can_be_trained(self) -> Self:
-        """What one setting leaves of another."""
+    def __post_init__(self) -> None:
+        """Check the settings, each of which is allowed, against one another."""
         architecture = Architecture.parse(self.architecture)
         first, *_ = clocks(architecture, self.time_steps)
         ttfs = self.coding == "ttfs"
@@ -172,7 +171,6 @@ class TrainingConfig:
         ):
             if not valid:
                 raise ConfigError(f"{name} must be {allowed}, not {shown(getattr(self, name))}")
-        return self
 
     @property
     def hash(self) -> str:

@@ -68,7 +68,7 @@ def read(path: str | Path) -> list[TrainingConfig]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise StudyError(f"{path} is not valid YAML: {shortened(str(error.problem))}, line {line}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as bytes that are no text, or 2024-13-01
-        raise StudyError(f"{path} is not valid YAML: {shortened(str(error))}") from None
+        raise StudyError(f"{path} is not valid YAML: {shortened(' '.join(str(error).split()))}") from None
     try:
         return configurations(parts)
     except StudyError as error:
