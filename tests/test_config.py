@@ -122,10 +122,10 @@ def test_a_network_that_cannot_see_its_image_is_refused(architecture: str, time_
     with pytest.raises(ConfigError, match="too few for the first layer"):
         TrainingConfig(**settings)
     blind = SpikingNetwork(Architecture.parse(architecture), time_steps)
-    assert torch.equal(*blind(encode(images, time_steps)).V[-1])
+    assert torch.equal(*blind(encode(images, time_steps)).V[0])
     sees = TrainingConfig(**{**settings, "time_steps": time_steps + 1})
     network = build(sees).eval()
-    assert not torch.equal(*network(encode(images, sees.time_steps)).V[-1])
+    assert not torch.equal(*network(encode(images, sees.time_steps)).V[0])
 
 
 def test_rate_coding_sees_white_pixels_in_one_step() -> None:

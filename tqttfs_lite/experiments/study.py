@@ -13,13 +13,14 @@ A file is a list of such parts; a part asks for every combination of its archite
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, with_config
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from tqttfs_lite.errors import StudyError, shortened, shown
@@ -92,6 +93,15 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key {shown(key.value)} is there twice", key.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def schema() -> str:
+    """The format as a JSON schema, by which editors complete and check a study.
+
+    It is committed: `python -c "from tqttfs_lite.experiments import study; print(study.schema(), end='')" >
+    data/study.schema.json`.
+    """
+    return json.dumps(TypeAdapter(list[Part]).json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def configurations(parts: Any) -> list[TrainingConfig]:
