@@ -54,10 +54,10 @@ def test_any_short_form_gives_degrees_or_a_notation_error(text: str) -> None:
 @given(st.dictionaries(names | st.text(max_size=8), values | notation, max_size=6))
 def test_any_settings_are_a_configuration_or_a_value_error(changes: dict[str, Any]) -> None:
     try:
-        config = TrainingConfig.from_dict({**SMLP, **changes})
+        config = TrainingConfig(**{**SMLP, **changes})
     except ValueError:
         return
-    assert TrainingConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
+    assert TrainingConfig(**json.loads(json.dumps(asdict(config)))) == config
 
 
 @pytest.fixture

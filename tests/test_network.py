@@ -186,7 +186,7 @@ def literal_potentials(network: SpikingNetwork, times: Tensor) -> Tensor:
 def test_ties_that_include_the_label_are_counted_as_by_brute_force(text: str) -> None:
     network = network_with_exact_weights(text, 16)
     images = torch.randint(0, 256, (60, 8, 8), dtype=torch.uint8)
-    V, S, fired = literal_run(network, encode(images, 16))
+    V, _, fired = literal_run(network, encode(images, 16))
     labels = torch.randint(0, 10, (60,))
     right = 0
     for image, label in enumerate(labels.tolist()):

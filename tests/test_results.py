@@ -104,9 +104,10 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
         ({"steps": 41}, "steps must be at most 40"),
         ({"steps": 9}, "images must be at most 9"),
         ({"spikes": [81, 6]}, "8 neurons cannot have 81 spikes over 10 images"),
-        ({"spikes": [5]}, "not a readable result file"),
-        ({"images": 0}, "images is not a count"),
-        ({"silent": True}, "silent is not a count"),
+        ({"spikes": [5]}, "spikes must have 2 counts, one for each layer, not 1"),
+        ({"arriving": [1, 2, 3]}, "arriving must have 2 counts, one for each layer, not 3"),
+        ({"images": 0}, "test.images must be greater than or equal to 1, not 0"),
+        ({"silent": True}, "test.silent must be a valid integer, not True"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(change: dict[str, object], words: str) -> None:
@@ -148,3 +149,49 @@ def test_a_result_under_the_former_spelling_of_its_network_is_found(
     published = experiment.run(CONFIG, publish=True, progress=False)
     assert published.published and published == old
     assert list(summary.grouped([published])) == [CONFIG]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[" * 100_000, "recursion limit exceeded"),
+        ('{"config": {"seed": 1, "seed": 1}, "config": 1}', "missing key"),
+        ('{"made": ' + "[" * 150 + "1" * 4000 + "]" * 150 + "}", "missing key"),
+        ("{", "EOF while parsing"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_in_one_short_sentence(content: str, words: str) -> None:
+    path = results.result_file(CONFIG, published=False)
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(ResultError, match=words) as refused:
+        results.read(path)
+    assert len(str(refused.value)) < 300 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('"seed": 0', '"seed": 1, "seed": 0', "the key 'seed' is there twice"),
+        ('"loss": 0.5', '"loss": NaN', "history.0.loss must be a finite number, not nan"),
+        ('"made": {}', '"made": {}, "note": ""', "unknown key note"),
+    ],
+)
+def test_what_no_run_writes_is_refused(before: str, after: str, words: str) -> None:
+    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, published=False))
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    with pytest.raises(ResultError, match=words):
+        results.read(path)
+
+
+def test_every_committed_result_is_read_under_its_own_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(paths.REPOSITORY / "data"))
+    for folder, found in (
+        (paths.results_directory(), [result.config for result in results.read_all()]),
+        (paths.search_directory(), [trial.config for trial in results.read_trials()]),
+    ):
+        files = sorted(folder.glob("*.json"))
+        assert [path.stem for path in files] == [config.name for config in found] != []
+        assert [json.loads(path.read_text())["config_sha256"] for path in files] == [config.hash for config in found]

@@ -10,6 +10,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 from tqttfs_lite.errors import TqttfsError
 
@@ -54,13 +55,8 @@ def _data(parser: ArgumentParser) -> None:
 
 
 def _train(parser: ArgumentParser) -> None:
-    from tqttfs_lite.commands import settings
+    from tqttfs_lite.experiments.config import TrainingConfig
 
-    parser.add_argument(
-        "architecture", help="such as '784-400(1)-10(2)'; a bracket is that layer's quantization degree q"
-    )
-    parser.add_argument("--dataset", required=True, help="mnist, fashion-mnist, digits, cifar-10, or one of your own")
-    parser.add_argument("--time-steps", type=int, required=True, help="T")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--publish", action="store_true", help="store among the published results, not in data/runs/")
     where.add_argument(
@@ -68,10 +64,22 @@ def _train(parser: ArgumentParser) -> None:
         action="store_true",
         help="to choose settings: score on the validation images, leave the test set alone, store in data/search/",
     )
-    types: dict[str, Callable[[str], object]] = {"int": int, "float": float, "bool": _yes_or_no}
-    for name, (kind, default) in settings().items():
-        help_text = f"{'yes or no; ' if kind == 'bool' else ''}default: the recipe's, else {default}"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=types.get(kind, str), help=help_text)
+    types: dict[Any, tuple[Callable[[str], object], str]]
+    types = {int: (int, "N"), float: (float, "X"), bool: (_yes_or_no, "yes|no")}
+    for name, field in TrainingConfig.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        kind, metavar = types.get(field.annotation, (str, "|".join(get_args(field.annotation)) or name.upper()))
+        default = "no" if field.default is False else field.default
+        if name == "architecture":
+            parser.add_argument(name, help=field.description)
+        elif field.is_required():
+            parser.add_argument(_flag(name), type=kind, metavar=metavar, help=field.description, required=True)
+        else:
+            text = f"{field.description} (default: the recipe's, else {default})"
+            parser.add_argument(_flag(name), type=kind, metavar=metavar, help=text)
+
+
+def _flag(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
 
 
 def _yes_or_no(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -23,7 +24,7 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import ledger, reported, summary
 from tqttfs_lite.spiking.notation import Architecture
 
-MAIN_SETTINGS = {"architecture", "dataset", "time_steps"}
+DRY_RUN = {"-n", "-np", "--dry-run", "--dryrun"}  # of snakemake
 
 
 def data(options: Namespace) -> int:
@@ -33,8 +34,8 @@ def data(options: Namespace) -> int:
 
 
 def train(options: Namespace) -> int:
-    chosen = {name: value for name, value in vars(options).items() if name in settings() and value is not None}
-    config = recipe(options.architecture, options.dataset, options.time_steps, **chosen)
+    named = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
+    config = recipe(**{name: value for name, value in named.items() if value is not None})
     if options.validation_only:
         _report(config, experiment.try_out(config).validation, "validation")
         print(f"trial       {results.trial_file(config)}")
@@ -48,12 +49,15 @@ def train(options: Namespace) -> int:
 def study(options: Namespace) -> int:
     configs = studies.read(options.file)
     if options.commands:
-        missing = (config for config in configs if not results.find(config, published_only=True))
-        print("\n".join(training_command(config, "--publish") for config in missing))
+        for config in configs:
+            if not results.find(config, published_only=True):
+                print(training_command(config, "--publish"))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
         words = ["study", *options.snakemake, "--config", f"study={options.file.absolute()}"]
-        if status := subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=paths.REPOSITORY).returncode:
+        command = [sys.executable, "-m", "snakemake", *words]
+        environment = {**os.environ, "TQTTFS_DATA": str(paths.data_directory())}  # it may be relative to this folder
+        if status := subprocess.run(command, cwd=paths.REPOSITORY, env=environment).returncode:
             return status
     elif options.snakemake:
         raise InputError(f"{' '.join(options.snakemake)}: options of snakemake need a checkout of the repository")
@@ -61,8 +65,10 @@ def study(options: Namespace) -> int:
         for config in configs:
             experiment.run(config)
     stored = [path for config in configs if (path := results.find(config))]
-    if len(stored) == len(configs):  # fewer after a dry run
+    if len(stored) == len(configs):
         print(summary.table(map(results.read, stored)).to_string(index=False))
+    elif not DRY_RUN.intersection(options.snakemake):
+        raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are not there: nothing to summarize")
     return 0
 
 
@@ -213,8 +219,3 @@ def _result(path: Path) -> Result:
     if not (file := folder / f"{path.stem}.json").exists():
         raise ResultError(f"{path} has no result file: it should be {file}")
     return results.read(file)
-
-
-def settings() -> dict[str, tuple[str, object]]:
-    """The fields of `TrainingConfig` that are flags of their own: the name of their type, and their default."""
-    return {f.name: (str(f.type), f.default) for f in fields(TrainingConfig) if f.name not in MAIN_SETTINGS}

@@ -1,5 +1,28 @@
 """The errors that users meet; each message is one sentence that says what is wrong and what is allowed."""
 
+import reprlib
+
+LONGEST_ECHO = 80  # characters of a value in a message, whatever the file has that it comes from
+_repr = reprlib.Repr()
+_repr.maxlevel, _repr.maxstring, _repr.maxlong, _repr.maxother = 3, LONGEST_ECHO, LONGEST_ECHO, LONGEST_ECHO
+
+
+def shown(value: object) -> str:
+    """A value as messages repeat it.
+
+    >>> shown("1-2"), len(shown("1" * 1_000_000))
+    ("'1-2'", 80)
+    """
+    try:
+        return shortened(_repr.repr(value))
+    except ValueError:  # Python writes no decimal number of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def shortened(text: str) -> str:
+    """The start of a text, all of it up to 80 characters."""
+    return text if len(text) <= LONGEST_ECHO else f"{text[: LONGEST_ECHO - 3]}..."
+
 
 class TqttfsError(Exception):
     """The base of all of them: whoever catches it has caught every mistake of a user, and no defect of ours."""
@@ -15,7 +38,9 @@ class NotationError(InputError):
     def __init__(self, text: str, position: int, allowed: str) -> None:
         self.text, self.position, self.allowed = text, position, allowed
         found = repr(text[position]) if position < len(text) else "the end"
-        super().__init__(f"expected {allowed}, found {found}\n    {text}\n    {' ' * position}^")
+        start = max(0, position - LONGEST_ECHO // 2) if len(text) > LONGEST_ECHO else 0
+        nearby = text[start : start + LONGEST_ECHO]
+        super().__init__(f"expected {allowed}, found {found}\n    {nearby}\n    {' ' * (position - start)}^")
 
 
 class ConfigError(InputError):

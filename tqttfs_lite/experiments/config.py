@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import Field, asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
+from functools import wraps
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
-from tqttfs_lite.errors import ConfigError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from tqttfs_lite.errors import ConfigError, InputError, shown
 from tqttfs_lite.experiments import datasets
+from tqttfs_lite.experiments.checks import STRICT, Real, sentence
 from tqttfs_lite.experiments.datasets import Dataset
+from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.layers import PoolingMode
 from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import clocks
@@ -22,77 +27,170 @@ from tqttfs_lite.spiking.rate import check_architecture
 from tqttfs_lite.spiking.surrogate import SURROGATES
 
 Coding = Literal["ttfs", "rate"]
-CHOICES = {"Coding": get_args(Coding), "PoolingMode": get_args(PoolingMode)}
-LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
+Config = TypeVar("Config")
+LONGEST_NOTATION = 150  # it is part of file names, which systems limit to 255 bytes
+MOST_WEIGHTS = 10**9  # training takes five numbers for each: 20 GB
 
 
-@dataclass(frozen=True)
+def _canonical(notation: str) -> str:
+    """The one spelling of an architecture, so that equal networks have equal configurations."""
+    text = str(Architecture.parse(notation))
+    if len(text) > LONGEST_NOTATION:
+        raise ConfigError(f"architecture must have at most {LONGEST_NOTATION} characters, not {len(text)}")
+    return text
+
+
+def _known_dataset(name: str) -> str:
+    return datasets.get(name).name
+
+
+def _in(table: Mapping[str, object], setting: str) -> AfterValidator:
+    """Allow the names in a table, to which a researcher may have added."""
+
+    def check(name: str) -> str:
+        if name not in table:
+            raise ConfigError(f"{setting} must be {' or '.join(table)}, not {shown(name)}")
+        return name
+
+    return AfterValidator(check)
+
+
+DatasetName = Annotated[
+    str,
+    AfterValidator(_known_dataset),
+    Field(description="the images: mnist, fashion-mnist, digits, cifar-10, or a data set of your own"),
+]
+TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, the steps that an image is shown for")]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="of the weights, the batches and all else that is random")]
+
+
+def _in_one_sentence(cls: type[Config]) -> type[Config]:
+    """Have the constructor raise a `ConfigError`, or the error that one of our own checks raised."""
+    construct, names = cls.__init__, list(cls.__annotations__)
+
+    @wraps(construct)
+    def checked(self: Config, *arguments: Any, **settings: Any) -> None:
+        try:
+            construct(self, **dict(zip(names, arguments, strict=False)), **settings)
+        except ValidationError as found:
+            ours = found.errors()[0].get("ctx", {}).get("error")
+            raise ours if isinstance(ours, InputError) else ConfigError(sentence(found, names)) from None
+
+    setattr(cls, "__init__", checked)  # noqa: B010
+    return cls
+
+
+@_in_one_sentence
+@dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
     """One training run, checked and in one canonical form from the start.
 
     Raises `InputError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
-    for a setting, and a plain one where T is impossible or a layer could never fire.
+    for a setting, and a plain one where a layer could never fire.
 
     The defaults are the plain case, what training is without this or that help; `RECIPES` holds the choices.  A default
     is never changed once results exist, and a new field's default is what was done before it came: the hash covers the
     fields that differ from their defaults, so that old results stay valid.
     """
 
-    architecture: str  # the slides' notation with its quantization degrees
-    dataset: str  # the name of one that `datasets` knows
-    time_steps: int  # T
-    coding: Coding = "ttfs"  # "rate" is the same perceptron of IF neurons that fire many times, read by the most spikes
-    seed: int = 0
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 2e-3  # the peak: it rises linearly over the first tenth and falls as a cosine to zero
-    weight_decay: float = 0.01  # AdamW's, decoupled from the gradient
-    initial_gain: float = 1.0  # weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers
-    loss: str = "soft-decoder"  # `losses` says what each is; rate coding has one of its own, over spike counts
-    sharpness: float = 4.0  # of the soft decoder, whose limit is the slides'; else of a softmax over times or counts
-    step_cost: float = 0.0  # nats that the loss charges for every inference time step until the decision
-    silence_costs: bool = False  # whether the loss counts a decision by the highest potential at the end as none
-    dropout: float = 0.0  # of hidden neurons, the same ones on every step
-    shift: int = 0  # training images move by up to this many pixels in each direction
-    flip: bool = False  # training images are mirrored left to right half of the time
-    averaging: float = 0.0  # decay of the running mean of the weights, which is what is evaluated and kept
-    pooling: PoolingMode = "max"
-    theta: float = 1.0  # SpikingJelly's default, the framework that the authors use
-    surrogate_alpha: float = 2.0  # likewise
-    surrogate: str = "atan"  # of `surrogate.SURROGATES`
-    response: str = "step"  # of `neuron.RESPONSES`; the step is the slides' neuron
+    architecture: Annotated[
+        str,
+        AfterValidator(_canonical),
+        Field(description="the network in the slides' notation, such as 784-400(1)-10(2)"),
+    ]
+    dataset: DatasetName
+    time_steps: TimeSteps
+    coding: Annotated[
+        Coding,
+        Field(
+            description="ttfs: a neuron fires once at most, and the first output spike decides; rate: the same"
+            " perceptron of IF neurons that fire many times, read by the most spikes"
+        ),
+    ] = "ttfs"
+    seed: Seed = 0
+    epochs: Annotated[int, Field(ge=1, description="passes over the training images")] = 10
+    batch_size: Annotated[int, Field(ge=1, description="images for each step of the optimizer")] = 128
+    learning_rate: Annotated[
+        Real,
+        Field(gt=0, le=1, description="the peak: it rises linearly over the first tenth and falls as a cosine to zero"),
+    ] = 2e-3
+    weight_decay: Annotated[Real, Field(ge=0, le=1, description="AdamW's, decoupled from the gradient")] = 0.01
+    initial_gain: Annotated[
+        Real,
+        Field(gt=0, le=100, description="weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers"),
+    ] = 1.0
+    loss: Annotated[
+        str,
+        _in(LOSSES, "loss"),
+        Field(
+            description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
+            " tick-corrected: the same, with one chance per time step for all clocks; first-spike-time: a softmax over"
+            " the output neurons' first-spike times; rate coding has one of its own, over spike counts"
+        ),
+    ] = "soft-decoder"
+    sharpness: Annotated[
+        Real,
+        Field(gt=0, le=100, description="of the soft decoder, whose limit is the slides'; else of the softmax"),
+    ] = 4.0
+    step_cost: Annotated[
+        Real,
+        Field(ge=0, le=10, description="nats that the loss charges for every inference time step until the decision"),
+    ] = 0.0
+    silence_costs: Annotated[
+        bool, Field(description="whether the loss counts a decision by the highest potential at the end as none")
+    ] = False
+    dropout: Annotated[
+        Real, Field(ge=0, lt=1, description="share of hidden neurons left out, the same ones on every time step")
+    ] = 0.0
+    shift: Annotated[
+        int, Field(ge=0, description="training images move by up to this many pixels in each direction")
+    ] = 0
+    flip: Annotated[bool, Field(description="training images are mirrored left to right half of the time")] = False
+    averaging: Annotated[
+        Real,
+        Field(ge=0, lt=1, description="decay of the running mean of the weights, which is what is evaluated and kept"),
+    ] = 0.0
+    pooling: Annotated[
+        PoolingMode, Field(description="max: a window's earliest spike; average: the mean of its neurons' states")
+    ] = "max"
+    theta: Annotated[
+        Real, Field(gt=0, le=100, description="firing threshold; its default is that of the authors' SpikingJelly")
+    ] = 1.0
+    surrogate_alpha: Annotated[
+        Real, Field(gt=0, le=100, description="steepness of the surrogate gradient; default as in SpikingJelly")
+    ] = 2.0
+    surrogate: Annotated[
+        str, _in(SURROGATES, "surrogate"), Field(description="atan, the slides', or one that you added to SURROGATES")
+    ] = "atan"
+    response: Annotated[
+        str,
+        _in(RESPONSES, "response"),
+        Field(description="what an input spike leaves: step, the slides' neuron, or one that you added to RESPONSES"),
+    ] = "step"
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # so that equal settings have equal hashes, however they were written
-            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
-        dataset = datasets.get(self.dataset)
-        for name, known in (("loss", LOSSES), ("surrogate", SURROGATES), ("response", RESPONSES)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+        """Check the settings, each of which is allowed, against one another."""
         architecture = Architecture.parse(self.architecture)
-        clocks(architecture, self.time_steps)
+        first, *_ = clocks(architecture, self.time_steps)
         ttfs = self.coding == "ttfs"
         if not ttfs:
             check_architecture(architecture)
+        dataset = datasets.get(self.dataset)
         _check_fit(architecture, dataset)
-        largest_shift = min(dataset.shape[1:]) // 2
-        # The canonical spelling, so that equal networks have equal configurations.
-        object.__setattr__(self, "architecture", str(architecture.canonical))
+        architecture = architecture.canonical
+        object.__setattr__(self, "architecture", str(architecture))
+        if ttfs and first[0] == self.time_steps - 1:
+            raise ConfigError(
+                f"T = {self.time_steps} time steps are too few for the first layer, which ticks on the last one alone,"
+                " when every pixel of every image has spiked: take a smaller quantization degree or more time steps"
+            )
+        layers = zip(architecture.sizes(), architecture.neuron_shapes(), strict=True)
+        weights = sum(size.flops // size.neurons * channels for size, (channels, *_) in layers)
+        images, largest_shift = dataset.sizes.train, min(dataset.shape[1:]) // 2
         for name, allowed, valid in (
-            ("seed", f"from 0 to {LARGEST_SEED}", 0 <= self.seed <= LARGEST_SEED),
-            ("epochs", "1 or more", self.epochs >= 1),
-            (
-                "batch_size",
-                f"from 1 to {dataset.sizes.train}, the training images",
-                1 <= self.batch_size <= dataset.sizes.train,
-            ),
-            ("learning_rate", "above 0 and at most 1", 0 < self.learning_rate <= 1),
-            ("weight_decay", "from 0 to 1", 0 <= self.weight_decay <= 1),
-            ("initial_gain", "above 0 and at most 100", 0 < self.initial_gain <= 100),
-            ("dropout", "from 0 up to, not including, 1", 0 <= self.dropout < 1),
-            ("shift", f"from 0 to {largest_shift} pixels", 0 <= self.shift <= largest_shift),
-            ("sharpness", "above 0 and at most 100", 0 < self.sharpness <= 100),
-            ("step_cost", "from 0 to 10 nats", 0 <= self.step_cost <= 10),
+            ("architecture", f"of at most {MOST_WEIGHTS:,} weights", weights <= MOST_WEIGHTS),
+            ("batch_size", f"at most {images}, the training images", self.batch_size <= images),
+            ("shift", f"at most {largest_shift} pixels", self.shift <= largest_shift),
             ("step_cost", "0 with rate coding, which is read at the end of time", ttfs or not self.step_cost),
             ("silence_costs", "no with rate coding", ttfs or not self.silence_costs),
             (
@@ -102,12 +200,9 @@ class TrainingConfig:
             ),
             ("loss", "soft-decoder, the default, with rate coding", ttfs or self.loss == "soft-decoder"),
             ("pooling", "max, the default, with rate coding, which has none", ttfs or self.pooling == "max"),
-            ("averaging", "from 0 up to, not including, 1", 0 <= self.averaging < 1),
-            ("theta", "above 0 and at most 100", 0 < self.theta <= 100),
-            ("surrogate_alpha", "above 0 and at most 100", 0 < self.surrogate_alpha <= 100),
         ):
             if not valid:
-                raise ConfigError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+                raise ConfigError(f"{name} must be {allowed}, not {shown(getattr(self, name))}")
 
     @property
     def neuron(self) -> Neuron:
@@ -128,19 +223,6 @@ class TrainingConfig:
         return "_".join(
             [self.dataset, network.unquantized, degrees, f"T{self.time_steps}", f"seed{self.seed}", self.hash[:8]]
         )
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> TrainingConfig:
-        """The inverse of `dataclasses.asdict`, and the way in for what users give.
-
-        Raises `ConfigError` for a setting that is unknown, missing or of the wrong type.
-        """
-        known = {field.name for field in fields(TrainingConfig)}
-        if unknown := values.keys() - known:
-            raise ConfigError(f"unknown setting {', '.join(sorted(unknown))}: allowed are {', '.join(sorted(known))}")
-        if missing := {"architecture", "dataset", "time_steps"} - values.keys():
-            raise ConfigError(f"missing setting {', '.join(sorted(missing))}")
-        return TrainingConfig(**{f.name: _typed(f, values[f.name]) for f in fields(TrainingConfig) if f.name in values})
 
 
 # Chosen on the validation split with quantized networks, one recipe for the unquantized baseline and for them alike.
@@ -187,12 +269,12 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
     """
     chosen = RECIPES.get((dataset, family(Architecture.parse(architecture))), DEFAULT_RECIPE)
     settings = {"architecture": architecture, "dataset": dataset, "time_steps": time_steps}
-    return TrainingConfig.from_dict({**settings, **chosen, **changes})
+    return TrainingConfig(**{**settings, **chosen, **changes})
 
 
 def follows_recipe(config: TrainingConfig) -> bool:
-    """Whether this is the published recipe for seed 0, with nothing changed."""
-    return config == recipe(config.architecture, config.dataset, config.time_steps)
+    """Whether this is the published recipe, for whatever seed, with nothing changed."""
+    return not changes(config)
 
 
 def changes(config: TrainingConfig) -> dict[str, Any]:
@@ -233,25 +315,6 @@ def unquantized(config: TrainingConfig) -> TrainingConfig:
 def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
     """The same run with other degrees, in the short form such as 1-2-4; raises `NotationError` if they do not fit."""
     return replace(config, architecture=str(Architecture.parse(config.architecture).with_quantization(quantization)))
-
-
-def _typed(field: Field[Any], value: Any) -> Any:
-    """The value as the field's type; for a real setting also a whole number, and a text such as YAML makes of 1e-3.
-
-    Raises `ConfigError` for a value of another type.
-    """
-    if str(field.type) == "float" and isinstance(value, str):
-        with suppress(ValueError):
-            value = float(value)
-    if choices := CHOICES.get(str(field.type)):
-        allowed, valid = " or ".join(choices), value in choices
-    else:
-        types: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
-        allowed = f"of type {field.type}"
-        valid = isinstance(value, types[str(field.type)]) and (field.type == "bool" or not isinstance(value, bool))
-    if not valid:
-        raise ConfigError(f"{field.name} must be {allowed}, not {value!r}")
-    return float(value) if field.type == "float" else value
 
 
 def _check_fit(architecture: Architecture, dataset: Dataset) -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
+from pydantic import BaseModel, Field, with_config
 from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
+from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.evaluation import Count
 from tqttfs_lite.experiments.results import DIALS, Result, beside, note_beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -35,14 +38,15 @@ class Point(NamedTuple):
     silent: float  # percent of the images
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Curve:
     """Counts over one split of a data set, one of each kind for every threshold."""
 
-    images: int
-    correct: tuple[int, ...]
-    silent: tuple[int, ...]
-    steps: tuple[int, ...]  # sum over images of the inference time steps; T where no output neuron fires
+    images: Annotated[int, Field(ge=1)]
+    correct: tuple[Count, ...]
+    silent: tuple[Count, ...]
+    steps: tuple[Count, ...]  # sum over images of the inference time steps; T where no output neuron fires
 
 
 @dataclass(frozen=True)
@@ -132,17 +136,20 @@ def read(result: Result) -> Dial:
     """
     path = beside(result, *DIALS)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        validation, test = (_curve(content[split], len(content["thresholds"])) for split in ("validation", "test"))
-        dial = Dial(tuple(content["thresholds"]), validation, test)
+        stored = parse(path.read_bytes(), _StoredDial)
+        dial = Dial(stored.thresholds, stored.validation, stored.test)
+        for curve in (dial.validation, dial.test):
+            if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
+                raise ValueError("there must be a count of each kind for every threshold")
         trained = dial.thresholds.index(result.config.theta)
+        test = dial.test
         counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs dial` makes it") from None
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, IndexError) as damage:
+    except (OSError, ValueError) as damage:
         raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     score = result.test
-    if content.get("checkpoint_sha256") != result.checkpoint_sha256:
+    if stored.checkpoint_sha256 != result.checkpoint_sha256:
         raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
@@ -150,10 +157,10 @@ def read(result: Result) -> Dial:
     return dial
 
 
-def _curve(content: dict[str, Any], thresholds: int) -> Curve:
-    counts = [content[name] for name in ("correct", "silent", "steps")]
-    if type(images := content["images"]) is not int or images < 1:
-        raise ValueError("the number of images must be 1 or more")
-    if not all(len(row) == thresholds and all(type(n) is int and n >= 0 for n in row) for row in counts):
-        raise ValueError("there must be a count of each kind for every threshold")
-    return Curve(images, *map(tuple, counts))
+class _StoredDial(BaseModel):
+    model_config = STRICT
+
+    checkpoint_sha256: str
+    thresholds: tuple[float, ...]
+    validation: Curve
+    test: Curve

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
+from pydantic import Field, with_config
 from torch import Tensor
 from tqdm import tqdm
 
 from tqttfs_lite.energy.models import Counts
 from tqttfs_lite.energy.operations import Arrivals, arrivals
 from tqttfs_lite.errors import InputError
+from tqttfs_lite.experiments.checks import STRICT
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate import Network, RateNetwork, decode_rate
 
+Count = Annotated[int, Field(ge=0)]
 
+
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Evaluation:
     """Counts over a data set; whole numbers, so that a second evaluation can be held to equality."""
 
-    images: int
-    correct: int  # by the slides' decoder, or that of rate coding
-    correct_if_tied: int  # by the laxer rule of S4NN's code: the label is among the neurons that fire first, if any do
-    silent: int  # images for which no output neuron fired
-    steps: int  # sum over images of the inference time steps
+    images: Annotated[int, Field(ge=1)]
+    correct: Count  # by the slides' decoder, or that of rate coding
+    correct_if_tied: Count  # by the laxer rule of S4NN's code: the label is among the first neurons to fire, if any do
+    silent: Count  # images for which no output neuron fired
+    steps: Count  # sum over images of the inference time steps
     # Of each spiking layer, up to and including the decision step, sum over images:
-    spikes: tuple[int, ...]
-    arriving: tuple[int, ...] = ()  # spikes that arrive at it, the input's first; empty where they were not counted
-    additions: tuple[int, ...] = ()  # that these take: each adds a weight for every neuron that it reaches
+    spikes: tuple[Count, ...]
+    arriving: tuple[Count, ...] = ()  # spikes that arrive at it, the input's first; empty where they were not counted
+    additions: tuple[Count, ...] = ()  # that these take: each adds a weight for every neuron that it reaches
 
     @property
     def accuracy(self) -> float:

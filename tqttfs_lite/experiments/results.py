@@ -7,20 +7,22 @@ one's own lies with its weights in `data/runs/`, which git ignores, so that tryi
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.spiking.notation import Architecture
+
+Stored = TypeVar("Stored", bound="_Stored")
 
 # What else is kept of a network: the folder and the kind of file.
 ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
@@ -148,23 +150,25 @@ def write_trial(trial: Trial) -> Path:
 def read(path: Path) -> Result:
     """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
     path = path.absolute()
-    with _reading(path) as content:
-        config, history, made = _common(path, content)
-        published = path.parent == paths.results_directory()
-        elsewhere = None if published or path.parent == paths.runs_directory() else path.parent
-        digest, sums = content["checkpoint_sha256"], content["data_sha256"]
-        if not re.fullmatch("[0-9a-f]{64}", digest):
-            raise ValueError("checkpoint_sha256 is not a SHA-256 sum")
-        result = Result(config, history, _evaluation(content["test"], config), digest, sums, made, published, elsewhere)
-    return result
+    stored = _read(path, _StoredResult)
+    published = path.parent == paths.results_directory()
+    elsewhere = None if published or path.parent == paths.runs_directory() else path.parent
+    return Result(
+        stored.config,
+        stored.history,
+        stored.test,
+        stored.checkpoint_sha256,
+        stored.data_sha256,
+        stored.made,
+        published,
+        elsewhere,
+    )
 
 
 def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` likewise."""
-    with _reading(path) as content:
-        config, history, made = _common(path, content)
-        trial = Trial(config, history, _evaluation(content["validation"], config), made)
-    return trial
+    stored = _read(path, _StoredTrial)
+    return Trial(stored.config, stored.history, stored.test, stored.made)
 
 
 def read_trials() -> list[Trial]:
@@ -186,39 +190,46 @@ def _write(stored: Result | Trial, path: Path, **scores: Any) -> Path:
     return path
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[dict[str, Any]]:
-    """The content of a file; what its reader stumbles over becomes a `ResultError`."""
+class _Stored(BaseModel):
+    """What the files of results and trials share."""
+
+    model_config = STRICT
+
+    config_sha256: str
+    config: TrainingConfig
+    history: tuple[Epoch, ...]
+    test: Evaluation
+    made: dict[str, str | int]
+
+
+class _StoredResult(_Stored):
+    checkpoint_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    data_sha256: dict[str, str]
+
+
+class _StoredTrial(_Stored):
+    test: Evaluation = Field(alias="validation")
+
+
+def _read(path: Path, kind: type[Stored]) -> Stored:
+    """The content of a file; the configuration has to be the one that the file is named after."""
     try:
-        yield json.loads(path.read_text(encoding="utf-8"))
+        found = parse(path.read_bytes(), kind)
+        if path.stem != found.config.name:
+            found.config = as_image(found.config)
+        if found.config_sha256 != found.config.hash or path.stem != found.config.name:
+            raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
+        _check_counts(found.test, found.config)
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as damage:
+    except (OSError, ValueError) as damage:
         raise ResultError(f"{path.name} is not a readable result file: {damage}") from None
+    return found
 
 
-def _common(path: Path, content: dict[str, Any]) -> tuple[TrainingConfig, tuple[Epoch, ...], dict[str, str | int]]:
-    """What results and trials share; the configuration has to be the one that the file is named after."""
-    config = TrainingConfig.from_dict(content["config"])
-    if path.stem != config.name:
-        config = as_image(config)
-    if content["config_sha256"] != config.hash or path.stem != config.name:
-        raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
-    history = tuple(Epoch(**epoch) for epoch in content["history"])
-    if not all(isinstance(value, int | float) for epoch in history for value in epoch):
-        raise ValueError("its history is not of numbers")
-    return config, history, dict(content["made"])
-
-
-def _evaluation(counts: dict[str, Any], config: TrainingConfig) -> Evaluation:
-    """The counts of a file, which have to be possible ones."""
-    for name, counted in counts.items():
-        for n in counted if isinstance(counted, list) else [counted]:
-            if type(n) is not int or n < (name == "images"):
-                raise ValueError(f"{name} is not a count")
-    values: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in counts.items()}
-    found = Evaluation(**values)
-    architecture = Architecture.parse(config.architecture)
+def _check_counts(found: Evaluation, config: TrainingConfig) -> None:
+    """Raise `ValueError` for counts that cannot be."""
+    sizes = Architecture.parse(config.architecture).sizes()
     for name, most in (
         ("correct", found.correct_if_tied),
         ("correct_if_tied", found.images),
@@ -228,8 +239,10 @@ def _evaluation(counts: dict[str, Any], config: TrainingConfig) -> Evaluation:
     ):
         if getattr(found, name) > most:
             raise ValueError(f"{name} must be at most {most}, not {getattr(found, name)}")
+    for name in ("spikes", "arriving", "additions"):
+        if len(counts := getattr(found, name)) != len(sizes) and (counts or name == "spikes"):
+            raise ValueError(f"{name} must have {len(sizes)} counts, one for each layer, not {len(counts)}")
     if config.coding == "ttfs":  # whose neurons fire once at most
-        for spikes, size in zip(found.spikes, architecture.sizes(), strict=True):
+        for spikes, size in zip(found.spikes, sizes, strict=True):
             if spikes > size.neurons * found.images:
                 raise ValueError(f"{size.neurons} neurons cannot have {spikes} spikes over {found.images} images")
-    return found

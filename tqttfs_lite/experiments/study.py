@@ -13,20 +13,42 @@ A file is a list of such parts; a part asks for every combination of its archite
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import yaml
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
-from tqttfs_lite.errors import StudyError
+from tqttfs_lite.errors import StudyError, shortened, shown
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.experiments.config import TrainingConfig, recipe
+from tqttfs_lite.experiments.checks import STRICT, sentence
+from tqttfs_lite.experiments.config import DatasetName, Seed, TimeSteps, TrainingConfig, recipe
 from tqttfs_lite.spiking.notation import Architecture
 
-REQUIRED = ("dataset", "time_steps", "architectures", "seeds")
-OPTIONAL = ("degrees", "settings")
+OUTSIDE = {"architecture", "dataset", "time_steps", "seed"}  # of a part's settings: what the other keys say
+if TYPE_CHECKING:
+    Settings = dict[str, Any]
+else:
+    _hints = get_type_hints(TrainingConfig, include_extras=True)
+    Settings = TypedDict("Settings", {name: _hints[name] for name in _hints if name not in OUTSIDE}, total=False)
+    with_config(STRICT)(Settings)
+
+
+class Part(BaseModel):
+    """Networks of one data set and number of time steps, each trained with every seed."""
+
+    model_config = STRICT
+
+    dataset: DatasetName
+    time_steps: TimeSteps
+    architectures: Annotated[list[str], Field(min_length=1, description="networks such as [784-400-10]")]
+    degrees: Annotated[list[str], Field(min_length=1, description="q of each spiking layer, such as [1-1, 1-2]")] = []
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    settings: Annotated[Settings, Field(description="what differs from the recipe")] = {}
 
 
 def published_file() -> Path:
@@ -43,8 +65,11 @@ def read(path: str | Path) -> list[TrainingConfig]:
         parts = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter for bytes that are no text, or a date such as 2024-13-1
-        raise StudyError(f"{path} is not valid YAML: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise StudyError(f"{path} is not valid YAML: {shortened(str(error.problem))}, line {line}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as bytes that are no text, or 2024-13-01
+        raise StudyError(f"{path} is not valid YAML: {shortened(' '.join(str(error).split()))}") from None
     try:
         return configurations(parts)
     except StudyError as error:
@@ -52,14 +77,31 @@ def read(path: str | Path) -> list[TrainingConfig]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key may not stand twice: PyYAML takes the last one without a word."""
+    """YAML without aliases, a few of which are gigabytes, and with each key once: PyYAML takes the last one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", event.start_mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (at, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", at.start_mark)
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {shown(key.value)} is there twice", key.start_mark
+                )
         return super().construct_mapping(node, deep)
+
+
+def schema() -> str:
+    """The format as a JSON schema, by which editors complete and check a study.
+
+    It is committed: `python -c "from tqttfs_lite.experiments import study; print(study.schema(), end='')" >
+    data/study.schema.json`.
+    """
+    return json.dumps(TypeAdapter(list[Part]).json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def configurations(parts: Any) -> list[TrainingConfig]:
@@ -76,7 +118,7 @@ def configurations(parts: Any) -> list[TrainingConfig]:
     tqttfs_lite.errors.StudyError: part 1: seeds must be a list of whole numbers such as [0, 1, 2], not 3
     """
     if not isinstance(parts, list) or not parts:
-        raise StudyError("part 1: a study is a list of parts, each with the keys " + ", ".join((*REQUIRED, *OPTIONAL)))
+        raise StudyError(f"part 1: a study is a list of parts, each with the keys {', '.join(Part.model_fields)}")
     found: dict[TrainingConfig, int] = {}
     for number, part in enumerate(parts, 1):
         try:
@@ -90,38 +132,19 @@ def configurations(parts: Any) -> list[TrainingConfig]:
     return list(found)
 
 
-def _combinations(part: Any) -> list[TrainingConfig]:
-    if not isinstance(part, dict):
-        raise StudyError(f"it must have the keys {', '.join((*REQUIRED, *OPTIONAL))}, and is {part!r}")
-    if unknown := [str(key) for key in part if key not in (*REQUIRED, *OPTIONAL)]:
-        raise StudyError(f"unknown key {', '.join(unknown)}: allowed are {', '.join((*REQUIRED, *OPTIONAL))}")
-    if missing := [key for key in REQUIRED if key not in part]:
-        raise StudyError(f"missing key {', '.join(missing)}")
-    if type(part["dataset"]) is not str:
-        raise StudyError(f"dataset must be a name such as mnist, not {part['dataset']!r}")
-    if type(part["time_steps"]) is not int:
-        raise StudyError(f"time_steps must be a whole number, not {part['time_steps']!r}")
-    architectures = _list_of(str, "architectures", part, "architectures such as [784-400-10]")
-    seeds = _list_of(int, "seeds", part, "whole numbers such as [0, 1, 2]")
-    networks: Sequence[str] = architectures
-    if "degrees" in part:
-        degrees = _list_of(str, "degrees", part, "texts such as [1-1, 1-2], a degree for each spiking layer")
-        if named := [text for text in architectures if "(" in text]:
-            raise StudyError(f"{named[0]} has degrees in brackets, and `degrees` says them too: leave one of them out")
-        networks = [str(Architecture.parse(a).with_quantization(q)) for a, q in product(architectures, degrees)]
-    settings = part.get("settings", {})
-    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
-        raise StudyError(f"settings must be names and values such as {{epochs: 5}}, not {settings!r}")
-    if own := [key for key in ("dataset", "architecture", "time_steps", "seed") if key in settings]:
-        raise StudyError(f"settings must not name {', '.join(own)}, which is said outside of them")
+def _combinations(content: Any) -> list[TrainingConfig]:
+    try:
+        part = Part.model_validate(content)
+    except ValidationError as found:
+        names = Settings.__annotations__ if "settings" in found.errors()[0]["loc"][:-1] else Part.model_fields
+        raise StudyError(sentence(found, names)) from None
+    networks: Sequence[str] = part.architectures
+    if part.degrees:
+        if named := [text for text in part.architectures if "(" in text]:
+            raise StudyError(f"{shown(named[0])} has degrees in brackets, and `degrees` says them too: leave one out")
+        combined = product(part.architectures, part.degrees)
+        networks = [str(Architecture.parse(network).with_quantization(degrees)) for network, degrees in combined]
     return [
-        recipe(network, part["dataset"], part["time_steps"], **settings, seed=seed)
-        for network, seed in product(networks, seeds)
+        recipe(network, part.dataset, part.time_steps, **part.settings, seed=seed)
+        for network, seed in product(networks, part.seeds)
     ]
-
-
-def _list_of(kind: type, key: str, part: dict[str, Any], allowed: str) -> list[Any]:
-    values = part[key]
-    if not isinstance(values, list) or not values or not all(type(value) is kind for value in values):
-        raise StudyError(f"{key} must be a list of {allowed}, not {values!r}")
-    return values
