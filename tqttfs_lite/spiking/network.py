@@ -92,13 +92,13 @@ class SpikingNetwork(nn.Module):
     def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:
         """[B, ...] -> [B, channels, height, width] for an image, [B, features] for a row of values.
 
-        Raises `ValueError` where the images are not of the size that the architecture names.
+        Raises `ValueError` where the images are not of the size that the architecture names; an image with several
+        channels must have them first.
         """
-        shape = self.architecture.image_shape
-        if prod(spike_times.shape[1:]) != prod(shape):
-            sizes = (spike_times.shape[1:], self.architecture.input_shape)
-            found, wanted = ("x".join(map(str, size)) for size in sizes)
-            raise InputError(f"the images are {found}, but {self.architecture} wants {wanted}")
+        shape, found = self.architecture.image_shape, spike_times.shape[1:]
+        if prod(found) != prod(shape) or (shape[0] > 1 and len(shape) == len(found) == 3 and found != shape):
+            sizes = ("x".join(map(str, size)) for size in (found, shape))
+            raise InputError("the images are {}, but {} wants {}".format(*sizes, self.architecture))
         return spike_times.reshape(-1, *shape)
 
     def _kept_neurons(self, layer: SpikingLayer, batch: int) -> Tensor | None:
