@@ -52,7 +52,8 @@ def study(options: Namespace) -> int:
         print("\n".join(training_command(config, "--publish") for config in missing))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
-        words = ["study", *options.snakemake, "--config", f"study={options.file.absolute()}"]
+        # Snakemake reads the value as YAML, in which " #" and ": " of a file's name mean something, unless quoted.
+        words = ["study", *options.snakemake, "--config", f"study={json.dumps(str(options.file.absolute()))}"]
         if status := subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=paths.REPOSITORY).returncode:
             return status
     elif options.snakemake:
