@@ -11,6 +11,7 @@ import sys
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 from snakemake.exceptions import WorkflowError
 
@@ -32,7 +33,7 @@ PUBLISHED = {here(result_file(c, published=True)): c for c in study.read(study.p
 # A study of one's own takes a published result where there is one.
 OWN = {
     here(result_file(c, published=result_file(c, published=True).exists())): c
-    for c in (study.read(config["study"]) if "study" in config else [])
+    for c in (study.read(unquote(config["study"])) if "study" in config else [])
 }
 TRAININGS = PUBLISHED | OWN
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pandas import DataFrame
 
@@ -52,8 +53,8 @@ def study(options: Namespace) -> int:
         print("\n".join(training_command(config, "--publish") for config in missing))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
-        # Snakemake reads the value as YAML, in which " #" and ": " of a file's name mean something, unless quoted.
-        words = ["study", *options.snakemake, "--config", f"study={json.dumps(str(options.file.absolute()))}"]
+        # As in a URL: Snakemake reads the value as YAML, in which " #" and ": " mean something, and takes quotes off it.
+        words = ["study", *options.snakemake, "--config", f"study={quote(str(options.file.absolute()))}"]
         if status := subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=paths.REPOSITORY).returncode:
             return status
     elif options.snakemake:
