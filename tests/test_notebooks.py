@@ -122,6 +122,12 @@ def test_a_table_in_a_notebook_is_shown_whole() -> None:
     assert shown.count(name) == 80 * 30
 
 
+def test_a_data_folder_without_trials_or_networks_has_empty_tables(home: Path) -> None:
+    both = notebook.paired_trials()
+    assert notebook.trials().empty and both.empty
+    assert (both["unquantized, %"].max() - both["quantized, %"].max()).dtype == float  # as chapter 7 compares them
+
+
 def test_degrees_that_contradict_one_another_are_refused() -> None:
     with pytest.raises(
         InputError, match=re.escape("the degrees in 784-400(1)-10(4) are not 2-2: leave the brackets out")

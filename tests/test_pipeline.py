@@ -88,7 +88,15 @@ def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone
     content = stored.read_bytes()
     log = paths.REPOSITORY / "_build" / "logs" / "results" / f"{stored.stem}.log"
     log.unlink(missing_ok=True)
-    output("--mode", "subprocess", "--target-jobs", f"train:place=results,name={stored.stem}", "--force", data=clone)
+    output(
+        "--mode",
+        "subprocess",
+        "--target-jobs",
+        f"train:place=results,name={stored.stem}",
+        "--cores=1",
+        "--force",
+        data=clone,
+    )
     assert log.exists()
     assert stored.read_bytes() == content
 

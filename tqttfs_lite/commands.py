@@ -53,7 +53,7 @@ def study(options: Namespace) -> int:
         print("\n".join(training_command(config, "--publish") for config in missing))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
-        # As in a URL: Snakemake reads the value as YAML, in which " #" and ": " mean something, and takes quotes off it.
+        # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
         words = ["study", *options.snakemake, "--config", f"study={quote(str(options.file.absolute()))}"]
         if status := subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=paths.REPOSITORY).returncode:
             return status

@@ -220,6 +220,7 @@ def paired_trials() -> DataFrame:
     best for the baseline first.
     """
     known = {r.config: r for r in [*results.read_trials(), *results.read_all()] if r.config.seed == 0}
+    percents = ["unquantized, %", "quantized, %", "difference"]
     rows = []
     for config, quantized in known.items():
         plain = unquantized(config)
@@ -231,12 +232,12 @@ def paired_trials() -> DataFrame:
                     "network": short(config.architecture),
                     "epochs": config.epochs,
                     "changed": _changed(config),
-                    "unquantized, %": scores[0],
-                    "quantized, %": scores[1],
-                    "difference": scores[1] - scores[0],
+                    **dict(zip(percents, (*scores, scores[1] - scores[0]), strict=True)),
                 }
             )
-    table = DataFrame(rows).sort_values(
+    # Its columns are there without any pair, as in a data folder of one's own.
+    table = DataFrame(rows, columns=["data", "network", "epochs", "changed", *percents])
+    table = table.astype(dict.fromkeys(percents, float)).sort_values(
         ["data", "network", "epochs", "unquantized, %"], ascending=[True, True, False, False], ignore_index=True
     )
     return table.round(2)
