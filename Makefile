@@ -39,7 +39,7 @@ results: .venv/.installed ## train what is missing of the published study, data/
 queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core
 	mkdir -p _build/logs
 	$(BIN)/tqttfs study --commands "$(QUEUE)" > _build/queue.txt
-	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$$PWD/$(BIN):$$PATH" $(ONE_THREAD) \
+	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$$(cd $(BIN) && pwd):$$PATH" $(ONE_THREAD) \
 	  xargs -r -a _build/queue.txt -d '\n' -n 1 -P "$$cores" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
 
 notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README

@@ -178,7 +178,7 @@ def test_what_make_and_the_graph_start_waits_without_spinning() -> None:
     """Threads that spin until all are done slow an epoch from seconds to minutes where other work has the cores."""
     assert "export OMP_WAIT_POLICY=passive " in (paths.REPOSITORY / "Snakefile").read_text("utf-8")
     plan = subprocess.run(["make", "--dry-run", "test", "queue"], cwd=paths.REPOSITORY, capture_output=True, text=True)
-    starts = [line for line in plan.stdout.splitlines() if "verify" in line or 'PATH="$PWD' in line]
+    starts = [line for line in plan.stdout.splitlines() if "verify" in line or 'PATH="$(cd ' in line]
     assert len(starts) == 2
     assert all("OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive " in line for line in starts)
 
@@ -227,3 +227,20 @@ def test_a_study_killed_at_random_moments_ends_with_the_same_counts_and_weights(
     output(*arguments, data=data)
     assert scores(data) == expected, f"killed after {moments} s"
     print(f"killed after {moments} s of {seconds:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_make_queue_trains_and_publishes_what_its_file_asks_for(tmp_path: Path) -> None:
+    queue = tmp_path / "a: queue #1's.yml"
+    queue.write_text(STUDY.replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 2", "epochs: 1"), "utf-8")
+    (tmp_path / "raw").symlink_to(paths.raw_directory())
+    done = subprocess.run(
+        ["make", "queue", "--old-file=.venv/.installed", f"BIN={Path(sys.executable).parent}", f"QUEUE={queue}"],
+        cwd=paths.REPOSITORY,
+        env={**os.environ, "TQTTFS_DATA": str(tmp_path), "PYTHONPATH": str(paths.REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("results/*.json"))) == len(list(tmp_path.glob("checkpoints/*.safetensors"))) == 1

@@ -41,8 +41,8 @@ class Within:
         """
         return f"{self.least} or more" if self.most == inf else f"from {self.least} to {self.most}"
 
-    def __contains__(self, value: float) -> bool:
-        return self.least <= value <= self.most and value < inf
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.least <= value <= self.most and value < inf
 
 
 TIME_STEPS = Within(int, 1, 254)  # as `coding.check_time_steps` has it
