@@ -10,8 +10,11 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
 EXTRAS := notebooks,book,test,pipeline
-# Two workers with one thread each: the size of the smallest machine this runs on.
-PYTEST_2 := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadscope
+QUEUE := data/queue.yml
+# More threads do not help a perceptron, and those that spin while they wait slow down whatever else runs.
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+# Two workers with one thread each, as notebooks have: the size of the smallest machine this runs on.
+PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_accessibility.py
 
@@ -26,7 +29,7 @@ book: .venv/.installed ## execute the notebooks and build the book into _build/h
 test: lint ## everything: lint, types, unit tests, doctests, notebooks, the built book
 	$(MAKE) data
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
-	$(BIN)/tqttfs verify --level retrain
+	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
@@ -35,8 +38,8 @@ results: .venv/.installed ## train what is missing of the published study, data/
 
 queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core
 	mkdir -p _build/logs
-	$(BIN)/tqttfs study --commands data/queue.yml > _build/queue.txt
-	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+	$(BIN)/tqttfs study --commands "$(QUEUE)" > _build/queue.txt
+	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$$(cd $(BIN) && pwd):$$PATH" $(ONE_THREAD) \
 	  xargs -r -a _build/queue.txt -d '\n' -n 1 -P "$$cores" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
 
 notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README

@@ -88,11 +88,18 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     ]
 
 
+def lacks_figure(cell: nbformat.NotebookNode) -> bool:
+    """Whether an executed cell that is to draw shows neither its figure nor, in words, why there is none."""
+    drawn = any("image/svg+xml" in output.get("data", {}) or output.get("name") == "stdout" for output in cell.outputs)
+    return "figure" in cell.metadata.get("mystnb", {}) and not drawn
+
+
 def read_execution(page: str) -> Execution:
     """The record of `page`'s execution.
 
     Raises:
-        BookError: the executed copy is missing, incomplete, failed, or not a run of the committed notebook.
+        BookError: the executed copy is missing, incomplete, failed, not a run of the committed notebook, or without
+            one of its figures.
     """
     executed, source = EXECUTED.parent / f"{page}.ipynb", REPOSITORY / f"{page}.ipynb"
     if not source.exists():
@@ -106,6 +113,8 @@ def read_execution(page: str) -> Execution:
     cells = code_cells(notebook)
     if [cell.source for cell in cells] != [cell.source for cell in code_cells(committed)]:
         raise BookError(f"{page}.ipynb has changed since it was executed: run `make book`")
+    if bare := [cell.metadata["mystnb"]["figure"]["name"] for cell in cells if lacks_figure(cell)]:
+        raise BookError(f"{page}.ipynb was executed without its figures {', '.join(bare)}: run `make book`")
     headings = (line for cell in notebook.cells for line in cell.source.splitlines() if line.startswith("# "))
     return Execution(
         page=page,
@@ -245,6 +254,7 @@ def build_html() -> None:
     if subprocess.run(command, check=False).returncode:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
     shutil.copytree(STAGE / "data", HTML / "data")  # to which the marks link
+    (HTML / ".nojekyll").touch()  # GitHub Pages otherwise leaves out folders such as _static
 
 
 def finish_html() -> None:

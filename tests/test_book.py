@@ -121,6 +121,11 @@ def test_every_figure_says_in_words_what_it_shows(documents: dict[Path, Beautifu
     assert not found, "give the cell metadata mystnb.image.alt"
 
 
+def test_hosts_that_hide_folders_with_an_underscore_show_styles_and_figures(html: Path) -> None:
+    assert (html / "_static").is_dir()
+    assert (html / ".nojekyll").is_file()
+
+
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_the_download_is_the_executed_notebook(html: Path, documents: dict[Path, BeautifulSoup], page: str) -> None:
     (button,) = documents[html / f"{page}.html"].select("a.btn-download-source-button")
@@ -182,6 +187,31 @@ def test_an_execution_that_proves_nothing_is_refused(
     write_notebook(repository / "_build/notebooks/one.ipynb", source, **papermill)
     with pytest.raises(build.BookError, match=complaint):
         build.read_execution("notebooks/one")
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [
+        ([], "executed without its figures fig-one"),
+        ([nbformat.v4.new_output("stream", name="stderr", text="Agg is non-interactive")], "executed without its"),
+        ([nbformat.v4.new_output("stream", name="stdout", text="not trained yet")], ""),
+        ([nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg/>"})], ""),
+    ],
+)
+def test_a_figure_is_there_or_the_cell_says_why_not(
+    repository: Path, output: list[nbformat.NotebookNode], complaint: str
+) -> None:
+    path = repository / "_build/notebooks/one.ipynb"
+    write_notebook(path, "x = 1", **RUN)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-one"}}
+    notebook.cells[-1].outputs = output
+    nbformat.write(notebook, path)
+    if complaint:
+        with pytest.raises(build.BookError, match=complaint):
+            build.read_execution("notebooks/one")
+    else:
+        assert build.read_execution("notebooks/one").cells == 1
 
 
 def test_a_missing_notebook_and_a_missing_execution_are_told_apart(repository: Path) -> None:

@@ -32,7 +32,7 @@ SMLP = {"architecture": "784-400(1)-10(2)", "dataset": "mnist", "time_steps": 8}
         ({"time_steps": 255}, "time_steps must be less than or equal to 254, not 255"),
         ({"time_steps": 8.0}, "time_steps must be a valid integer, not 8.0"),
         ({"seed": True}, "seed must be a valid integer, not True"),
-        ({"seed": 2**63}, "seed must be less than 9223372036854775808"),
+        ({"seed": 2**63}, "seed must be less than or equal to 9223372036854775807"),
         ({"seed": 16**9999}, "not a number of thousands of digits"),
         ({"flip": 1}, "flip must be a valid boolean, not 1"),
         ({"theta": "fast"}, "theta must be a valid number, not 'fast'"),

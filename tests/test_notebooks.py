@@ -5,13 +5,16 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.report.notebook import check_parameters
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.report import figures, notebook
+from tqttfs_lite.report.notebook import SEED, Within, check_parameters
 
 FOLDER = paths.REPOSITORY / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -43,7 +46,40 @@ def test_every_parameter_is_checked(path: Path) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "check_parameters"
     ]
     assert len(calls) == 1
-    assert {keyword.arg: ast.unparse(keyword.value) for keyword in calls[0].keywords} == parameters(path)
+    assert {keyword.arg for keyword in calls[0].keywords} == parameters(path).keys()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_has_a_range_that_is_checked_before_any_work(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cells up to the check run as they are; the check itself takes what is committed and refuses the rest."""
+
+    class Checked(Exception):
+        pass
+
+    allowed: dict[str, object] = {}
+    names: dict[str, object] = {}
+
+    def check(given: dict[str, object], **ranges: object) -> None:
+        check_parameters(given, **ranges)
+        allowed.update(ranges)
+        names.update({name: given[name] for name in ranges})
+        raise Checked
+
+    monkeypatch.setattr(notebook, "check_parameters", check)
+    namespace: dict[str, object] = {"__name__": "notebook"}
+    with pytest.raises(Checked):
+        for cell in cells(path):
+            exec(cell.source, namespace)
+    for name, kind in parameters(path).items():
+        wanted = allowed[name]
+        assert isinstance(wanted, Within if kind in ("int", "float") else (tuple, type)), name
+        if isinstance(wanted, Within):
+            assert wanted.type.__name__ == kind
+        wrong = wanted.least - 1 if isinstance(wanted, Within) else "another" if isinstance(wanted, tuple) else 1
+        with pytest.raises(InputError, match=f"parameter {name} must be"):
+            check_parameters({**names, name: wrong}, **allowed)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -69,6 +105,39 @@ def test_the_committed_outputs_are_whole_and_clean(path: Path) -> None:
     assert str(paths.REPOSITORY) not in path.read_text()
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_table_is_cut(path: Path) -> None:
+    tables = [
+        out.data["text/html"] for cell in cells(path) for out in cell.outputs if "text/html" in out.get("data", {})
+    ]
+    assert not any(re.search(r"<t[dh]>[^<]*\.\.\.</t[dh]>", table) for table in tables)
+    assert any("use_style()" in cell.source for cell in cells(path))
+
+
+def test_a_table_in_a_notebook_is_shown_whole() -> None:
+    name = "28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)"
+    with pd.option_context("display.max_rows", 10, "display.max_columns", 5, "display.max_colwidth", 20):
+        figures.use_style()
+        shown = pd.DataFrame({f"column {i}": [name] * 80 for i in range(30)})._repr_html_()
+    assert shown.count(name) == 80 * 30
+
+
+def test_a_data_folder_without_trials_or_networks_has_empty_tables(home: Path) -> None:
+    both = notebook.paired_trials()
+    assert notebook.trials().empty and both.empty
+    assert (both["unquantized, %"].max() - both["quantized, %"].max()).dtype == float  # as chapter 7 compares them
+
+
+def test_degrees_that_contradict_one_another_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=re.escape("the degrees in 784-400(1)-10(4) are not 2-2: leave the brackets out")
+    ):
+        notebook.configuration("784-400(1)-10(4)", "2-2", "mnist", 8)
+    same = notebook.configuration("784-400(2)-10(2)", "2-2", "mnist", 8, seed=1, epochs=3)
+    assert same == recipe("784-400(2)-10(2)", "mnist", 8, seed=1, epochs=3)
+    assert notebook.configuration("784-400-10", "2-2", "mnist", 8).epochs == recipe("784-400-10", "mnist", 8).epochs
+
+
 def run(name: str, tmp_path: Path, **values: object) -> None:
     papermill.execute_notebook(
         FOLDER / f"{name}.ipynb", tmp_path / "out.ipynb", values, cwd=FOLDER, kernel_name="python3", progress_bar=False
@@ -84,6 +153,7 @@ NOISE = pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops
     [
         ({"leekage": 0.1}, "unknown parameter leekage: this notebook takes supply_threshold, supply_exponent, leakage"),
         ({"leakage": "little"}, "parameter leakage must be of type float, not 'little'"),
+        ({"leakage": -1.0}, "parameter leakage must be from 0 to 1, not -1.0"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
@@ -110,12 +180,12 @@ def test_a_network_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, o
 
 def test_a_notebook_may_be_run_again_in_its_kernel_and_a_misspelt_parameter_is_told_once() -> None:
     names: dict[str, object] = {"seed": 0}
-    check_parameters(names, seed=int)
+    check_parameters(names, seed=SEED)
     names |= {"F": 1, "seed": 3}  # what the cells below assign, and a parameter that the reader changes
-    check_parameters(names, seed=int)
+    check_parameters(names, seed=SEED)
     with pytest.raises(InputError, match="parameter seed must be of type int"):
-        check_parameters({**names, "seed": "3"}, seed=int)
+        check_parameters({**names, "seed": "3"}, seed=SEED)
     with pytest.raises(InputError, match="unknown parameter sed"):
-        check_parameters({"sed": 1, "seed": 0}, seed=int)
+        check_parameters({"sed": 1, "seed": 0}, seed=SEED)
     with pytest.raises(InputError, match="parameter seed is missing"):
-        check_parameters({}, seed=int)
+        check_parameters({}, seed=SEED)

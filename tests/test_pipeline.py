@@ -1,4 +1,4 @@
-"""The graph of the Snakefile: what a fresh clone runs, what a missing result does, a study killed at random moments."""
+"""The graph of the Snakefile: what a fresh clone runs, what a change makes run, a study killed at random moments."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tqttfs_lite.experiments import paths
+from tqttfs_lite.experiments import datasets, paths
+from tqttfs_lite.paper import reported
 
 KILLS = int(os.environ.get("TQTTFS_KILLS", "2"))  # a long look for a bad moment: TQTTFS_KILLS=20 pytest ...
 STUDY = """
@@ -26,12 +27,12 @@ STUDY = """
 """
 
 
-def snakemake(*arguments: str, data: Path | None = None) -> subprocess.Popen[str]:
-    """A run of its own process group, as in a terminal, on another data folder."""
+def snakemake(*arguments: str, data: Path | None = None, clone: Path = paths.REPOSITORY) -> subprocess.Popen[str]:
+    """A run of its own process group, as in a terminal, on another data folder or in another clone."""
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *arguments],
-        cwd=paths.REPOSITORY,
-        env={**os.environ, "TQTTFS_DATA": str(data or "")},
+        cwd=clone,
+        env={**os.environ, "TQTTFS_DATA": str(data or ""), "PYTHONPATH": str(clone)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -39,8 +40,8 @@ def snakemake(*arguments: str, data: Path | None = None) -> subprocess.Popen[str
     )
 
 
-def output(*arguments: str, data: Path | None = None) -> str:
-    process = snakemake(*arguments, data=data)
+def output(*arguments: str, data: Path | None = None, clone: Path = paths.REPOSITORY) -> str:
+    process = snakemake(*arguments, data=data, clone=clone)
     text, _ = process.communicate()
     assert process.returncode == 0, text
     return text
@@ -62,17 +63,16 @@ def test_the_published_results_are_all_there(clone: Path) -> None:
 
 def test_a_fresh_clone_fetches_the_data_and_trains_nothing(clone: Path) -> None:
     plan = output("book", "--dry-run", "--forcerun", "notebook", data=clone)
-    jobs = set(re.findall(r"^(\w+) +\d+$", plan, re.MULTILINE))
-    assert jobs == {"fetch_mnist", "fetch_fashion_mnist", "notebook", "book_pages", "book", "total"}
+    assert jobs(plan) == {"fetch_mnist", "fetch_fashion_mnist", "notebook", "book_pages", "book"}
 
 
 @pytest.mark.data
-def test_each_data_set_is_fetched_by_its_own_job_which_keeps_files_that_are_right(tmp_path: Path) -> None:
+def test_a_data_set_is_fetched_by_a_job_of_its_own_and_only_where_a_file_is_missing(tmp_path: Path) -> None:
     shutil.copytree(paths.raw_directory(), tmp_path / "raw")
-    jobs = ("fetch_mnist", "fetch_fashion_mnist")
-    text = output(*jobs, "--forcerun", *jobs, data=tmp_path)
-    told = [line for line in text.splitlines() if line.endswith(": there already, verified")]
-    assert sorted(told) == [f"{name}: there already, verified" for name in ("fashion-mnist", "mnist")]
+    (tmp_path / datasets.data_sums("mnist").popitem()[0]).unlink()
+    plan = output("book", "--dry-run", "--forcerun", "notebook", data=tmp_path)
+    assert "fetch_mnist" in plan
+    assert "fetch_fashion_mnist" not in plan
 
 
 def test_what_is_missing_of_the_published_study_is_trained_and_published(clone: Path) -> None:
@@ -83,15 +83,105 @@ def test_what_is_missing_of_the_published_study_is_trained_and_published(clone: 
     assert command.startswith("tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --publish ")
 
 
-def test_a_result_that_is_there_is_read_and_never_deleted(clone: Path) -> None:
-    """Even by a job for it that was planned before it was there, as where two calls run at the same time."""
-    part = "{dataset: mnist, time_steps: 8, architectures: [784-400-10], degrees: [1-2], seeds: [0]}"
-    (clone / "study.yml").write_text(f"[{part}]", encoding="utf-8")
+def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone: Path) -> None:
+    """As where two calls run at the same time: the process of a job that was planned before it was there."""
     (stored,) = clone.glob("results/mnist_784-400-10_q1-2_T8_seed0_650a2a72.json")
     content = stored.read_bytes()
-    text = output("study", "--forcerun", "train", "--config", f"study={clone / 'study.yml'}", data=clone)
-    assert "(Rule: train)" in text
+    log = paths.REPOSITORY / "_build" / "logs" / "results" / f"{stored.stem}.log"
+    log.unlink(missing_ok=True)
+    output(
+        "--mode",
+        "subprocess",
+        "--target-jobs",
+        f"train:place=results,name={stored.stem}",
+        "--cores=1",
+        "--force",
+        data=clone,
+    )
+    assert log.exists()
     assert stored.read_bytes() == content
+
+
+@pytest.mark.parametrize("target", ["book", "results"])
+def test_no_option_of_snakemake_deletes_a_result_or_a_data_set(clone: Path, target: str) -> None:
+    for name in reported.DATASETS:
+        for file in datasets.data_sums(name):
+            (clone / file).parent.mkdir(parents=True, exist_ok=True)
+            (clone / file).touch()
+    text = output(target, "--delete-all-output", "--dry-run", "--forceall", data=clone)
+    assert str(clone) not in text
+
+
+def jobs(plan: str) -> set[str]:
+    """The rules that a dry run would run."""
+    return set(re.findall(r"^(\w+) +\d+$", plan, re.MULTILINE)) - {"total"}
+
+
+@pytest.mark.slow
+def test_contents_decide_what_is_made_again_in_a_clone_of_any_name(tmp_path: Path) -> None:
+    """Not dates, which say nothing of a file that was unpacked, copied or removed; the folder's name needs quoting."""
+    clone = tmp_path / "it's a {clone} $HOME"
+    others = shutil.ignore_patterns("[._]*", "raw", "checkpoints")
+    shutil.copytree(paths.REPOSITORY, clone, ignore=lambda folder, names: others(folder, names) - {"__init__.py"})
+    for name in reported.DATASETS:
+        for file in datasets.data_sums(name):
+            (clone / "data" / file).parent.mkdir(parents=True, exist_ok=True)
+            (clone / "data" / file).touch()
+    notebooks, page = clone / "_build" / "notebooks", clone / "_build" / "html" / "index.html"
+    shutil.copytree(clone / "notebooks", notebooks)
+    page.parent.mkdir()
+    page.touch()
+    output("book", "--touch", "--forcerun", "notebook", "book_pages", clone=clone)  # as if all of it had run
+
+    def planned(data: Path | None = None) -> set[str]:
+        return jobs(output("book", "--dry-run", clone=clone, data=data))
+
+    def replace(file: str, old: str, new: str) -> None:
+        """By one that is older than anything that was made from the file before."""
+        path = clone / file
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+        os.utime(path, (0, 0))
+
+    assert not planned()
+    everything = {"notebook", "book_pages", "book"}
+    result = next(clone.glob("data/results/*.json")).relative_to(clone)
+    for file, old, new in (
+        (str(result), '"date"', '"date" '),
+        ("tqttfs_lite/errors.py", "errors", "mistakes"),
+        ("notebooks/01_coding.ipynb", "time_steps: int = 8", "time_steps: int = 9"),
+    ):
+        replace(file, old, new)
+        assert planned() == everything, file
+        replace(file, new, old)
+    replace("book/intro.md", "# ", "# A ")
+    assert planned() == {"book_pages", "book"}
+    replace("book/intro.md", "# A ", "# ")
+    replace("notebooks/01_coding.ipynb", '"output_type": "stream"', '"output_type":  "stream"')
+    assert not planned()  # `make notebooks` puts outputs into them
+    other = tmp_path / "other"
+    shutil.copytree(clone / "data", other)
+    next(other.glob("dials/*.json")).unlink()
+    assert planned(other) == everything
+
+
+@pytest.mark.parametrize("profile", ["slurm", "kubernetes"])
+def test_the_profiles_plan_a_study(clone: Path, profile: str) -> None:
+    pytest.importorskip(f"snakemake_executor_plugin_{profile}")
+    (clone / "study.yml").write_text(STUDY, encoding="utf-8")
+    study = ("--config", f"study={clone / 'study.yml'}")
+    plan = output("study", "--dry-run", "--profile", f"profiles/{profile}", *study, data=clone)
+    assert jobs(plan) >= {"train", "study"}
+
+
+def test_what_make_and_the_graph_start_waits_without_spinning() -> None:
+    """Threads that spin until all are done slow an epoch from seconds to minutes where other work has the cores."""
+    assert "export OMP_WAIT_POLICY=passive " in (paths.REPOSITORY / "Snakefile").read_text("utf-8")
+    plan = subprocess.run(["make", "--dry-run", "test", "queue"], cwd=paths.REPOSITORY, capture_output=True, text=True)
+    starts = [line for line in plan.stdout.splitlines() if "verify" in line or 'PATH="$(cd ' in line]
+    assert len(starts) == 2
+    assert all("OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive " in line for line in starts)
 
 
 def scores(data: Path) -> dict[str, tuple[object, str]]:
@@ -138,3 +228,20 @@ def test_a_study_killed_at_random_moments_ends_with_the_same_counts_and_weights(
     output(*arguments, data=data)
     assert scores(data) == expected, f"killed after {moments} s"
     print(f"killed after {moments} s of {seconds:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_make_queue_trains_and_publishes_what_its_file_asks_for(tmp_path: Path) -> None:
+    queue = tmp_path / "a: queue #1's.yml"
+    queue.write_text(STUDY.replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 2", "epochs: 1"), "utf-8")
+    (tmp_path / "raw").symlink_to(paths.raw_directory())
+    done = subprocess.run(
+        ["make", "queue", "--old-file=.venv/.installed", f"BIN={Path(sys.executable).parent}", f"QUEUE={queue}"],
+        cwd=paths.REPOSITORY,
+        env={**os.environ, "TQTTFS_DATA": str(tmp_path), "PYTHONPATH": str(paths.REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("results/*.json"))) == len(list(tmp_path.glob("checkpoints/*.safetensors"))) == 1

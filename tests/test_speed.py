@@ -3,18 +3,24 @@
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from tests.benchmarks.__main__ import ROUNDS, all_benchmarks, take_turns
-from tests.benchmarks.peers import add_windows, at_the_end_of_windows, first_of_window, variants
+from tests.benchmarks import __main__ as bench
+from tests.benchmarks.__main__ import ROUNDS, Benchmark, all_benchmarks, take_turns
+from tests.benchmarks.peers import Peer, add_windows, at_the_end_of_windows, first_of_window, variants
 from tqttfs_lite.experiments import paths, results
 from tqttfs_lite.paper import speed
 from tqttfs_lite.paper.speed import Measurement, Ratio
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.network import PoolingMode, SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
+
+GAIN = {"max": 8, "average": 24}  # of random weights, with which some output neurons fire and others do not
 
 
 def measurement(**seconds: list[float]) -> Measurement:
@@ -51,6 +57,83 @@ def test_the_fastest_peer_is_another_library() -> None:
 def test_a_benchmark_that_was_not_run_is_named() -> None:
     with pytest.raises(LookupError, match="train of mnist-smlp in float16 with 7 threads: make bench"):
         speed.find("train", "mnist-smlp", "float16", 7)
+
+
+@pytest.fixture
+def small_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`make bench` with sizes of a second, stored elsewhere."""
+    sizes = {"BATCH": 8, "BATCHES": (2, 4), "IMAGES": 20, "DECIDED": 10, "WARM_UP": 0, "ROUNDS": 2}
+    for name, size in sizes.items():
+        monkeypatch.setattr(bench, name, size)
+    monkeypatch.setattr(paths, "benchmarks_directory", lambda: tmp_path)
+
+
+def run_small(benchmark: Benchmark) -> Measurement:
+    bench.run(benchmark)
+    (found,) = speed.read_all()
+    assert {len(seconds) for seconds in found.measured.values()} == {1 if benchmark.kind == "memory" else 2}
+    assert found.changed == ""
+    return found
+
+
+SLOW = Benchmark("growth", "fashion-scnn", bench.BEST["fashion-scnn"], "bfloat16")
+SMALL = [
+    *(Benchmark(kind, network, best) for network, best in bench.BEST.items() for kind in ("train", "infer")),
+    replace(SLOW, kind="memory"),
+    pytest.param(SLOW, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("benchmark", SMALL, ids=lambda benchmark: benchmark.name)
+def test_every_kind_of_benchmark_runs(small_bench: None, monkeypatch: pytest.MonkeyPatch, benchmark: Benchmark) -> None:
+    monkeypatch.setattr(bench, "variants", lambda *_: {})
+    run_small(benchmark)
+
+
+@pytest.mark.peers
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about the processor
+@pytest.mark.parametrize("benchmark", SMALL[:6], ids=lambda benchmark: benchmark.name)
+def test_every_kind_of_benchmark_runs_beside_the_peers(small_bench: None, benchmark: Benchmark) -> None:
+    assert run_small(benchmark).fastest_peer()
+
+
+def test_a_benchmark_of_another_recipe_or_other_kernels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measurement(ours=[1.0])
+    assert "unknown" in found.changed
+    now = {"config": speed.configuration("mnist-smlp", "1-2").hash, "kernels": speed.kernels()}
+    found = replace(found, **now)
+    assert found.changed == ""
+    assert replace(found, config="another").changed == "the recipe"
+    assert replace(found, config="another", kernels="others").changed == "the recipe and the kernels"
+    monkeypatch.setattr(speed, "read_all", lambda: [found, replace(found, kernels="others")])
+    assert speed.warning().startswith("1 of 2 benchmarks")
+    monkeypatch.setattr(speed, "read_all", lambda: [found])
+    assert speed.warning() == ""
+
+
+def test_the_networks_are_timed_as_they_are_published() -> None:
+    for network, best in bench.BEST.items():
+        assert Benchmark("train", network, best).build().pooling == speed.configuration(network, best).pooling
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("binned", [True, False])
+def test_peers_pool_as_the_network_does(pooling: PoolingMode, binned: bool) -> None:
+    network = SpikingNetwork(Architecture.parse("8x8-4C3(1)-P2-6C3(2)-P2-12(2)-10(4)"), 8, pooling=pooling)
+    torch.manual_seed(0)
+    for weight in network.parameters():
+        weight.data = (torch.randn_like(weight) * GAIN[pooling] / weight[0].numel() ** 0.5).round() / 4
+
+    def neuron(current: Tensor) -> Tensor:
+        fired = (current.cumsum(0) > network.theta).cummax(0).values.float()
+        return fired.diff(dim=0, prepend=torch.zeros_like(fired[:1]))
+
+    times = encode(torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), 8)
+    expected = network(times).V
+    assert 0 < int((expected > 1).sum()) < expected.numel()
+    assert torch.equal(Peer(network, lambda: neuron, torch.float32, binned=binned)(times), expected)
 
 
 def test_the_targets_are_judged_by_the_stored_benchmarks() -> None:
@@ -94,11 +177,12 @@ def test_a_pooling_window_of_the_peers_spikes_once() -> None:
 @pytest.mark.filterwarnings("ignore")  # of the compiler, about the processor
 @pytest.mark.parametrize("text", ["64-20(1)-10(2)", "8x8-4C3(1)-P2-12(2)-10(4)"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_peer_gives_the_same_potentials(text: str, dtype: torch.dtype) -> None:
-    network = SpikingNetwork(Architecture.parse(text), 8)
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_every_peer_gives_the_same_potentials(text: str, dtype: torch.dtype, pooling: PoolingMode) -> None:
+    network = SpikingNetwork(Architecture.parse(text), 8, pooling=pooling)
     torch.manual_seed(0)
     for weight in network.parameters():
-        weight.data = (torch.randn_like(weight) * 8 / weight[0].numel() ** 0.5).round() / 4
+        weight.data = (torch.randn_like(weight) * GAIN[pooling] / weight[0].numel() ** 0.5).round() / 4
     times = encode(torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), 8)
     peers = variants(network, dtype)
     assert len(peers) == 6

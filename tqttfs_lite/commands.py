@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pandas import DataFrame
 
@@ -54,7 +55,8 @@ def study(options: Namespace) -> int:
                 print(training_command(config, "--publish"))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
-        words = ["study", *options.snakemake, "--config", f"study={options.file.absolute()}"]
+        # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
+        words = ["study", *options.snakemake, "--config", f"study={quote(str(options.file.absolute()))}"]
         command = [sys.executable, "-m", "snakemake", *words]
         environment = {**os.environ, "TQTTFS_DATA": str(paths.data_directory())}  # it may be relative to this folder
         if status := subprocess.run(command, cwd=paths.REPOSITORY, env=environment).returncode:

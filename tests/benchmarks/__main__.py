@@ -26,24 +26,21 @@ from tqdm import tqdm
 from tests.benchmarks.peers import variants
 from tqttfs_lite import files
 from tqttfs_lite.experiments import experiment, paths, results, training
-from tqttfs_lite.experiments.config import recipe, variant
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import speed
 from tqttfs_lite.spiking import fused, losses
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
-# The paper's three networks: architecture, data set, T, its best degrees.
-NETWORKS = {
-    "mnist-smlp": ("784-400-10", "mnist", 8, "1-2"),
-    "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16, "1-2-4"),
-    "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16, "1-2-2-4-4"),
-}
+BEST = {"mnist-smlp": "1-2", "fashion-smlp": "1-2-4", "fashion-scnn": "1-2-2-4-4"}  # degrees of the paper's networks
 DEGREES = ("1-1-1-1-1", "1-1-1-2-2", "1-2-2-2-2", "1-2-2-4-4", "1-4-4-4-4", "4-4-4-4-4")  # of the last
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-BATCH = 128
+BATCH = 128  # of a training step
+BATCHES = (32, 64, 128, 256, 512)
+IMAGES, DECIDED = 1000, 250  # test images, and how many of them are decided about at a time
 WARM_UP, ROUNDS = 3, 20
 Call = Callable[[], object]
 
@@ -62,17 +59,18 @@ class Benchmark:
 
     def build(self, quantization: str = "", time_steps: int = 0) -> SpikingNetwork:
         """The network with random weights that are multiples of 1/4, which both types add without rounding."""
-        text, _, T, _ = NETWORKS[self.network]
-        architecture = Architecture.parse(text).with_quantization(quantization or self.quantization)
-        network = SpikingNetwork(architecture, time_steps or T)
+        config = speed.configuration(self.network, quantization or self.quantization)
+        architecture = Architecture.parse(config.architecture)
+        network = SpikingNetwork(architecture, time_steps or config.time_steps, pooling=config.pooling)
         torch.manual_seed(0)
+        gain = {"max": 2, "average": 4}[config.pooling]  # with which about a third of the output neurons fire
         for weight in network.parameters():
-            nn.init.normal_(weight, std=2 / weight[0].numel() ** 0.5)
+            nn.init.normal_(weight, std=gain / weight[0].numel() ** 0.5)
             weight.data = (weight.data * 4).round() / 4
         return network
 
     def data(self, images: int) -> tuple[Tensor, Tensor]:
-        test = load(NETWORKS[self.network][1], "test")
+        test = load(speed.configuration(self.network, self.quantization).dataset, "test")
         return test.images[:images], test.labels[:images]
 
     def under(self, call: Callable[[], Tensor]) -> Callable[[], Tensor]:
@@ -88,13 +86,16 @@ class Benchmark:
 
 def all_benchmarks() -> list[Benchmark]:
     found = []
-    for network, (_, _, _, best) in NETWORKS.items():
+    for network, best in BEST.items():
         plain = "-".join("1" for _ in best.split("-"))
         for dtype in DTYPES:
             found += [Benchmark("train", network, q, dtype) for q in (plain, best)]
             found.append(Benchmark("train", network, best, dtype, threads=1))
         found.append(Benchmark("infer", network, best))
-    return [*found, *(Benchmark(kind, "fashion-scnn", "1-2-2-4-4", "bfloat16") for kind in ("growth", "memory"))]
+    return [
+        *found,
+        *(Benchmark(kind, "fashion-scnn", BEST["fashion-scnn"], "bfloat16") for kind in ("growth", "memory")),
+    ]
 
 
 def train(benchmark: Benchmark) -> dict[str, list[float]]:
@@ -116,7 +117,8 @@ def train(benchmark: Benchmark) -> dict[str, list[float]]:
     assert 0 < int((expected > network.theta).sum()) < expected.numel()
     for name, call in outputs.items():
         assert torch.equal(call(), expected), f"{name} gives other potentials"
-    if len(network.pools) == sum(network.pools):  # a maximum has no gradient of its own where its arguments are equal
+    # A maximum has no gradient of its own where its arguments are equal.
+    if network.pooling == "average" or max(network.pools) == 1:
         assert_gradients_agree(outputs, modules)
     calls: dict[str, Call] = {name: step_of(modules[name], outputs[name], network.observed, labels) for name in outputs}
     calls["floor"] = floor(network, DTYPES[benchmark.dtype])
@@ -178,10 +180,10 @@ def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
 
 
 def inference(benchmark: Benchmark) -> dict[str, list[float]]:
-    """Decisions of the published network about test images, 250 at a time."""
+    """Decisions of the published network about test images, a batch at a time."""
     network = experiment.trained_network(published(benchmark)).eval()
     T = network.time_steps
-    batches = encode(benchmark.data(1000)[0], T).split(250)
+    batches = encode(benchmark.data(IMAGES)[0], T).split(DECIDED)
 
     def answers(decide: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[], Tensor]:
         def call() -> Tensor:
@@ -208,20 +210,20 @@ def inference(benchmark: Benchmark) -> dict[str, list[float]]:
 
 def published(benchmark: Benchmark) -> Result:
     """The network that its recipe made, with seed 0."""
-    text, dataset, T, _ = NETWORKS[benchmark.network]
-    config = variant(recipe(text, dataset, T), benchmark.quantization)
+    config = speed.configuration(benchmark.network, benchmark.quantization)
     return results.read(results.result_file(config, published=True))
 
 
 def growth(benchmark: Benchmark) -> dict[str, list[float]]:
     """Training steps of the library as T, the degrees and the batch grow."""
-    _, _, T, best = NETWORKS[benchmark.network]
+    best = BEST[benchmark.network]
+    T = speed.configuration(benchmark.network, best).time_steps
     finer = [int(q) for q in best.split("-")]
     settings: dict[str, tuple[str, int, int]] = {}
     settings |= {f"T {steps}": (best, steps, BATCH) for steps in (8, 16, 32, 64)}
     settings |= {f"T and q {n * T}": ("-".join(str(n * q) for q in finer), n * T, BATCH) for n in (1, 2, 4)}
     settings |= {f"q {degrees}": (degrees, T, BATCH) for degrees in DEGREES}
-    settings |= {f"batch {batch}": (best, T, batch) for batch in (32, 64, 128, 256, 512)}
+    settings |= {f"batch {batch}": (best, T, batch) for batch in BATCHES}
     calls: dict[str, Call] = {}
     for name, (degrees, steps, batch) in settings.items():
         network = benchmark.build(degrees, steps)
@@ -266,6 +268,8 @@ def run(benchmark: Benchmark) -> None:
     weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
+    content |= {"config": speed.configuration(benchmark.network, benchmark.quantization).hash}
+    content |= {"kernels": speed.kernels()}
     with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

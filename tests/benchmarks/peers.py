@@ -30,7 +30,8 @@ class Peer(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = dtype
-        self.time_steps, self.binned, self.pools = network.time_steps, binned, network.pools
+        self.time_steps, self.binned = network.time_steps, binned
+        self.pools, self.pool = network.pools, {"max": first_of_window, "average": average_of_window}[network.pooling]
         self.quantization = network.architecture.quantization
         self.input_shape = network.architecture.image_shape
         # Channels last is the layout in which convolutions are fastest here; linear layers have no other.
@@ -52,7 +53,7 @@ class Peer(nn.Module):
                 return current.cumsum(0)
             S = self.neurons[layer](current)
             if self.pools[layer] > 1:
-                S = first_of_window(S, self.pools[layer])
+                S = self.pool(S, self.pools[layer])
             S = S if self.binned else at_the_end_of_windows(S, q)
         raise AssertionError("a network has an output layer")
 
@@ -71,6 +72,11 @@ def first_of_window(S: Tensor, size: int) -> Tensor:
     pooled = functional.max_pool2d(S.flatten(0, 1), size).unflatten(0, S.shape[:2])
     C = pooled.cumsum(0).clamp(max=1)
     return torch.cat([C[:1], C.diff(dim=0)])
+
+
+def average_of_window(S: Tensor, size: int) -> Tensor:
+    """The share of every pooling window that spikes on each frame."""
+    return functional.avg_pool2d(S.flatten(0, 1), size).unflatten(0, S.shape[:2])
 
 
 class SpikingJelly:

@@ -28,6 +28,7 @@ from tqttfs_lite.spiking.surrogate import SURROGATES
 
 Coding = Literal["ttfs", "rate"]
 Config = TypeVar("Config")
+LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
 LONGEST_NOTATION = 150  # it is part of file names, which systems limit to 255 bytes
 MOST_WEIGHTS = 10**9  # training takes five numbers for each: 20 GB
 
@@ -61,7 +62,9 @@ DatasetName = Annotated[
     Field(description="the images: mnist, fashion-mnist, digits, cifar-10, or a data set of your own"),
 ]
 TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, the steps that an image is shown for")]
-Seed = Annotated[int, Field(ge=0, lt=2**63, description="of the weights, the batches and all else that is random")]
+Seed = Annotated[
+    int, Field(ge=0, le=LARGEST_SEED, description="of the weights, the batches and all else that is random")
+]
 
 
 def _in_one_sentence(cls: type[Config]) -> type[Config]:

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from statistics import median, quantiles
 from typing import ClassVar, NamedTuple
 
 from pandas import DataFrame
 
 from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 
+# The paper's three networks: architecture, data set, T.
+NETWORKS = {
+    "mnist-smlp": ("784-400-10", "mnist", 8),
+    "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16),
+    "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16),
+}
 OURS = "ours"
 PEERS = ("SpikingJelly", "snnTorch")
+
+
+def configuration(network: str, quantization: str) -> TrainingConfig:
+    """What a network is timed as: the published recipe as it is now, with these degrees and seed 0.
+
+    >>> configuration("fashion-scnn", "1-2-2-4-4").pooling
+    'average'
+    """
+    return variant(recipe(*NETWORKS[network]), quantization)
+
+
+def kernels() -> str:
+    """The start of the SHA-256 sum of the kernels' sources."""
+    spiking = paths.PACKAGE / "spiking"
+    sources = [spiking / "fused.py", *sorted((spiking / "kernels").iterdir())]
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
 class Ratio(NamedTuple):
@@ -45,6 +69,19 @@ class Measurement(sources.Record):
     weights: str  # the SHA-256 of the published checkpoint, or "random"
     seconds: float  # that the benchmark took
     measured: dict[str, list[float]]
+    config: str = ""  # the hash of `configuration` at that time; benchmarks did not always name it
+    kernels: str = ""  # `kernels()` at that time
+
+    @property
+    def changed(self) -> str:
+        """What is no longer as it was when this was timed; empty where all of it is."""
+        if not (self.config and self.kernels):
+            return "unknown: it names neither its configuration nor its kernels"
+        now = {
+            "the recipe": self.config == configuration(self.network, self.quantization).hash,
+            "the kernels": self.kernels == kernels(),
+        }
+        return " and ".join(what for what, same in now.items() if not same)
 
     @property
     def source(self) -> tuple[str, str]:
@@ -73,6 +110,18 @@ def read_all() -> list[Measurement]:
     return [Measurement(**json.loads(file.read_text("utf-8"))) for file in files]
 
 
+def warning() -> str:
+    """A sentence about benchmarks that are older than the recipe or the kernels; empty where there are none."""
+    stored = read_all()
+    changed = [found for found in stored if found.changed]
+    if not changed:
+        return ""
+    return (
+        f"{len(changed)} of {len(stored)} benchmarks are not known to be of today's recipes and kernels;"
+        " the last table has what changed since, and `make bench` times all of them again."
+    )
+
+
 def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
     """The stored benchmark of a network with the paper's best degrees or without any; raises `LookupError`."""
     wanted = (kind, network, dtype, threads, quantized)
@@ -86,7 +135,7 @@ def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, 
 def training_ratios(dtype: str, threads: int, *, quantized: bool = True) -> DataFrame:
     """The time of a training step of every variant (the rows) over ours, for every network (the columns)."""
     columns = {}
-    for network in ("mnist-smlp", "fashion-smlp", "fashion-scnn"):
+    for network in NETWORKS:
         found = find("train", network, dtype, threads, quantized=quantized)
         columns[network] = {name: str(found.ratio(name)) for name in found.measured if name != OURS}
         columns[network]["ours, milliseconds"] = f"{found.milliseconds(OURS):.1f}"

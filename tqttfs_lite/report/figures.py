@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -51,8 +52,14 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to `STYLE`; in a notebook, show figures as SVG, alike on every run."""
+    """Set matplotlib's defaults to `STYLE` and pandas' to whole tables; in a notebook, show figures as SVG.
+
+    Figures are alike on every run.
+    """
     mpl.rcParams.update(STYLE)
+    # Of a long network's name the last degrees would be cut off, of a long table the rows in its middle.
+    for limit in ("max_colwidth", "max_rows", "max_columns"):
+        pd.set_option(f"display.{limit}", None)
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
         from matplotlib_inline.config import InlineBackend
 

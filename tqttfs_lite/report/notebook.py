@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from math import inf
 from types import ModuleType
 
 import pandas as pd
@@ -12,7 +13,7 @@ from pandas import DataFrame
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import experiment, paths, results
-from tqttfs_lite.experiments.config import TrainingConfig, changes, unquantized
+from tqttfs_lite.experiments.config import LARGEST_SEED, TrainingConfig, changes, recipe, unquantized, variant
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import finished_epochs, seconds_per_epoch
 from tqttfs_lite.paper import reported
@@ -25,35 +26,86 @@ IPYTHON = {"In", "Out"}
 CHECKED = "_parameters_checked"  # among a notebook's names, once they were
 
 
-def check_parameters(names: MutableMapping[str, object], **allowed: type) -> None:
-    """Refuse a parameter that this notebook does not have, or one of the wrong type.
+@dataclass(frozen=True)
+class Within:
+    """The numbers that a notebook's parameter may be: of this type, `least` and `most` included."""
+
+    type: type[int] | type[float]
+    least: float
+    most: float = inf
+
+    def __str__(self) -> str:
+        """
+        >>> str(Within(float, 0, 1)), str(Within(int, 1))
+        ('from 0 to 1', '1 or more')
+        """
+        return f"{self.least} or more" if self.most == inf else f"from {self.least} to {self.most}"
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.least <= value <= self.most and value < inf
+
+
+TIME_STEPS = Within(int, 1, 254)  # as `coding.check_time_steps` has it
+SEED = Within(int, 0, LARGEST_SEED)
+EPOCHS = Within(int, 0)  # 0 is the recipe's number
+
+
+def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | tuple[str, ...] | Within) -> None:
+    """Refuse a parameter that this notebook does not have, one of the wrong type, and one out of its range.
+
+    `allowed` has what each may be: some of these words, numbers in a range, or any text, which is checked elsewhere.
 
     `papermill -p NAME VALUE` only logs a NAME that it does not know; called right behind the parameters with
     `globals()`, this ends the run with one sentence instead.  Raises `InputError`.  Called again in the same kernel, it
     no longer looks for unknown names: what the cells below have assigned is among them.
 
-    >>> check_parameters({"seed": 0}, seed=int)
-    >>> check_parameters({"sed": 0, "seed": 0}, seed=int)
+    >>> check_parameters({"seed": 0}, seed=SEED)
+    >>> check_parameters({"sed": 0, "seed": 0}, seed=SEED)
     Traceback (most recent call last):
     tqttfs_lite.errors.InputError: unknown parameter sed: this notebook takes seed
+    >>> check_parameters({"leakage": -1.0}, leakage=Within(float, 0, 1))
+    Traceback (most recent call last):
+    tqttfs_lite.errors.InputError: parameter leakage must be from 0 to 1, not -1.0
     """
     given = {
         name: value
         for name, value in names.items()
         if not name.startswith("_")
         and name not in IPYTHON
-        and not isinstance(value, ModuleType)
+        and not isinstance(value, ModuleType | Within)
         and not callable(value)
     }
     if not names.get(CHECKED) and (unknown := sorted(given.keys() - allowed.keys())):
         raise InputError(f"unknown parameter {', '.join(unknown)}: this notebook takes {', '.join(allowed)}")
     for name, wanted in allowed.items():
-        # papermill reads `-p theta 1` as a whole number, which will do for a real one.
         if name not in given:
             raise InputError(f"parameter {name} is missing: run the notebook's first cell")
-        if type(given[name]) is not wanted and not (wanted is float and type(given[name]) is int):
-            raise InputError(f"parameter {name} must be of type {wanted.__name__}, not {given[name]!r}")
+        value, kind = given[name], wanted.type if isinstance(wanted, Within) else str
+        # papermill reads `-p theta 1` as a whole number, which will do for a real one.
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"parameter {name} must be of type {kind.__name__}, not {value!r}")
+        if isinstance(wanted, Within | tuple) and value not in wanted:
+            words = wanted if isinstance(wanted, Within) else " or ".join(wanted)
+            raise InputError(f"parameter {name} must be {words}, not {value!r}")
     names[CHECKED] = True
+
+
+def configuration(
+    architecture: str, quantization: str, dataset: str, time_steps: int, *, seed: int = 0, epochs: int = 0
+) -> TrainingConfig:
+    """What a notebook's parameters ask for: the recipe with these degrees, and its number of epochs where that is 0.
+
+    Raises `InputError` for a network that cannot be, and for one with degrees of its own that contradict these.
+
+    >>> configuration("784-400-10(4)", "2-2", "mnist", 8)
+    Traceback (most recent call last):
+    tqttfs_lite.errors.InputError: the degrees in 784-400-10(4) are not 2-2: leave the brackets out
+    """
+    config = recipe(architecture, dataset, time_steps, seed=seed, **({"epochs": epochs} if epochs else {}))
+    wanted = variant(config, quantization)
+    if "(" in architecture and wanted != config:
+        raise InputError(f"the degrees in {architecture} are not {quantization}: leave the brackets out")
+    return wanted
 
 
 def run(config: TrainingConfig) -> Result:
@@ -168,6 +220,7 @@ def paired_trials() -> DataFrame:
     best for the baseline first.
     """
     known = {r.config: r for r in [*results.read_trials(), *results.read_all()] if r.config.seed == 0}
+    percents = ["unquantized, %", "quantized, %", "difference"]
     rows = []
     for config, quantized in known.items():
         plain = unquantized(config)
@@ -179,12 +232,12 @@ def paired_trials() -> DataFrame:
                     "network": short(config.architecture),
                     "epochs": config.epochs,
                     "changed": _changed(config),
-                    "unquantized, %": scores[0],
-                    "quantized, %": scores[1],
-                    "difference": scores[1] - scores[0],
+                    **dict(zip(percents, (*scores, scores[1] - scores[0]), strict=True)),
                 }
             )
-    table = DataFrame(rows).sort_values(
+    # Its columns are there without any pair, as in a data folder of one's own.
+    table = DataFrame(rows, columns=["data", "network", "epochs", "changed", *percents])
+    table = table.astype(dict.fromkeys(percents, float)).sort_values(
         ["data", "network", "epochs", "unquantized, %"], ascending=[True, True, False, False], ignore_index=True
     )
     return table.round(2)
