@@ -1,125 +1,114 @@
-"""The files behind a cell's output: followed through names, functions and loops, and the same at every run."""
+"""What a notebook's cells and the first page take their numbers from is what they cite."""
 
 import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
+import pandas as pd
 import papermill
 import pytest
+import torch
 
-from tqttfs_lite.experiments import paths, sources
-from tqttfs_lite.report import provenance
-from tqttfs_lite.report.provenance import HOOK, MIME, Tracker
+from book import findings
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, sources
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.sources import MIME
+from tqttfs_lite.paper import comparisons, reported, speed, summary
+from tqttfs_lite.report import notebook, provenance
 
-READ = "def read(name):\n    sources.note('paper', name)\n    return [name]"
-
-
-class Notebook:
-    """Runs cells as IPython does, as far as the tracker sees it."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {"sources": sources}
-        self.values[HOOK] = self.tracker = Tracker(self.values)
-        sources.take()
-        assert self.run(READ) == []
-
-    def run(self, cell: str, *, shows_value: bool = False) -> list[str]:
-        tree = self.tracker.visit(ast.parse(cell))
-        exec(compile(tree, "cell", "exec"), self.values)
-        return [file.removeprefix("paper/") for file in self.tracker.finish_cell(shows_value)]
+NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
+# What says which network is meant and holds no number that was measured.
+DESCRIBES = {
+    Result: {"config", "published", "folder"},
+    Trial: {"config"},
+    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads"},
+}
+# What takes from the paper's tables only which network is meant, or what it is called.
+LOOK_UP = (comparisons.paper_time_steps, comparisons.short)
 
 
-@pytest.mark.parametrize(
-    ("cells", "last"),
-    [
-        (["read('a')"], ["a"]),
-        (["x = read('a')", "print(1)"], []),
-        (["x = read('a')", "print(x)"], ["a"]),
-        (["x = read('a'); y = read('b')", "print(y)"], ["b"]),
-        (["x = read('a')", "y = 2 * x", "y"], ["a"]),
-        (["x = read('a')", "x = 1", "x"], []),
-        (["x = read('a')", "x += read('b')", "x"], ["a", "b"]),
-        (["x = read('a')", "if False:\n    x = 1", "x"], ["a"]),
-        (["x, (y, *z) = 1, (2, read('a'))", "z"], ["a"]),
-        (["rows = []\nfor name in 'ab':\n    rows.append(read(name))", "rows"], ["a", "b"]),
-        (["rows = []", "rows.append(read('a'))", "rows"], ["a"]),
-        (["rows = {}", "rows['x'] = read('a')", "rows"], ["a"]),
-        (["rows = {}", "rows.setdefault('x', []).append(read('a'))", "rows"], ["a"]),
-        (["def fill(x):\n    x.extend(read('a'))", "rows = []\nfill(rows)", "rows"], ["a"]),
-        (["x = read('a')", "def f():\n    return x", "f()"], ["a"]),
-        (["def f():\n    return x", "x = read('a')", "f()"], ["a"]),
-        (["def f():\n    return x\ndef g():\n    return f()", "x = read('a')", "g()"], ["a"]),
-        (["f = lambda: x", "x = read('a')", "f()"], ["a"]),
-        (["x = read('a')", "def f(y=x):\n    return y", "f()"], ["a"]),
-        (["rows = []\ndef add():\n    rows.append(read('a'))", "add()", "rows"], ["a"]),
-        (["w = 0\ndef f():\n    global w\n    w = read('a')", "f()", "w"], ["a"]),
-        (["[y := x for x in read('a')]", "y"], ["a"]),
-        (["x = read('a')", "with open('/dev/null'):\n    z = x", "z"], ["a"]),
-        (["class A:\n    x = read('a')", "A.x"], ["a"]),
-        # and no more than is needed
-        (["x = read('a')", "def f(x):\n    return x", "f(1)"], []),
-        (["x = read('a')", "[x for x in range(3)]"], []),
-        (["x = read('a')", "for x in range(3):\n    print(x)"], []),
-        (
-            ["group = read('a')", "rows = []\nfor _ in 'x':\n    if group := read('b'):\n        rows.append(group)"],
-            ["b"],
-        ),
-        (["x = read('a')", "for y in range(3):\n    x = y\n    print(x)"], []),
-        (["import math", "math.pow(2, len(read('a')))", "math.pi"], []),
-        (["x = 'text'", "print(x, read('a'))", "x"], []),
-    ],
-)
-def test_the_last_cell_has_these_files_behind_it(cells: list[str], last: list[str]) -> None:
-    notebook = Notebook()
-    assert [notebook.run(cell) for cell in cells][-1] == last
+class Watched:
+    """The files out of which numbers are taken, and those that are cited."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+        self.read: set[str] = set()
+        self.cited: set[str] = set()
+        for record, describes in DESCRIBES.items():
+            self.watch_fields(record, {field.name for field in fields(record)} - describes)
+        self.watch(reported._rows, lambda table: {table})
+        self.watch(datasets.load, lambda name, split: {f"{name}/{split}"}, instead=few_images)
+        self.watch(checkpoints.read, lambda network, path, *_: {sources.name(path)})
+        self.watch(dial.read, lambda result: {f"dials/{result.config.name}.json"})
+        for look_up in LOOK_UP:
+            self.leave_out(look_up)
+        self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
+
+    def watch_fields(self, record: type, measured: set[str]) -> None:
+        def get(self_: Any, name: str) -> Any:
+            if name in measured:
+                self.read.update(self_.sources)
+            return object.__getattribute__(self_, name)
+
+        self.monkeypatch.setattr(record, "__getattribute__", get)
+
+    def watch(
+        self, function: Callable[..., Any], files: Callable[..., set[str]], instead: Callable[..., Any] | None = None
+    ) -> None:
+        def watched(*arguments: Any) -> Any:
+            self.read |= files(*arguments)
+            return (instead or function)(*arguments)
+
+        self.replace(function, watched)
+
+    def leave_out(self, function: Callable[..., Any]) -> None:
+        def unwatched(*arguments: Any) -> Any:
+            before = set(self.read)
+            value = function(*arguments)
+            self.read &= before
+            return value
+
+        self.replace(function, unwatched)
+
+    def replace(self, function: Callable[..., Any], other: Callable[..., Any]) -> None:
+        """Wherever the library has imported it."""
+        for name, module in list(sys.modules.items()):
+            if name.startswith("tqttfs_lite") and vars(module).get(function.__name__) is function:
+                self.monkeypatch.setattr(module, function.__name__, other)
 
 
-def test_what_a_cell_is_there_to_show_is_not_what_it_changes() -> None:
-    notebook = Notebook()
-    notebook.run("table = []\nshow = lambda table: read('a')")
-    assert notebook.run("show(table)", shows_value=True) == ["a"]
-    assert notebook.run("table") == []
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    return Watched(monkeypatch)
 
 
-def test_a_cell_that_fails_leaves_the_next_one_alone() -> None:
-    notebook = Notebook()
-    with pytest.raises(ZeroDivisionError):
-        notebook.run("x = read('a')\n1 / 0")
-    notebook.tracker.finish_cell()
-    assert notebook.run("2 + 2") == []
-    assert notebook.run("x") == ["a"]
+def few_images(name: str, split: str) -> Images:
+    """Enough to run a cell."""
+    generator = torch.Generator().manual_seed(len(split))
+    images = torch.randint(0, 256, (20, 28, 28), generator=generator, dtype=torch.uint8)
+    return Images(images, torch.randint(0, 10, (20,), generator=generator))
 
 
-def test_a_cell_that_is_no_python_is_left_to_python() -> None:
-    tree = ast.parse("nonlocal x")
-    assert Tracker({}).visit(tree) is tree
-
-
-def test_outside_of_a_notebook_nothing_happens() -> None:
-    provenance.mark_cells()
-
-
-CELLS = [
-    "from tqttfs_lite.paper import reported\nfrom tqttfs_lite.report.provenance import mark_cells\n\n"
-    "mark_cells()\nmark_cells()",
-    "tables = reported.layers(), reported.claims()",
-    "sum(layer.flops for layer in tables[0])",
-    "%time 1 + 1",
-    "2 + 2",
-]
-
-
-@pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops and sockets
-def test_a_notebook_says_the_same_every_time_and_names_no_folder(tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")
-    runs = []
-    for name in ("first.ipynb", "second.ipynb"):
-        found = papermill.execute_notebook(
-            tmp_path / "in.ipynb", tmp_path / name, cwd=paths.REPOSITORY, kernel_name="python3", progress_bar=False
-        )
-        runs.append([[o.data[MIME] for o in cell.outputs if MIME in o.get("data", {})] for cell in found.cells])
-    names = ("claims.csv", "layers.csv")
-    behind = {f"paper/{name}": sha256((paths.paper_directory() / name).read_bytes()).hexdigest()[:16] for name in names}
-    assert runs == [[[], [behind], [behind], [], []]] * 2
+def run(cells, watched):
+    values: dict[str, object] = {}
+    behind: defaultdict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        watched.read, watched.cited = set(), set()
+        tree = ast.parse(cell.source)
+        names = {node.id: type(node.ctx) for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        exec(compile(tree, cell.id, "exec", optimize=1), values)
+        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - stored
+        flow = set().union(*(behind[n] for n in loaded)) 
+        for n in stored: behind[n] = flow | watched.read
+        yield cell, set(watched.read), flow, set(watched.cited)

@@ -21,7 +21,7 @@ from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError
-from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments import paths
 
 IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
 TRAINING_IMAGES = 55_000
@@ -70,7 +70,6 @@ def load(name: str, split: str) -> Images:
         # torchvision wants all four files to be there, but reads two; only these decide about the numbers
         if path.name.startswith(prefix) and (fault := _fault(path, expected)):
             raise DatasetError(f"{path} is {fault}: run `tqttfs data` to fetch it again")
-    sources.note(name, split)
     data = READERS[name](paths.raw_directory(), train=split != "test", download=False)
     images, labels = data.data, data.targets  # uint8 [n, 28, 28], int64 [n]
     if split == "train":

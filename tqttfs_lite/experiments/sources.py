@@ -1,75 +1,66 @@
-"""Which stored files a computation has drawn on, noted wherever a number is taken out of one.
+"""The names of the files that a number is made from, and the sums by which a file that changes is found out.
 
-Results are read many at a time and used few at a time.  So a record does not note its file when it is read but when
-one of its measured fields is, each time: no cache hides that, and who merely looks a configuration up draws on nothing.
+A name is that of a file in the data folder, as in results/….json, of a table of the paper, as in paper/layers.csv, or
+of a split of a data set, as in mnist/test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from tqttfs_lite.experiments import paths
 
 DATASETS = ("mnist", "fashion-mnist")
 MIME = "application/vnd.tqttfs.sources+json"  # of a record, in the outputs of a notebook's cell
 
-_noted: set[str] = set()
+
+@runtime_checkable
+class Sourced(Protocol):
+    """What knows the files that its numbers are from: a result, a group of results, a benchmark."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Their names."""
 
 
-def note(folder: str, name: str) -> None:
-    """Note that a number is being taken from a file of this folder of the data, or from a split of this data set."""
-    _noted.add(f"{folder}/{name}")
+Source = str | Sourced | Mapping[Any, Any] | Iterable[Any] | None  # nested as they come; None for what is not trained
 
 
-def take() -> set[str]:
-    """What was noted since the last call.
+def names(*made_from: Source) -> set[str]:
+    """The names of all the files behind these.
 
-    >>> _ = take()
-    >>> note("paper", "claims.csv")
-    >>> take(), take()
-    ({'paper/claims.csv'}, set())
+    >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"accuracy": "paper/layers.csv"}))
+    ['mnist/test', 'paper/layers.csv']
     """
-    taken = set(_noted)
-    _noted.clear()
-    return taken
+    found: set[str] = set()
+    for source in made_from:
+        match source:
+            case str():
+                found.add(source)
+            case Sourced():
+                found.update(source.sources)
+            case Mapping():
+                found |= names(*source.values())
+            case Iterable():
+                found |= names(*source)
+    return found
+
+
+def name(path: Path) -> str:
+    """The name of a file in the data folder; raises `ValueError` for one elsewhere."""
+    return path.relative_to(paths.data_directory()).as_posix()
 
 
 def digest(file: str) -> str:
-    """The start of the SHA-256 sum of a file as `note` names it; empty for a data set, whose sums are its own matter.
+    """The start of the SHA-256 sum of a file by its name; empty for a data set, whose sums are its own matter.
 
     Raises `FileNotFoundError` where it is gone.
     """
-    folder, _, name = file.partition("/")
+    folder, _, rest = file.partition("/")
     fixed = {"paper": paths.paper_directory(), "benchmarks": paths.benchmarks_directory()}
     if folder in DATASETS:
         return ""
-    return sha256((fixed.get(folder, paths.data_directory() / folder) / name).read_bytes()).hexdigest()[:16]
-
-
-@contextmanager
-def aside() -> Iterator[None]:
-    """Keep no note of what is read meanwhile: a training, whose result says itself what it was made from."""
-    before = set(_noted)
-    try:
-        yield
-    finally:
-        _noted.intersection_update(before)
-
-
-class Record:
-    """The content of a file, which is noted whenever one of the `MEASURED` fields is read."""
-
-    MEASURED: ClassVar[frozenset[str]] = frozenset()
-
-    @property
-    def source(self) -> tuple[str, str]:
-        """Folder and name of the file."""
-        raise NotImplementedError
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in type(self).MEASURED:
-            note(*self.source)
-        return super().__getattribute__(name)
+    return sha256((fixed.get(folder, paths.data_directory() / folder) / rest).read_bytes()).hexdigest()[:16]
