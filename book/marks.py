@@ -38,11 +38,11 @@ def add(notebook: NotebookNode) -> None:
     notebook.cells = cells
 
 
-def _take_record(cell: NotebookNode) -> list[str]:
-    """The files behind a cell's output; their record is no longer among its outputs."""
+def _take_record(cell: NotebookNode) -> set[str]:
+    """The files that a cell cites; its records of them are no longer among its outputs."""
     records = [output.data[MIME] for output in cell.outputs if MIME in output.get("data", {})]
     cell.outputs = [output for output in cell.outputs if MIME not in output.get("data", {})]
-    return [file for record in records for file in record]
+    return set().union(*records)
 
 
 def mark(found: Iterable[str]) -> str:

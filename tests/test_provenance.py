@@ -1,11 +1,11 @@
-"""What a notebook's cells and the first page take their numbers from is what they cite."""
+"""What the notebooks' cells and the first page take numbers from is what they cite."""
 
 import ast
-import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,54 +18,71 @@ import pytest
 import torch
 
 from book import findings
-from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, sources
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources
 from tqttfs_lite.experiments.datasets import Images
-from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.results import DIALS, Result, Trial
 from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import comparisons, reported, speed, summary
+from tqttfs_lite.paper import comparisons, reported, speed
 from tqttfs_lite.report import notebook, provenance
+from tqttfs_lite.spiking.notation import Architecture
 
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
-# What says which network is meant and holds no number that was measured.
-DESCRIBES = {
-    Result: {"config", "published", "folder"},
+# The fields by which a record is found; each of the others is a number that was measured, or says where.
+IDENTITY = {
+    Result: {"config", "checkpoint_sha256", "published", "folder"},
     Trial: {"config"},
-    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads"},
+    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
 }
-# What takes from the paper's tables only which network is meant, or what it is called.
-LOOK_UP = (comparisons.paper_time_steps, comparisons.short)
+# What reads the paper's tables only to find a network or its name.
+LOOK_UP = (
+    comparisons.paper_time_steps,
+    comparisons.scnn_configurations,
+    comparisons.short,
+    notebook.pairs_of_trials,
+)
 
 
-class Watched:
+def few_images(name: str, split: str) -> Images:
+    """Enough for every cell to run."""
+    generator = torch.Generator().manual_seed(len(split))
+    images = torch.randint(0, 256, (20, 28, 28), generator=generator, dtype=torch.uint8)
+    return Images(images, torch.randint(0, 10, (20,), generator=generator))
+
+
+class Log:
     """The files out of which numbers are taken, and those that are cited."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch = monkeypatch
         self.read: set[str] = set()
         self.cited: set[str] = set()
-        for record, describes in DESCRIBES.items():
-            self.watch_fields(record, {field.name for field in fields(record)} - describes)
-        self.watch(reported._rows, lambda table: {table})
-        self.watch(datasets.load, lambda name, split: {f"{name}/{split}"}, instead=few_images)
-        self.watch(checkpoints.read, lambda network, path, *_: {sources.name(path)})
-        self.watch(dial.read, lambda result: {f"dials/{result.config.name}.json"})
-        for look_up in LOOK_UP:
-            self.leave_out(look_up)
+        self.monkeypatch = monkeypatch
+        for record, identity in IDENTITY.items():
+            self.watch_fields(record, {field.name for field in fields(record)} - identity)
+        self.watch(reported._rows, lambda table: table)
+        self.watch(checkpoints.read, lambda network, path, digest: sources.name(path))
+        self.watch(dial.read, lambda result: sources.name(results.beside(result, *DIALS)))
+        self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)
+        for function in LOOK_UP:
+            self.leave_out(function)
         self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
 
     def watch_fields(self, record: type, measured: set[str]) -> None:
-        def get(self_: Any, name: str) -> Any:
+        known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # a name takes time; the record is kept so that its id is
+
+        def get(stored: Any, name: str) -> Any:
             if name in measured:
-                self.read.update(self_.sources)
-            return object.__getattribute__(self_, name)
+                if id(stored) not in known:
+                    known[id(stored)] = stored, stored.sources
+                self.read.update(known[id(stored)][1])
+            return object.__getattribute__(stored, name)
 
         self.monkeypatch.setattr(record, "__getattribute__", get)
 
     def watch(
-        self, function: Callable[..., Any], files: Callable[..., set[str]], instead: Callable[..., Any] | None = None
+        self, function: Callable[..., Any], file: Callable[..., str], instead: Callable[..., Any] | None = None
     ) -> None:
         def watched(*arguments: Any) -> Any:
-            self.read |= files(*arguments)
+            self.read.add(file(*arguments))
             return (instead or function)(*arguments)
 
         self.replace(function, watched)
@@ -74,41 +91,105 @@ class Watched:
         def unwatched(*arguments: Any) -> Any:
             before = set(self.read)
             value = function(*arguments)
-            self.read &= before
+            self.read = before
             return value
 
         self.replace(function, unwatched)
 
     def replace(self, function: Callable[..., Any], other: Callable[..., Any]) -> None:
-        """Wherever the library has imported it."""
+        """In every module that has imported it."""
         for name, module in list(sys.modules.items()):
             if name.startswith("tqttfs_lite") and vars(module).get(function.__name__) is function:
                 self.monkeypatch.setattr(module, function.__name__, other)
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
-    return Watched(monkeypatch)
+    monkeypatch.setattr(Architecture, "parse", cache(Architecture.parse))  # slow where types are checked
+    with plt.rc_context(), pd.option_context("display.max_colwidth", 50):
+        yield Log(monkeypatch)
 
 
-def few_images(name: str, split: str) -> Images:
-    """Enough to run a cell."""
-    generator = torch.Generator().manual_seed(len(split))
-    images = torch.randint(0, 256, (20, 28, 28), generator=generator, dtype=torch.uint8)
-    return Images(images, torch.randint(0, 10, (20,), generator=generator))
+def uncited(cells: list[nbformat.NotebookNode], log: Log) -> Iterator[str]:
+    """What is wrong with the citations of a notebook's cells, run one after another.
 
-
-def run(cells, watched):
+    A cell with an output has to cite what it reads.  It has to cite something, if it uses a name that an earlier cell
+    made from files, and nothing that no cell has read.
+    """
     values: dict[str, object] = {}
-    behind: defaultdict[str, set[str]] = defaultdict(set)
+    behind: defaultdict[str, set[str]] = defaultdict(set)  # the files behind each name
+    read_before: set[str] = set()
     for cell in cells:
-        watched.read, watched.cited = set(), set()
+        log.read, log.cited = set(), set()
         tree = ast.parse(cell.source)
-        names = {node.id: type(node.ctx) for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-        exec(compile(tree, cell.id, "exec", optimize=1), values)
-        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - stored
-        flow = set().union(*(behind[n] for n in loaded)) 
-        for n in stored: behind[n] = flow | watched.read
-        yield cell, set(watched.read), flow, set(watched.cited)
+        exec(compile(tree, cell.id, "exec", optimize=1), values)  # without assertions, which are about all images
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        made |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        used = set().union(*(behind[node.id] for node in names if node.id not in made))
+        behind |= {name: used | log.read for name in made}
+        read_before |= log.read
+        if any(MIME not in output.get("data", {}) for output in cell.outputs):
+            yield from (f"{cell.id} reads {file} and does not cite it" for file in sorted(log.read - log.cited))
+            if used and not log.cited:
+                yield f"{cell.id} shows what was made from files and cites none"
+        yield from (f"{cell.id} cites {file}, which was not read" for file in sorted(log.cited - read_before))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_cites_what_it_shows(path: Path, log: Log) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    assert list(uncited([cell for cell in cells if cell.cell_type == "code"], log)) == []
+
+
+SHOWN = [nbformat.v4.new_output("stream", text="1")]
+READ = "from tqttfs_lite.paper import reported\nfrom tqttfs_lite.report.provenance import cite\n\n"
+
+
+@pytest.mark.parametrize(
+    ("sources_of_cells", "complaint"),
+    [
+        (["len(reported.layers())"], "1 reads paper/layers.csv and does not cite it"),
+        (["cite(reported.LAYERS)\nlen(reported.energy())"], "1 reads paper/energy.csv and does not cite it"),
+        (["n = len(reported.coding()); cite(reported.CODING)", "2 * n"], "2 shows what was made from files"),
+        (["def f():\n    return reported.coding()", "f()"], "2 reads paper/coding.csv and does not cite it"),
+        (["cite(reported.LAYERS)\n2 + 2"], "1 cites paper/layers.csv, which was not read"),
+    ],
+)
+def test_what_is_read_and_not_cited_is_found(sources_of_cells: list[str], complaint: str, log: Log) -> None:
+    cells = [nbformat.v4.new_code_cell(READ, id="0")]
+    cells += [nbformat.v4.new_code_cell(s, id=f"{n}", outputs=SHOWN) for n, s in enumerate(sources_of_cells, start=1)]
+    (found,) = uncited(cells, log)
+    assert found.startswith(complaint)
+
+
+def test_a_result_that_is_read_and_not_cited_is_found(log: Log) -> None:
+    result = results.read_all()[0]
+    assert log.read == set()
+    assert result.test.accuracy
+    assert log.read == {f"results/{result.config.name}.json"}
+
+
+def test_the_first_page_cites_what_it_says(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings.marks, "mark", lambda files: log.cited.update(files) or "")
+    findings.write(tmp_path)
+    assert log.read == log.cited
+
+
+@pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops and sockets
+def test_a_citation_becomes_an_output_with_names_and_sums(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(s) for s in (READ, "cite([reported.LAYERS, None], reported.CLAIMS)", "cite()")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")
+    found = papermill.execute_notebook(
+        tmp_path / "in.ipynb", tmp_path / "out.ipynb", cwd=paths.REPOSITORY, kernel_name="python3", progress_bar=False
+    )
+    files = {name: paths.paper_directory() / name for name in ("claims.csv", "layers.csv")}
+    record = {f"paper/{name}": sha256(path.read_bytes()).hexdigest()[:16] for name, path in files.items()}
+    assert [[output.data for output in cell.outputs] for cell in found.cells] == [[], [{MIME: record}], []]
+
+
+def test_outside_of_a_notebook_a_file_that_is_gone_is_an_error_all_the_same() -> None:
+    provenance.cite(reported.LAYERS)
+    with pytest.raises(FileNotFoundError):
+        provenance.cite("paper/nothing.csv")

@@ -6,10 +6,10 @@ of a split of a data set, as in mnist/test.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from tqttfs_lite.experiments import paths
 
@@ -17,35 +17,23 @@ DATASETS = ("mnist", "fashion-mnist")
 MIME = "application/vnd.tqttfs.sources+json"  # of a record, in the outputs of a notebook's cell
 
 
-@runtime_checkable
-class Sourced(Protocol):
-    """What knows the files that its numbers are from: a result, a group of results, a benchmark."""
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Their names."""
-
-
-Source = str | Sourced | Mapping[Any, Any] | Iterable[Any] | None  # nested as they come; None for what is not trained
-
-
-def names(*made_from: Source) -> set[str]:
+def names(*made_from: Any) -> set[str]:
     """The names of all the files behind these.
 
-    >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"accuracy": "paper/layers.csv"}))
+    They are names, records and groups of them, which know their `sources`, and None for what is not trained, also in
+    collections.
+
+    >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"sizes": "paper/layers.csv"}))
     ['mnist/test', 'paper/layers.csv']
     """
     found: set[str] = set()
     for source in made_from:
-        match source:
-            case str():
-                found.add(source)
-            case Sourced():
-                found.update(source.sources)
-            case Mapping():
-                found |= names(*source.values())
-            case Iterable():
-                found |= names(*source)
+        if isinstance(source, str):
+            found.add(source)
+        elif hasattr(type(source), "sources"):
+            found.update(source.sources)
+        elif source is not None:
+            found |= names(*(source.values() if isinstance(source, Mapping) else source))
     return found
 
 

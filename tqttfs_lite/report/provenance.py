@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from IPython.core.getipython import get_ipython
 
 from tqttfs_lite.experiments import sources
-from tqttfs_lite.experiments.sources import MIME, Source
+from tqttfs_lite.experiments.sources import MIME
 
 
-def cite(*made_from: Source) -> None:
+def cite(*made_from: Any) -> None:
     """Record which files the output of this cell is made from; outside of a notebook nothing happens.
 
-    `made_from` are results, groups of them, benchmarks, and names of files as in `sources`, also in collections.
+    `made_from` are results, groups of them, benchmarks and names of files, as `sources.names` takes them.
     The record is an output of its own, of the type `MIME`, which no front end shows: the names of the files, and sums
     by which a file that changes afterwards is found out.
 
