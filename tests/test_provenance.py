@@ -67,7 +67,7 @@ class Log:
         self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
 
     def watch_fields(self, record: type, measured: set[str]) -> None:
-        known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # a name takes time; the record is kept so that its id is
+        known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id, with the record, so that no other gets its id
 
         def get(stored: Any, name: str) -> Any:
             if name in measured:

@@ -105,7 +105,7 @@ class Comparison(NamedTuple):
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of the files behind the claim and our networks."""
-        return tuple(sources.names(reported.CLAIMS, self.quantized, self.baseline))
+        return tuple(sorted(sources.names(reported.CLAIMS, self.quantized, self.baseline)))
 
     @property
     def gain(self) -> Spread | None:

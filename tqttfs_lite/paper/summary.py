@@ -95,7 +95,7 @@ class Group(NamedTuple):
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of the results' files."""
-        return tuple(sources.names(*self.results))
+        return tuple(file for result in self.results for file in result.sources)
 
     @property
     def dials(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tqttfs_lite.experiments.sources import MIME
 
 
 def cite(*made_from: Any) -> None:
-    """Record which files the output of this cell is made from; outside of a notebook nothing happens.
+    """Record which files the output of this cell is made from; outside of a notebook there is none.
 
     `made_from` are results, groups of them, benchmarks and names of files, as `sources.names` takes them.
     The record is an output of its own, of the type `MIME`, which no front end shows: the names of the files, and sums
