@@ -205,7 +205,7 @@ def stage(executions: list[Execution]) -> None:
         if (REPOSITORY / folder).is_dir():
             shutil.copytree(REPOSITORY / folder, STAGE / folder)
     shutil.copytree(paths.paper_directory(), STAGE / "data" / "paper")
-    sums = {file: expected for name in reported.DATASETS for file, expected in datasets.data_sums(name).items()}
+    sums = {file: expected for name in reported.ACCURACY for file, expected in datasets.data_sums(name).items()}
     (STAGE / "data" / "checksums.sha256").write_text("".join(f"{sums[file]}  {file}\n" for file in sums), "utf-8")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 

@@ -7,7 +7,7 @@ every verdict: with more seeds or another recipe the words change with the numbe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -189,20 +189,32 @@ def steps_sentence(compared: Sequence[Compared]) -> str:
     )
 
 
+def tick_corrected(
+    groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
+) -> Iterator[tuple[Compared, Group, Group]]:
+    """Comparisons with both networks trained with a loss that treats all clocks alike, quantized first.
+
+    Those with seeds enough of the baseline.
+    """
+    for comparison in compared:
+        claim = comparison.claim
+        quantized = comparisons.tick_corrected(groups, claim.dataset, claim.network, claim.degrees)
+        baseline = comparisons.tick_corrected(groups, claim.dataset, claim.network)
+        if quantized and baseline and len(baseline.results) >= FEWEST:
+            yield comparison, quantized, baseline
+
+
 def loss_sentences(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """What a loss that treats all clocks alike makes of the baselines; empty where too few were trained with it."""
     told = []
-    for claim, _, baseline, _ in compared:
-        quantized = comparisons.tick_corrected(groups, claim.dataset, claim.network, claim.degrees)
-        corrected = comparisons.tick_corrected(groups, claim.dataset, claim.network)
-        if quantized and corrected and len(corrected.results) >= FEWEST:
-            gain = summary.difference(quantized.accuracy, corrected.accuracy)
-            told.append(
-                f"the unquantized {name(claim)} decides after {corrected.steps.text(2)} steps instead of"
-                f" {baseline.steps.text(2)}, {corrected.silent.mean:.1f} % of its images are silent instead of"
-                f" {baseline.silent.mean:.1f} %, and quantization gains {gain.text(2)} points,"
-                f" {len(quantized.results)} seeds against {len(corrected.results)}"
-            )
+    for (claim, _, baseline, _), quantized, corrected in tick_corrected(groups, compared):
+        gain = summary.difference(quantized.accuracy, corrected.accuracy)
+        told.append(
+            f"the unquantized {name(claim)} decides after {corrected.steps.text(2)} steps instead of"
+            f" {baseline.steps.text(2)}, {corrected.silent.mean:.1f} % of its images are silent instead of"
+            f" {baseline.silent.mean:.1f} %, and quantization gains {gain.text(2)} points,"
+            f" {len(quantized.results)} seeds against {len(corrected.results)}"
+        )
     if not told:
         return ""
     return (
@@ -295,13 +307,19 @@ def energy_table(saved: Savings) -> str:
     return rows(header, body)
 
 
-def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
-    claim, _, baseline, gain = compared[-1]
-    before = [
+def maximum_pooling(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> list[Group | None]:
+    """The convolutional network with maximum pooling, unquantized and quantized; None if untrained."""
+    claim = compared[-1].claim
+    return [
         comparisons.by_recipe(groups, claim.dataset, claim.network, degrees, **comparisons.MAXIMUM_POOLING)
         for degrees in (None, claim.degrees)
     ]
+
+
+def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
+    _, _, baseline, gain = compared[-1]
+    before = maximum_pooling(groups, compared)
     if not (before[0] and before[1]):
         return ""
     maximum = summary.gain(before[1], before[0])
@@ -323,6 +341,14 @@ def alternative(compared: Sequence[Compared], saved: Savings) -> str:
     return f"Ours for the paper's. Points of accuracy gained: {', '.join(gains)}. Energy saved in %: {', '.join(cuts)}."
 
 
+def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> set[str]:
+    """The names of the files behind the figure and the words."""
+    networks = [(c.quantized, c.baseline) for c in compared]
+    corrected = [pair for _, *pair in tick_corrected(groups, compared)]
+    tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
+    return sources.names(networks, corrected, maximum_pooling(groups, compared), tables, "fashion-mnist/test")
+
+
 def write(folder: Path) -> str:
     """Write the figure into `folder`, and a copy for link previews into its `_static`.
 
@@ -330,7 +356,6 @@ def write(folder: Path) -> str:
 
     Raises `FindingsError` where a result is missing.
     """
-    sources.take()
     groups = summary.published()
     compared = all_compared(groups)
     images = analysis.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
@@ -367,4 +392,4 @@ def write(folder: Path) -> str:
     ]
     # One element, which the mark is of.
     words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]
-    return "\n".join([*words, "", marks.mark(sources.take())])
+    return "\n".join([*words, "", marks.mark(made_from(groups, compared))])

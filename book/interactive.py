@@ -41,7 +41,7 @@ NEURON: dict[str, Any] = {
     "weights": [0.75, 0.5, -0.5, 0.5, 0.75, 0.75],
 }
 DIGIT = recipe("784-400(1)-10(2)", "mnist", time_steps=8)
-DATASETS = {name: datasets.get(name).title for name in reported.DATASETS}
+DATASETS = {name: datasets.get(name).title for name in reported.ACCURACY}
 FIRST_DIGIT = 3  # the class whose image is there at the start
 
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}

@@ -1,6 +1,6 @@
 """The marks beside what came from a run: a line that opens to the files behind an output and what makes them again.
 
-A notebook's cells record the files (`report.provenance`); the build puts a mark behind each cell that has some.  A mark
+A notebook's cells cite the files (`report.provenance`); the build puts a mark behind each cell that has some.  A mark
 is a `<details>` element: it opens by mouse, touch and keyboard, without a script.
 """
 
@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
@@ -37,15 +38,15 @@ def add(notebook: NotebookNode) -> None:
     notebook.cells = cells
 
 
-def _take_record(cell: NotebookNode) -> list[str]:
-    """The files behind a cell's output; their record is no longer among its outputs."""
+def _take_record(cell: NotebookNode) -> set[str]:
+    """The files that a cell cites; its records of them are no longer among its outputs."""
     records = [output.data[MIME] for output in cell.outputs if MIME in output.get("data", {})]
     cell.outputs = [output for output in cell.outputs if MIME not in output.get("data", {})]
-    return [file for record in records for file in record]
+    return set().union(*records)
 
 
 def mark(found: Iterable[str]) -> str:
-    """The mark for something made from these files, each named as `sources.take` does, on a page one folder deep.
+    """The mark for something made from these files, named as in `sources`, on a page one folder deep.
 
     Raises `ResultError` where a result is gone, and `FileNotFoundError` for another file.
 
@@ -153,12 +154,11 @@ def _trials(files: Files) -> list[str]:
 
 
 def _benchmarks(files: Files) -> list[str]:
-    wanted = [measured for measured in speed.read_all() if measured.source[1] in files["benchmarks"]]
+    wanted = [measured for measured in speed.read_all() if Path(measured.sources[0]).name in files["benchmarks"]]
     if not wanted:
         return []
     links = ", ".join(
-        _link("/".join(m.source), f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads")
-        for m in wanted
+        _link(m.sources[0], f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads") for m in wanted
     )
     return [_item("Benchmarks", links, *_made(m.made for m in wanted), again="make bench")]
 
@@ -178,7 +178,7 @@ def _datasets(files: Files) -> list[str]:
         _item(
             title,
             f"its {' and '.join(files[name])} images",
-            *[sums] * (name in reported.DATASETS),
+            *[sums] * (name in reported.ACCURACY),
             again=f"tqttfs data {name}",
         )
         for name, title in DATASETS.items()
@@ -197,8 +197,8 @@ def _title(config: TrainingConfig) -> str:
 
 def _stored(record: Result | Trial, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
-    folder, name = record.source
-    linked = label if folder == paths.runs_directory().name else _link(f"{folder}/{name}", label)
+    (file,) = record.sources
+    linked = label if file.startswith("runs/") else _link(file, label)
     return f"{linked} (<code>{record.config.hash[:8]}</code>)"
 
 

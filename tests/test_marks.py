@@ -1,9 +1,9 @@
 """The marks beside what came from a run, and a finder of numbers in the built pages that come from nowhere.
 
-A number on a page is accounted for in one of three ways.  The output of a cell either has a mark, or its notebook's
-tracker saw that no file stands behind it.  A text that the build wrote has a mark behind it.  And what people wrote is
-searched for numbers with a decimal point or a per cent sign: each is one of the paper's, a constant of the energy
-models, or listed here with its reason.
+A number on a page is accounted for in one of three ways.  The output of a cell has a mark, unless no file is behind it,
+which `test_provenance` sees to.  A text that the build wrote has a mark behind it.  And what people wrote is searched
+for numbers with a decimal point or a per cent sign: each is one of the paper's, a constant of the energy models, or
+listed here with its reason.
 """
 
 import ast
@@ -22,7 +22,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from book import build, marks
 from tqttfs_lite import cli, energy
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import experiment, paths, results
+from tqttfs_lite.experiments import experiment, paths, results, sources
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.sources import MIME
@@ -95,15 +95,6 @@ def unmarked(document: BeautifulSoup, cells: list[nbformat.NotebookNode]) -> lis
 @pytest.mark.parametrize("page", NOTEBOOKS)
 def test_every_output_from_a_file_has_a_mark_that_leads_to_it(html: Path, page: str) -> None:
     assert unmarked(parsed(html, page), executed_cells(page)) == []
-
-
-@pytest.mark.parametrize("page", NOTEBOOKS)
-def test_no_output_comes_before_the_notebook_is_followed(page: str) -> None:
-    """So that an output without a mark is known to draw on no file."""
-    cells = executed_cells(page)
-    (start,) = (i for i, cell in enumerate(cells) if cell.source.splitlines()[-1] == "mark_cells()")
-    assert not any(cell.outputs for cell in cells[: start + 1])
-    assert not any("read" in cell.source or "load" in cell.source for cell in cells[: start + 1])
 
 
 def test_a_mark_that_is_lost_is_missed(html: Path) -> None:
@@ -255,10 +246,6 @@ def test_the_record_becomes_a_mark_behind_its_cell() -> None:
     assert "\n\n" not in notebook.cells[1].source, "a blank line ends a block of HTML in Markdown"
 
 
-def source(result: Result) -> str:
-    return "/".join(result.source)
-
-
 def commands(mark: str) -> list[str]:
     return [code.get_text() for code in BeautifulSoup(mark, "html.parser").select("code.again")]
 
@@ -272,29 +259,28 @@ def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypa
         return result
 
     monkeypatch.setattr(experiment, "run", run)
-    (line,) = commands(marks.mark([source(result)]))
+    (line,) = commands(marks.mark(result.sources))
     assert cli.main(shlex.split(line)[1:]) == 0
     assert asked == [(result.config, True)]
 
 
 def test_a_mark_says_where_a_result_comes_from() -> None:
     result = results.read_all()[0]
-    text = BeautifulSoup(marks.mark([source(result)]), "html.parser").get_text()
+    text = BeautifulSoup(marks.mark(result.sources), "html.parser").get_text()
     made = {key: str(value) for key, value in result.made.items()}
     facts = [result.config.hash[:8], made["commit"][:12], made["date"][:10], made["torch"], made["python"]]
     assert all(fact in text for fact in facts)
     assert "its weights ran" not in text
-    weights = f"checkpoints/{result.config.name}.safetensors"
-    assert "its weights ran" in marks.mark([source(result), weights])
+    assert "its weights ran" in marks.mark(result.run_on("test"))
 
 
 def test_many_results_are_listed_by_configuration() -> None:
     stored = results.read_all()
-    mark = marks.mark(map(source, stored))
+    mark = marks.mark(sources.names(stored))
     assert len(commands(mark)) == len({replace(result.config, seed=0) for result in stored})
     assert any(line.startswith("for seed in 0 1") for line in commands(mark))
     assert mark.count("<a href=") == len(stored)
-    assert len(commands(marks.mark([source(result) for result in stored[: marks.FEW]]))) == marks.FEW
+    assert len(commands(marks.mark(sources.names(stored[: marks.FEW])))) == marks.FEW
 
 
 def test_a_result_that_is_gone_is_an_error() -> None:

@@ -123,7 +123,7 @@ def test_a_table_in_a_notebook_is_shown_whole() -> None:
 
 
 def test_a_data_folder_without_trials_or_networks_has_empty_tables(home: Path) -> None:
-    both = notebook.paired_trials()
+    both = notebook.paired_trials(notebook.pairs_of_trials())
     assert notebook.trials().empty and both.empty
     assert (both["unquantized, %"].max() - both["quantized, %"].max()).dtype == float  # as chapter 7 compares them
 

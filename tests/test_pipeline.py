@@ -104,7 +104,7 @@ def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone
 
 @pytest.mark.parametrize("target", ["book", "results"])
 def test_no_option_of_snakemake_deletes_a_result_or_a_data_set(clone: Path, target: str) -> None:
-    for name in reported.DATASETS:
+    for name in reported.ACCURACY:
         for file in datasets.data_sums(name):
             (clone / file).parent.mkdir(parents=True, exist_ok=True)
             (clone / file).touch()
@@ -123,7 +123,7 @@ def test_contents_decide_what_is_made_again_in_a_clone_of_any_name(tmp_path: Pat
     clone = tmp_path / "it's a {clone} $HOME"
     others = shutil.ignore_patterns("[._]*", "raw", "checkpoints")
     shutil.copytree(paths.REPOSITORY, clone, ignore=lambda folder, names: others(folder, names) - {"__init__.py"})
-    for name in reported.DATASETS:
+    for name in reported.ACCURACY:
         for file in datasets.data_sums(name):
             (clone / "data" / file).parent.mkdir(parents=True, exist_ok=True)
             (clone / "data" / file).touch()

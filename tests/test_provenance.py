@@ -1,125 +1,195 @@
-"""The files behind a cell's output: followed through names, functions and loops, and the same at every run."""
+"""What the notebooks' cells and the first page take numbers from is what they cite."""
 
 import ast
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
+import pandas as pd
 import papermill
 import pytest
+import torch
 
-from tqttfs_lite.experiments import paths, sources
-from tqttfs_lite.report import provenance
-from tqttfs_lite.report.provenance import HOOK, MIME, Tracker
+from book import findings
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.results import DIALS, Result, Trial
+from tqttfs_lite.experiments.sources import MIME
+from tqttfs_lite.paper import comparisons, reported, speed
+from tqttfs_lite.report import notebook, provenance
+from tqttfs_lite.spiking.notation import Architecture
 
-READ = "def read(name):\n    sources.note('paper', name)\n    return [name]"
+NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
+# The fields by which a record is found; each of the others is a number that was measured, or says where.
+IDENTITY = {
+    Result: {"config", "checkpoint_sha256", "published", "folder"},
+    Trial: {"config"},
+    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
+}
+# What reads the paper's tables only to find a network or its name.
+LOOK_UP = (
+    comparisons.paper_time_steps,
+    comparisons.scnn_configurations,
+    comparisons.short,
+    notebook.pairs_of_trials,
+)
 
 
-class Notebook:
-    """Runs cells as IPython does, as far as the tracker sees it."""
+def few_images(name: str, split: str) -> Images:
+    """Enough for every cell to run."""
+    generator = torch.Generator().manual_seed(len(split))
+    images = torch.randint(0, 256, (20, 28, 28), generator=generator, dtype=torch.uint8)
+    return Images(images, torch.randint(0, 10, (20,), generator=generator))
 
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {"sources": sources}
-        self.values[HOOK] = self.tracker = Tracker(self.values)
-        sources.take()
-        assert self.run(READ) == []
 
-    def run(self, cell: str, *, shows_value: bool = False) -> list[str]:
-        tree = self.tracker.visit(ast.parse(cell))
-        exec(compile(tree, "cell", "exec"), self.values)
-        return [file.removeprefix("paper/") for file in self.tracker.finish_cell(shows_value)]
+class Log:
+    """The files out of which numbers are taken, and those that are cited."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read: set[str] = set()
+        self.cited: set[str] = set()
+        self.monkeypatch = monkeypatch
+        for record, identity in IDENTITY.items():
+            self.watch_fields(record, {field.name for field in fields(record)} - identity)
+        self.watch(reported._rows, lambda table: table)
+        self.watch(checkpoints.read, lambda network, path, digest: sources.name(path))
+        self.watch(dial.read, lambda result: sources.name(results.beside(result, *DIALS)))
+        self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)
+        for function in LOOK_UP:
+            self.leave_out(function)
+        self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
+
+    def watch_fields(self, record: type, measured: set[str]) -> None:
+        known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id, with the record, so that no other gets its id
+
+        def get(stored: Any, name: str) -> Any:
+            if name in measured:
+                if id(stored) not in known:
+                    known[id(stored)] = stored, stored.sources
+                self.read.update(known[id(stored)][1])
+            return object.__getattribute__(stored, name)
+
+        self.monkeypatch.setattr(record, "__getattribute__", get)
+
+    def watch(
+        self, function: Callable[..., Any], file: Callable[..., str], instead: Callable[..., Any] | None = None
+    ) -> None:
+        def watched(*arguments: Any) -> Any:
+            self.read.add(file(*arguments))
+            return (instead or function)(*arguments)
+
+        self.replace(function, watched)
+
+    def leave_out(self, function: Callable[..., Any]) -> None:
+        def unwatched(*arguments: Any) -> Any:
+            before = set(self.read)
+            value = function(*arguments)
+            self.read = before
+            return value
+
+        self.replace(function, unwatched)
+
+    def replace(self, function: Callable[..., Any], other: Callable[..., Any]) -> None:
+        """In every module that has imported it."""
+        for name, module in list(sys.modules.items()):
+            if name.startswith("tqttfs_lite") and vars(module).get(function.__name__) is function:
+                self.monkeypatch.setattr(module, function.__name__, other)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    monkeypatch.setattr(Architecture, "parse", cache(Architecture.parse))  # slow where types are checked
+    with plt.rc_context(), pd.option_context("display.max_colwidth", 50):
+        yield Log(monkeypatch)
+
+
+def uncited(cells: list[nbformat.NotebookNode], log: Log) -> Iterator[str]:
+    """What is wrong with the citations of a notebook's cells, run one after another.
+
+    A cell with an output has to cite what it reads.  It has to cite something, if it uses a name that an earlier cell
+    made from files, and nothing that no cell has read.
+    """
+    values: dict[str, object] = {}
+    behind: defaultdict[str, set[str]] = defaultdict(set)  # the files behind each name
+    read_before: set[str] = set()
+    for cell in cells:
+        log.read, log.cited = set(), set()
+        tree = ast.parse(cell.source)
+        exec(compile(tree, cell.id, "exec", optimize=1), values)  # without assertions, which are about all images
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        made |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        used = set().union(*(behind[node.id] for node in names if node.id not in made))
+        behind |= {name: used | log.read for name in made}
+        read_before |= log.read
+        if any(MIME not in output.get("data", {}) for output in cell.outputs):
+            yield from (f"{cell.id} reads {file} and does not cite it" for file in sorted(log.read - log.cited))
+            if used and not log.cited:
+                yield f"{cell.id} shows what was made from files and cites none"
+        yield from (f"{cell.id} cites {file}, which was not read" for file in sorted(log.cited - read_before))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_cites_what_it_shows(path: Path, log: Log) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    assert list(uncited([cell for cell in cells if cell.cell_type == "code"], log)) == []
+
+
+SHOWN = [nbformat.v4.new_output("stream", text="1")]
+READ = "from tqttfs_lite.paper import reported\nfrom tqttfs_lite.report.provenance import cite\n\n"
 
 
 @pytest.mark.parametrize(
-    ("cells", "last"),
+    ("sources_of_cells", "complaint"),
     [
-        (["read('a')"], ["a"]),
-        (["x = read('a')", "print(1)"], []),
-        (["x = read('a')", "print(x)"], ["a"]),
-        (["x = read('a'); y = read('b')", "print(y)"], ["b"]),
-        (["x = read('a')", "y = 2 * x", "y"], ["a"]),
-        (["x = read('a')", "x = 1", "x"], []),
-        (["x = read('a')", "x += read('b')", "x"], ["a", "b"]),
-        (["x = read('a')", "if False:\n    x = 1", "x"], ["a"]),
-        (["x, (y, *z) = 1, (2, read('a'))", "z"], ["a"]),
-        (["rows = []\nfor name in 'ab':\n    rows.append(read(name))", "rows"], ["a", "b"]),
-        (["rows = []", "rows.append(read('a'))", "rows"], ["a"]),
-        (["rows = {}", "rows['x'] = read('a')", "rows"], ["a"]),
-        (["rows = {}", "rows.setdefault('x', []).append(read('a'))", "rows"], ["a"]),
-        (["def fill(x):\n    x.extend(read('a'))", "rows = []\nfill(rows)", "rows"], ["a"]),
-        (["x = read('a')", "def f():\n    return x", "f()"], ["a"]),
-        (["def f():\n    return x", "x = read('a')", "f()"], ["a"]),
-        (["def f():\n    return x\ndef g():\n    return f()", "x = read('a')", "g()"], ["a"]),
-        (["f = lambda: x", "x = read('a')", "f()"], ["a"]),
-        (["x = read('a')", "def f(y=x):\n    return y", "f()"], ["a"]),
-        (["rows = []\ndef add():\n    rows.append(read('a'))", "add()", "rows"], ["a"]),
-        (["w = 0\ndef f():\n    global w\n    w = read('a')", "f()", "w"], ["a"]),
-        (["[y := x for x in read('a')]", "y"], ["a"]),
-        (["x = read('a')", "with open('/dev/null'):\n    z = x", "z"], ["a"]),
-        (["class A:\n    x = read('a')", "A.x"], ["a"]),
-        # and no more than is needed
-        (["x = read('a')", "def f(x):\n    return x", "f(1)"], []),
-        (["x = read('a')", "[x for x in range(3)]"], []),
-        (["x = read('a')", "for x in range(3):\n    print(x)"], []),
-        (
-            ["group = read('a')", "rows = []\nfor _ in 'x':\n    if group := read('b'):\n        rows.append(group)"],
-            ["b"],
-        ),
-        (["x = read('a')", "for y in range(3):\n    x = y\n    print(x)"], []),
-        (["import math", "math.pow(2, len(read('a')))", "math.pi"], []),
-        (["x = 'text'", "print(x, read('a'))", "x"], []),
+        (["len(reported.layers())"], "1 reads paper/layers.csv and does not cite it"),
+        (["cite(reported.LAYERS)\nlen(reported.energy())"], "1 reads paper/energy.csv and does not cite it"),
+        (["n = len(reported.coding()); cite(reported.CODING)", "2 * n"], "2 shows what was made from files"),
+        (["def f():\n    return reported.coding()", "f()"], "2 reads paper/coding.csv and does not cite it"),
+        (["cite(reported.LAYERS)\n2 + 2"], "1 cites paper/layers.csv, which was not read"),
     ],
 )
-def test_the_last_cell_has_these_files_behind_it(cells: list[str], last: list[str]) -> None:
-    notebook = Notebook()
-    assert [notebook.run(cell) for cell in cells][-1] == last
+def test_what_is_read_and_not_cited_is_found(sources_of_cells: list[str], complaint: str, log: Log) -> None:
+    cells = [nbformat.v4.new_code_cell(READ, id="0")]
+    cells += [nbformat.v4.new_code_cell(s, id=f"{n}", outputs=SHOWN) for n, s in enumerate(sources_of_cells, start=1)]
+    (found,) = uncited(cells, log)
+    assert found.startswith(complaint)
 
 
-def test_what_a_cell_is_there_to_show_is_not_what_it_changes() -> None:
-    notebook = Notebook()
-    notebook.run("table = []\nshow = lambda table: read('a')")
-    assert notebook.run("show(table)", shows_value=True) == ["a"]
-    assert notebook.run("table") == []
+def test_a_result_that_is_read_and_not_cited_is_found(log: Log) -> None:
+    result = results.read_all()[0]
+    assert log.read == set()
+    assert result.test.accuracy
+    assert log.read == {f"results/{result.config.name}.json"}
 
 
-def test_a_cell_that_fails_leaves_the_next_one_alone() -> None:
-    notebook = Notebook()
-    with pytest.raises(ZeroDivisionError):
-        notebook.run("x = read('a')\n1 / 0")
-    notebook.tracker.finish_cell()
-    assert notebook.run("2 + 2") == []
-    assert notebook.run("x") == ["a"]
-
-
-def test_a_cell_that_is_no_python_is_left_to_python() -> None:
-    tree = ast.parse("nonlocal x")
-    assert Tracker({}).visit(tree) is tree
-
-
-def test_outside_of_a_notebook_nothing_happens() -> None:
-    provenance.mark_cells()
-
-
-CELLS = [
-    "from tqttfs_lite.paper import reported\nfrom tqttfs_lite.report.provenance import mark_cells\n\n"
-    "mark_cells()\nmark_cells()",
-    "tables = reported.layers(), reported.claims()",
-    "sum(layer.flops for layer in tables[0])",
-    "%time 1 + 1",
-    "2 + 2",
-]
+def test_the_first_page_cites_what_it_says(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings.marks, "mark", lambda files: log.cited.update(files) or "")
+    findings.write(tmp_path)
+    assert log.read == log.cited
 
 
 @pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops and sockets
-def test_a_notebook_says_the_same_every_time_and_names_no_folder(tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+def test_a_citation_becomes_an_output_with_names_and_sums(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(s) for s in (READ, "cite([reported.LAYERS, None], reported.CLAIMS)", "cite()")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "in.ipynb")
-    runs = []
-    for name in ("first.ipynb", "second.ipynb"):
-        found = papermill.execute_notebook(
-            tmp_path / "in.ipynb", tmp_path / name, cwd=paths.REPOSITORY, kernel_name="python3", progress_bar=False
-        )
-        runs.append([[o.data[MIME] for o in cell.outputs if MIME in o.get("data", {})] for cell in found.cells])
-    names = ("claims.csv", "layers.csv")
-    behind = {f"paper/{name}": sha256((paths.paper_directory() / name).read_bytes()).hexdigest()[:16] for name in names}
-    assert runs == [[[], [behind], [behind], [], []]] * 2
+    found = papermill.execute_notebook(
+        tmp_path / "in.ipynb", tmp_path / "out.ipynb", cwd=paths.REPOSITORY, kernel_name="python3", progress_bar=False
+    )
+    files = {name: paths.paper_directory() / name for name in ("claims.csv", "layers.csv")}
+    record = {f"paper/{name}": sha256(path.read_bytes()).hexdigest()[:16] for name, path in files.items()}
+    assert [[output.data for output in cell.outputs] for cell in found.cells] == [[], [{MIME: record}], []]
+
+
+def test_outside_of_a_notebook_a_file_that_is_gone_is_an_error_all_the_same() -> None:
+    provenance.cite(reported.LAYERS)
+    with pytest.raises(FileNotFoundError):
+        provenance.cite("paper/nothing.csv")

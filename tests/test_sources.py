@@ -1,122 +1,74 @@
-"""What was read is noted where a number is taken, however the record came to be held."""
+"""Records know the names of their files, and reading them notes nothing anywhere."""
 
-from dataclasses import fields, replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tqttfs_lite.errors import CheckpointError
-from tqttfs_lite.experiments import checkpoints, experiment, paths, results, sources, training
-from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.datasets import Images
-from tqttfs_lite.experiments.evaluation import Evaluation
-from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.paper import reported, speed, summary
-
-CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1)
-RESULT = Result(CONFIG, (), Evaluation(10, 9, 9, 1, 30, (5, 6)), "digest", {}, {"commit": "abc"})
-FILE = f"runs/{CONFIG.name}.json"
+from tqttfs_lite.experiments import paths, results, sources
+from tqttfs_lite.experiments.results import DIALS
+from tqttfs_lite.paper import comparisons, reported, speed, summary
 
 
-@pytest.fixture(autouse=True)
-def nothing_noted() -> None:
-    sources.take()
-
-
-@pytest.mark.parametrize("field", sorted(Result.MEASURED))
-def test_a_measured_field_notes_the_file(field: str) -> None:
-    getattr(RESULT, field)
-    assert sources.take() == {FILE}
-
-
-def test_every_field_but_the_configuration_is_measured() -> None:
-    benchmark = {"kind", "network", "quantization", "dtype", "threads"}
-    for record, known in (
-        (Result, {"config", "published", "folder"}),
-        (Trial, {"config"}),
-        (speed.Measurement, benchmark),
+def test_a_record_names_the_file_that_it_was_read_from() -> None:
+    for records, folder in (
+        (results.read_all(), paths.results_directory()),
+        (results.read_trials(), paths.search_directory()),
+        (speed.read_all(), paths.benchmarks_directory()),
     ):
-        assert {field.name for field in fields(record)} - record.MEASURED == known
+        assert sources.names(records) == {f"{folder.name}/{path.name}" for path in folder.glob("*.json")}
 
 
-def test_to_look_up_a_configuration_draws_on_no_file() -> None:
-    groups = summary.published()
-    assert groups
-    assert sources.take() == set()
+def test_a_result_of_ones_own_is_among_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = results.read_all()[0]
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    file = results.write(stored, results.result_file(stored.config, published=False))
+    name = f"runs/{stored.config.name}"
+    assert results.read(file).run_on("test") == (f"{name}.json", f"{name}.safetensors", f"{stored.config.dataset}/test")
 
 
-def test_only_the_results_that_are_used_are_noted() -> None:
-    group = next(iter(summary.published().values()))
-    assert group.accuracy.seeds
-    assert sources.take() == {f"results/{result.config.name}.json" for result in group.results}
+def test_weights_that_run_are_behind_a_number() -> None:
+    result = results.read_all()[0]
+    name, dataset = result.config.name, result.config.dataset
+    assert result.run_on("train") == (f"results/{name}.json", f"checkpoints/{name}.safetensors", f"{dataset}/train")
 
 
-def test_a_cache_hides_nothing() -> None:
-    cached = cache(lambda: RESULT)
-    for _ in range(2):
-        assert cached().test.accuracy
-        assert sources.take() == {FILE}
+def test_a_group_has_the_files_of_its_seeds_and_of_their_dials() -> None:
+    group = max(summary.published().values(), key=lambda group: len(group.dials))
+    assert set(group.sources) == {f"results/{result.config.name}.json" for result in group.results}
+    stored = {result.config.name for result in group.results if results.beside(result, *DIALS).exists()}
+    assert set(group.dials) == {f"dials/{name}.json" for name in stored} != set()
 
 
-def test_comparing_or_printing_a_result_uses_it() -> None:
-    assert replace(RESULT, published=True) == RESULT
-    assert sources.take() == {FILE, FILE.replace("runs", "results")}
-    repr(RESULT)
-    assert sources.take() == {FILE}
+def test_a_comparison_has_the_claim_and_both_networks() -> None:
+    claim, quantized, baseline = comparisons.of_claims(summary.published())[0]
+    comparison = comparisons.Comparison(claim, quantized, None)
+    assert quantized and baseline
+    assert set(comparison.sources) == {reported.CLAIMS, *quantized.sources}
+    assert set(comparison._replace(baseline=baseline).sources) == {*comparison.sources, *baseline.sources}
 
 
-def test_tables_and_trials_and_benchmarks_are_noted() -> None:
-    reported.layers()
-    assert sources.take() == {"paper/layers.csv"}
-    trial = results.read_trials()[0]
-    assert sources.take() == set()
-    assert trial.validation.images
-    assert sources.take() == {f"search/{trial.config.name}.json"}
+def test_every_table_of_the_paper_has_a_name() -> None:
+    tables = (
+        reported.ACCURACY,
+        reported.LAYERS,
+        reported.ENERGY,
+        reported.CLAIMS,
+        reported.CODING,
+        reported.LITERATURE,
+    )
+    assert sources.names(tables) == {f"paper/{path.name}" for path in paths.paper_directory().glob("*.csv")}
 
 
-def test_a_benchmark_names_the_file_that_it_was_read_from() -> None:
-    names = {measurement.source[1] for measurement in speed.read_all()}
-    assert names == {path.name for path in paths.benchmarks_directory().glob("*.json")}
-    assert sources.take() == set()
-    assert speed.find("train", "mnist-smlp").milliseconds(speed.OURS)
-    assert sources.take() == {"benchmarks/train_mnist-smlp_q1-2_bfloat16_2threads.json"}
+@pytest.mark.parametrize("file", ["results/gone.json", "paper/gone.csv", "benchmarks/gone.json"])
+def test_a_file_that_is_gone_has_no_sum(file: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        sources.digest(file)
 
 
-def test_weights_that_are_read_are_noted() -> None:
-    result = next(r for r in results.read_all() if r.checkpoint.exists())
-    experiment.trained_network(result)
-    assert f"checkpoints/{result.checkpoint.name}" in sources.take()
+def test_a_data_set_has_its_sums_elsewhere() -> None:
+    assert sources.digest("mnist/test") == ""
 
 
-def test_weights_that_are_damaged_are_not(tmp_path: Path) -> None:
-    network = experiment.build(CONFIG)
-    with pytest.raises(CheckpointError):
-        checkpoints.read(network, tmp_path / "none.safetensors")
-    assert sources.take() == set()
-
-
-def test_what_is_read_aside_is_not_noted() -> None:
-    sources.note("paper", "before.csv")
-    with sources.aside():
-        sources.note("mnist", "train")
-    assert sources.take() == {"paper/before.csv"}
-
-
-@pytest.mark.usefixtures("small_data")
-def test_training_and_reading_a_result_draw_on_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a notebook that trains would say something else when it runs again."""
-    made_up = training.load
-
-    def load(name: str, split: str) -> Images:
-        sources.note(name, split)
-        return made_up(name, split)
-
-    monkeypatch.setattr(training, "load", load)
-    monkeypatch.setattr(experiment, "load", load)
-    config = replace(CONFIG, batch_size=32)
-    noted = []
-    for _ in range(2):
-        assert experiment.run(config, progress=False).test.images
-        noted.append(sources.take())
-    assert noted == [{f"runs/{config.name}.json"}] * 2
+def test_a_file_outside_of_the_data_folder_has_no_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not in the subpath"):
+        sources.name(tmp_path / "result.json")

@@ -134,7 +134,7 @@ def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monke
     monkeypatch.setattr(results, "read_trials", lambda: trials)
     other_seed, sweep = replace(plain, seed=1), variant(plain, "2-2")
     monkeypatch.setattr(results, "read_all", lambda: [kept(c, 98.0) for c in (plain, best, other_seed, sweep)])
-    table = notebook.paired_trials()
+    table = notebook.paired_trials(notebook.pairs_of_trials())
     assert table[["changed", "unquantized, %", "quantized, %", "difference"]].to_numpy().tolist() == [
         ["nothing", 98.0, 98.0, 0.0],
         ["step_cost 0.5", 97.0, 96.5, -0.5],

@@ -29,7 +29,7 @@ DRY_RUN = {"-n", "-np", "--dry-run", "--dryrun"}  # of snakemake
 
 
 def data(options: Namespace) -> int:
-    for name in options.datasets or reported.DATASETS:
+    for name in options.datasets or reported.ACCURACY:
         datasets.fetch(name)
     return 0
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments.evaluation import Answers
-from tqttfs_lite.experiments.results import ANSWERS, Result, beside, note_beside
+from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 
 
 def write(answers: Answers, result: Result) -> Path:
@@ -46,5 +46,4 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     score = result.test
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
-    note_beside(result, path)
     return answers

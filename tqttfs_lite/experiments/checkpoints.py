@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import CheckpointError
-from tqttfs_lite.experiments import sources
 from tqttfs_lite.spiking.rate import Network
 
 GRID = 2.0**-12
@@ -53,7 +52,6 @@ def read(network: Network, path: Path, digest: str | None = None) -> None:
     Raises `CheckpointError` where the file is missing, damaged, another than expected or of another architecture.
     """
     tensors, _ = read_tensors(path, digest)
-    sources.note(path.parent.name, path.name)
     state = network.state_dict()
     try:
         if len(tensors) != len(state):

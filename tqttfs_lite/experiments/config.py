@@ -63,7 +63,7 @@ DatasetName = Annotated[
 ]
 TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, the steps that an image is shown for")]
 Seed = Annotated[
-    int, Field(ge=0, le=LARGEST_SEED, description="of the weights, the batches and all else that is random")
+    int, Field(ge=0, le=LARGEST_SEED, description="of the weights, the batches and all other random draws")
 ]
 
 

@@ -32,7 +32,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError
-from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.sources import SPLITS
 
 Part = Literal["train", "test"]  # as published; the validation images are the last ones of `train`
@@ -169,7 +169,6 @@ def load(name: str, split: str) -> Images:
         # torchvision wants all files to be there, but reads some; only these decide about the numbers
         if (expected := dataset.files[part].get(file)) and (fault := _fault(path, expected)):
             raise DatasetError(f"{path} is {fault}: run `tqttfs data {name}` to fetch it again")
-    sources.note(name, split)
     data = _checked(dataset, part)
     held_out = len(data) - dataset.sizes.validation
     chosen = {"train": slice(held_out), "validation": slice(held_out, None), "test": slice(None)}[split]

@@ -22,7 +22,7 @@ from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.evaluation import Count
-from tqttfs_lite.experiments.results import DIALS, Result, beside, note_beside
+from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
 
@@ -153,7 +153,6 @@ def read(result: Result) -> Dial:
         raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
-    note_beside(result, path)
     return dial
 
 

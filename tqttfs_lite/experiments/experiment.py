@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import answers, checkpoints, dial, paths, results, sources
+from tqttfs_lite.experiments import answers, checkpoints, dial, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
 from tqttfs_lite.experiments.dial import FACTORS, Dial, curve
@@ -36,14 +36,13 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not (stored := results.find(config)):
             origin = made()  # before training: the code that runs, not the one that is there when it ends
-            with sources.aside():
-                (network, history), score, each = _train_and_evaluate(config, progress)
-                digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
-                result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
-                answers.write(each, result)
-                if config.coding == "ttfs":
-                    dial.write(_dial(network, config), result)
-                stored = results.write(result, result_file(config, published=False))
+            (network, history), score, each = _train_and_evaluate(config, progress)
+            digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
+            result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
+            answers.write(each, result)
+            if config.coding == "ttfs":
+                dial.write(_dial(network, config), result)
+            stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
             stored = results.publish(results.read(stored))
@@ -63,11 +62,10 @@ def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not stored.exists():
             origin = made()
-            with sources.aside():
-                trained = train(config, progress=progress)
-                held_out = load(config.dataset, "validation")
-                score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
-                results.write_trial(Trial(config, tuple(trained.history), score, origin))
+            trained = train(config, progress=progress)
+            held_out = load(config.dataset, "validation")
+            score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
+            results.write_trial(Trial(config, tuple(trained.history), score, origin))
     return results.read_trial(stored)
 
 

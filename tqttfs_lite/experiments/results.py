@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -29,10 +29,8 @@ ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
 
 
 @dataclass(frozen=True)
-class Result(sources.Record):
+class Result:
     """One trained network: its configuration, its history, its test score and where all of it was made."""
-
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"history", "test", "checkpoint_sha256", "data_sha256", "made"})
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
@@ -44,9 +42,13 @@ class Result(sources.Record):
     folder: Path | None = field(default=None, compare=False)  # that it was read from, if from neither
 
     @property
-    def source(self) -> tuple[str, str]:
-        file = result_file(self.config, published=self.published)
-        return file.parent.name, file.name
+    def sources(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (sources.name(result_file(self.config, published=self.published)),)
+
+    def run_on(self, split: str) -> tuple[str, ...]:
+        """The names of the files behind what its weights do on a split of its data set."""
+        return (*self.sources, sources.name(self.checkpoint), f"{self.config.dataset}/{split}")
 
     @property
     def checkpoint(self) -> Path:
@@ -63,10 +65,8 @@ class Result(sources.Record):
 
 
 @dataclass(frozen=True)
-class Trial(sources.Record):
+class Trial:
     """A configuration that was tried: its score on the validation images, on which choices are made."""
-
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"history", "validation", "made"})
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
@@ -74,9 +74,9 @@ class Trial(sources.Record):
     made: dict[str, str | int]
 
     @property
-    def source(self) -> tuple[str, str]:
-        file = trial_file(self.config)
-        return file.parent.name, file.name
+    def sources(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (sources.name(trial_file(self.config)),)
 
 
 def trial_file(config: TrainingConfig) -> Path:
@@ -95,12 +95,6 @@ def beside(result: Result, folder: str, suffix: str) -> Path:
     """The file in which something else is kept of a result's network, among the published ones or one's own."""
     root = result.folder or (paths.data_directory() if result.published else paths.runs_directory())
     return root / folder / f"{result.config.name}{suffix}"
-
-
-def note_beside(result: Result, path: Path) -> None:
-    """Note that numbers are being taken from a file of `beside`; outside the data folder no page draws on it."""
-    if result.folder is None:
-        sources.note(path.parent.relative_to(paths.data_directory()).as_posix(), path.name)
 
 
 def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None:

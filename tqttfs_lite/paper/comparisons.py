@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tqttfs_lite.experiments import sources
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
+from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import audit, reported
 from tqttfs_lite.paper.summary import Group, Spread, gain, merged, paired
 from tqttfs_lite.spiking.losses import tick_correction
@@ -74,14 +76,22 @@ def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, lis
     """
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
-    found = {}
-    for name in (audit.UNQUANTIZED, audit.BEST):
-        degrees = None if name == audit.UNQUANTIZED else name
-        if group := by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees, **MAXIMUM_POOLING):
-            found[name] = audit.handed_on(group.results[0])
+    found = {name: audit.handed_on(result) for name, result in maximum_pooled(groups).items()}
     return {f"{words} handed on": shares for words, shares in cases.items()} | (
         {"our shares, maximum": found} if len(found) == 2 else {}
     )
+
+
+def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Result]:
+    """Our SCNN with maximum pooling, unquantized and by the slides' best configuration: the first seed that is trained.
+
+    By configuration; without those that are not trained.
+    """
+    degrees = {audit.UNQUANTIZED: None, audit.BEST: audit.BEST}
+    found = {
+        name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees[name], **MAXIMUM_POOLING) for name in degrees
+    }
+    return {name: group.results[0] for name, group in found.items() if group}
 
 
 class Comparison(NamedTuple):
@@ -90,6 +100,11 @@ class Comparison(NamedTuple):
     claim: reported.Improvement
     quantized: Group | None
     baseline: Group | None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the files behind the claim and our networks."""
+        return tuple(sorted(sources.names(reported.CLAIMS, self.quantized, self.baseline)))
 
     @property
     def gain(self) -> Spread | None:
@@ -119,6 +134,6 @@ def short(architecture: str) -> str:
     """
     network = Architecture.parse(architecture)
     printed = {
-        Architecture.parse(name).unquantized for data in reported.DATASETS for name in reported.own_accuracy(data)
+        Architecture.parse(name).unquantized for data in reported.ACCURACY for name in reported.own_accuracy(data)
     }
     return f"{family(network)} {network.short_form}" if network.unquantized in printed else architecture

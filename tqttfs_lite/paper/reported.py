@@ -7,10 +7,13 @@ Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109
 import csv
 from typing import NamedTuple
 
-from tqttfs_lite.experiments import datasets, paths, sources
+from tqttfs_lite.experiments import datasets, paths
 from tqttfs_lite.spiking.notation import Architecture
 
-DATASETS = {"mnist": "accuracy_mnist.csv", "fashion-mnist": "accuracy_fashion_mnist.csv"}  # with their tables
+# The tables, by the names that `sources` gives them.
+ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
+LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
+CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
 
 
 class Accuracy(NamedTuple):
@@ -90,7 +93,7 @@ def accuracy(dataset: str) -> list[Accuracy]:
         FileNotFoundError: the table is missing.
     """
     datasets.get(dataset)
-    table = DATASETS.get(dataset)
+    table = ACCURACY.get(dataset)
     return [
         Accuracy(r["model"], r["architecture"], r["coding"], float(r["accuracy_percent"]), r["reference"])
         for r in (_rows(table) if table else [])
@@ -109,14 +112,14 @@ def own_accuracy(dataset: str) -> dict[str, float]:
 
 def layers() -> list[Layer]:
     """Neurons and FLOPs of the SCNN's five layers, from the first to the output."""
-    return [Layer(r["layer"], int(r["neurons"]), int(r["flops"])) for r in _rows("layers.csv")]
+    return [Layer(r["layer"], int(r["neurons"]), int(r["flops"])) for r in _rows(LAYERS)]
 
 
 def energy() -> list[LayerEnergy]:
     """Spikes, time steps and alpha of the SCNN: five configurations for each of five layers."""
     order = [layer.layer for layer in layers()]
     records = []
-    for r in _rows("energy.csv"):
+    for r in _rows(ENERGY):
         degrees = "1-1-1-1-1" if r["configuration"] == "none" else r["configuration"]
         q = int(degrees.split("-")[order.index(r["layer"])])
         spikes, steps = float(r["spikes"]), float(r["inference_time_steps"])
@@ -139,7 +142,7 @@ def claims() -> dict[str, Claim]:
     >>> claims()["energy_reduction_1-2-2-4-4"].value
     '66.0'
     """
-    return {r["claim"]: Claim(**r) for r in _rows("claims.csv")}
+    return {r["claim"]: Claim(**r) for r in _rows(CLAIMS)}
 
 
 def improvements() -> list[Improvement]:
@@ -163,7 +166,7 @@ def improvements() -> list[Improvement]:
 
 def coding() -> list[Coding]:
     """Rate coding against TTFS coding, as the introduction puts it."""
-    return [Coding(**r) for r in _rows("coding.csv")]
+    return [Coding(**r) for r in _rows(CODING)]
 
 
 def literature() -> list[Published]:
@@ -181,15 +184,14 @@ def literature() -> list[Published]:
             r["note"],
             {"yes": True, "no": False}[r["verified"]],
         )
-        for r in _rows("literature.csv")
+        for r in _rows(LITERATURE)
     ]
 
 
 def _rows(table: str) -> list[dict[str, str]]:
     """The rows of a table as text by column; lines that start with # name the slide and are skipped."""
-    path = paths.paper_directory() / table
+    path = paths.paper_directory() / table.removeprefix("paper/")
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: it comes with the package, install it again")
-    sources.note("paper", table)
     lines = path.read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader((line for line in lines if not line.startswith("#")), strict=True))

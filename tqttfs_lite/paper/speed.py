@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from statistics import median, quantiles
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from pandas import DataFrame
 
-from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 
 # The paper's three networks: architecture, data set, T.
@@ -55,10 +56,8 @@ class Ratio(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Measurement(sources.Record):
+class Measurement:
     """One benchmark: what was timed, where, and the seconds of every variant, round by round."""
-
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"made", "weights", "seconds", "measured"})
 
     kind: str  # train, infer, growth or memory
     network: str
@@ -84,9 +83,9 @@ class Measurement(sources.Record):
         return " and ".join(what for what, same in now.items() if not same)
 
     @property
-    def source(self) -> tuple[str, str]:
-        name = f"{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json"
-        return paths.benchmarks_directory().name, name
+    def sources(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (f"benchmarks/{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json",)
 
     def ratio(self, variant: str, reference: str = OURS) -> Ratio:
         """How many times the reference's time a variant takes; raises `KeyError` for a variant that was not timed."""
@@ -132,21 +131,35 @@ def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, 
     raise LookupError(f"there is no benchmark {kind} of {network} in {dtype} with {threads} threads: make bench")
 
 
-def training_ratios(dtype: str, threads: int, *, quantized: bool = True) -> DataFrame:
-    """The time of a training step of every variant (the rows) over ours, for every network (the columns)."""
+def training(dtype: str, threads: int, *, quantized: bool = True) -> dict[str, Measurement]:
+    """The stored benchmarks of training steps by network, as `find` does."""
+    return {network: find("train", network, dtype, threads, quantized=quantized) for network in NETWORKS}
+
+
+def ratios(benchmarks: Mapping[str, Measurement]) -> DataFrame:
+    """The time of a step of every variant (the rows) over ours, for every network (the columns)."""
     columns = {}
-    for network in NETWORKS:
-        found = find("train", network, dtype, threads, quantized=quantized)
+    for network, found in benchmarks.items():
         columns[network] = {name: str(found.ratio(name)) for name in found.measured if name != OURS}
         columns[network]["ours, milliseconds"] = f"{found.milliseconds(OURS):.1f}"
     return DataFrame(columns).fillna("")
 
 
+def for_targets() -> tuple[Measurement, ...]:
+    """The stored benchmarks that decide about `targets`."""
+    return (
+        find("train", "fashion-scnn"),
+        find("train", "mnist-smlp"),
+        find("infer", "fashion-scnn", "float32"),
+        find("growth", "fashion-scnn"),
+        find("memory", "fashion-scnn"),
+    )
+
+
 def targets() -> DataFrame:
     """What was aimed at, what was measured, and whether it was reached; ratios of one run with two threads."""
-    scnn, smlp = find("train", "fashion-scnn"), find("train", "mnist-smlp")
-    inference, growth = find("infer", "fashion-scnn", "float32"), find("growth", "fashion-scnn")
-    peak = find("memory", "fashion-scnn").measured["peak bytes beyond the imports"][0] / 1e9
+    scnn, smlp, inference, growth, memory = for_targets()
+    peak = memory.measured["peak bytes beyond the imports"][0] / 1e9
     rows: list[tuple[str, str, float, Ratio | float]] = [
         (
             "SCNN training step over PyTorch's products, the first convolution included",

@@ -13,7 +13,7 @@ from pandas import DataFrame
 from scipy.stats import t as student
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import dial
+from tqttfs_lite.experiments import dial, sources
 from tqttfs_lite.experiments.config import TrainingConfig, unquantized
 from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
 
@@ -91,6 +91,17 @@ class Group(NamedTuple):
 
     config: TrainingConfig  # with seed 0
     results: tuple[Result, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the results' files."""
+        return tuple(file for result in self.results for file in result.sources)
+
+    @property
+    def dials(self) -> tuple[str, ...]:
+        """The names of the files of the dials that are stored."""
+        files = [beside(result, *DIALS) for result in self.results]
+        return tuple(sources.name(file) for file in files if file.exists())
 
     @property
     def accuracy(self) -> Spread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from types import ModuleType
@@ -176,7 +176,7 @@ def _score(result: Result) -> dict[str, str]:
     }
 
 
-def trials() -> DataFrame:
+def trials(tried: Sequence[Trial]) -> DataFrame:
     """What was tried on the validation images: what each trial changed in its recipe, and its score.
 
     By data set, network and epochs, the best first.
@@ -186,7 +186,7 @@ def trials() -> DataFrame:
         return trial.config.dataset, trial.config.architecture, -trial.config.epochs, -trial.validation.accuracy
 
     rows = []
-    for trial in sorted(results.read_trials(), key=order):
+    for trial in sorted(tried, key=order):
         config, score = trial.config, trial.validation
         rows.append(
             {
@@ -213,28 +213,40 @@ def _changed(config: TrainingConfig) -> str:
     return ", ".join(f"{name} {value}" for name, value in changes(config).items() if name != "epochs") or "nothing"
 
 
-def paired_trials() -> DataFrame:
-    """The settings under which both a network of the slides and its baseline were trained: validation accuracies.
+def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
+    """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
 
-    From trials and from published results, seed 0 of each, after the last epoch.  By data set, network and epochs, the
-    best for the baseline first.
+    From trials and from published results, seed 0 of each.
     """
-    known = {r.config: r for r in [*results.read_trials(), *results.read_all()] if r.config.seed == 0}
+    known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
+    known |= {result.config: result for result in results.read_all()}
+    return [
+        (quantized, known[plain])
+        for config, quantized in known.items()
+        if config.seed == 0 and config.architecture in reported.own_accuracy(config.dataset)
+        if (plain := unquantized(config)) in known and plain != config
+    ]
+
+
+def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> DataFrame:
+    """The validation accuracies of pairs of a quantized network and its baseline, after the last epoch.
+
+    By data set, network and epochs, the best for the baseline first.
+    """
     percents = ["unquantized, %", "quantized, %", "difference"]
     rows = []
-    for config, quantized in known.items():
-        plain = unquantized(config)
-        if plain in known and plain != config and config.architecture in reported.own_accuracy(config.dataset):
-            scores = [record.history[-1].validation_accuracy for record in (known[plain], quantized)]
-            rows.append(
-                {
-                    "data": config.dataset,
-                    "network": short(config.architecture),
-                    "epochs": config.epochs,
-                    "changed": _changed(config),
-                    **dict(zip(percents, (*scores, scores[1] - scores[0]), strict=True)),
-                }
-            )
+    for pair in pairs:
+        config = pair[0].config
+        quantized, plain = (record.history[-1].validation_accuracy for record in pair)
+        rows.append(
+            {
+                "data": config.dataset,
+                "network": short(config.architecture),
+                "epochs": config.epochs,
+                "changed": _changed(config),
+                **dict(zip(percents, (plain, quantized, quantized - plain), strict=True)),
+            }
+        )
     # Its columns are there without any pair, as in a data folder of one's own.
     table = DataFrame(rows, columns=["data", "network", "epochs", "changed", *percents])
     table = table.astype(dict.fromkeys(percents, float)).sort_values(
