@@ -576,9 +576,9 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
         recipe("4x6-8-2", "stripes", 4)
     with pytest.raises(ConfigError, match="whose 2 classes want an output layer of 2"):
         recipe("6x4-8C3-10", "stripes", 4)
-    with pytest.raises(ConfigError, match="shift must be from 0 to 2 pixels"):
+    with pytest.raises(ConfigError, match="shift must be at most 2 pixels"):
         recipe("24-8-2", "stripes", 4, shift=3)
-    with pytest.raises(ConfigError, match="batch_size must be from 1 to 40"):
+    with pytest.raises(ConfigError, match="batch_size must be at most 40"):
         recipe("24-8-2", "stripes", 4, batch_size=41)
 
 

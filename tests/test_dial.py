@@ -110,7 +110,7 @@ def drop_split(content: dict[str, Any]) -> None:
         (set_count, "does not agree with the counts of the result"),
         (drop_count, "a count of each kind for every threshold"),
         (drop_split, "not a readable file of counts"),
-        (no_images, "the number of images must be 1 or more"),
+        (no_images, "validation.images must be greater than or equal to 1"),
     ],
 )
 def test_a_dial_that_is_not_the_result_s_is_refused(

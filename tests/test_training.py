@@ -14,6 +14,7 @@ from tqttfs_lite.experiments import training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.training import build, train
+from tqttfs_lite.spiking import losses
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
 TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers
@@ -82,7 +83,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
 
 @pytest.mark.usefixtures("small_data")
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "soft_decoder_loss", lambda V, *_, **__: V.sum() * math.nan)
+    monkeypatch.setitem(losses.LOSSES, "soft-decoder", lambda output, *_: output.V.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="learning_rate below"):
         train(TINY, progress=False)
 

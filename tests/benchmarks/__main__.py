@@ -114,15 +114,16 @@ def train(benchmark: Benchmark) -> dict[str, list[float]]:
         outputs[name], modules[name] = lambda peer=peer: peer(times), peer
     outputs = {name: benchmark.under(call) for name, call in outputs.items()}
     expected = outputs["ours"]()
-    assert 0 < int((expected > network.theta).sum()) < expected.numel()
+    assert 0 < int((expected > network.neuron.theta).sum()) < expected.numel()
     for name, call in outputs.items():
         assert torch.equal(call(), expected), f"{name} gives other potentials"
     # A maximum has no gradient of its own where its arguments are equal.
-    if network.pooling == "average" or max(network.pools) == 1:
+    if max(layer.max_window for layer in network.layers) == 1:
         assert_gradients_agree(outputs, modules)
-    calls: dict[str, Call] = {name: step_of(modules[name], outputs[name], network.observed, labels) for name in outputs}
+    steps = network.layers[-1].steps
+    calls: dict[str, Call] = {name: step_of(modules[name], outputs[name], steps, labels) for name in outputs}
     calls["floor"] = floor(network, DTYPES[benchmark.dtype])
-    if isinstance(network.synapses[0], nn.Conv2d):
+    if network.layers[0].convolves:
         calls["floor without the first convolution"] = floor(network, DTYPES[benchmark.dtype], first=1)
     return take_turns(calls)
 
@@ -153,26 +154,24 @@ def step_of(network: nn.Module, outputs: Callable[[], Tensor], steps: tuple[int,
 
 def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
     """The convolutions and matrix products of a training step alone, from the layer `first` on, in the best layout."""
-    reads = [*network.clocks[:-1], network.observed]
-    layers = []
+    products_of = []
     C = torch.rand(BATCH, *network.architecture.image_shape)
-    for layer, (synapses, steps, pool) in enumerate(zip(network.synapses, reads, network.pools, strict=True)):
-        conv = isinstance(synapses, nn.Conv2d)
+    for n, layer in enumerate(network.layers):
+        conv = layer.convolves
         C = C if conv else C.flatten(1)
-        states = (C.repeat(len(steps), *[1] * (C.ndim - 1)) > 0.5).to(dtype)
+        states = (C.repeat(len(layer.steps), *[1] * (C.ndim - 1)) > 0.5).to(dtype)
         states = states.contiguous(memory_format=torch.channels_last) if conv else states
-        states.requires_grad_(layer > 0)
-        weight = synapses.weight.detach().to(dtype).requires_grad_()
+        states.requires_grad_(n > 0)
+        weight = layer.weight.detach().to(dtype).requires_grad_()
         run = nn.functional.conv2d if conv else nn.functional.linear
         padding = {"padding": "same"} if conv else {}
         gradient = torch.randn_like(run(states, weight, **padding))
-        if layer >= first:
-            layers.append((run, states, weight, padding, gradient))
-        C = torch.rand(BATCH, *network.architecture.neuron_shapes()[layer])
-        C = C if pool == 1 else C[:, :, ::pool, ::pool]
+        if n >= first:
+            products_of.append((run, states, weight, padding, gradient))
+        C = torch.rand(BATCH, *layer.pooled_shape)
 
     def products() -> None:
-        for run, states, weight, padding, gradient in layers:
+        for run, states, weight, padding, gradient in products_of:
             wanted = [weight, states] if states.requires_grad else [weight]
             torch.autograd.grad(run(states, weight, **padding), wanted, gradient)
 
@@ -200,7 +199,7 @@ def inference(benchmark: Benchmark) -> dict[str, list[float]]:
 
         def decide(times: Tensor, peer: nn.Module = peer) -> tuple[Tensor, ...]:
             V = peer(times)
-            return decode(V, V > network.theta, network.observed, T)
+            return decode(V, V > network.neuron.theta, network.layers[-1].steps, T)
 
         calls[name] = answers(decide)
     for name, call in calls.items():
@@ -230,7 +229,7 @@ def growth(benchmark: Benchmark) -> dict[str, list[float]]:
         pixels, labels = benchmark.data(batch)
         times = encode(pixels, steps)
         outputs = benchmark.under(lambda network=network, times=times: network(times).V)
-        calls[name] = step_of(network, outputs, network.observed, labels)
+        calls[name] = step_of(network, outputs, network.layers[-1].steps, labels)
     return take_turns(calls)
 
 
@@ -241,7 +240,7 @@ def memory(benchmark: Benchmark) -> dict[str, list[float]]:
     network = benchmark.build()
     pixels, labels = benchmark.data(BATCH)
     times = encode(pixels, network.time_steps)
-    step = step_of(network, benchmark.under(lambda: network(times).V), network.observed, labels)
+    step = step_of(network, benchmark.under(lambda: network(times).V), network.layers[-1].steps, labels)
     for _ in range(WARM_UP + ROUNDS):
         step()
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

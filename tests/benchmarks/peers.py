@@ -31,11 +31,10 @@ class Peer(nn.Module):
         super().__init__()
         self.dtype = dtype
         self.time_steps, self.binned = network.time_steps, binned
-        self.pools, self.pool = network.pools, {"max": first_of_window, "average": average_of_window}[network.pooling]
         self.quantization = network.architecture.quantization
         self.input_shape = network.architecture.image_shape
         # Channels last is the layout in which convolutions are fastest here; linear layers have no other.
-        self.synapses = deepcopy(network.synapses).to(memory_format=torch.channels_last)
+        self.layers = nn.ModuleList(deepcopy(list(network.layers))).to(memory_format=torch.channels_last)
         self.neurons = [make_neuron() for _ in self.quantization[:-1]]
 
     def forward(self, times: Tensor) -> Tensor:
@@ -43,17 +42,17 @@ class Peer(nn.Module):
         frames = torch.arange(self.time_steps // frame, dtype=torch.uint8)
         times = times.view(-1, *self.input_shape) // frame
         S = (times == frames.view(-1, *[1] * times.ndim)).to(self.dtype)
-        for layer, (synapses, q) in enumerate(zip(self.synapses, self.quantization, strict=True)):
+        for n, (layer, q) in enumerate(zip(self.layers, self.quantization, strict=True)):
             if self.binned:
                 S, frame = add_windows(S, q // frame), q
-            S = S.flatten(2) if isinstance(synapses, nn.Linear) else S
-            current = synapses(S.flatten(0, 1)).unflatten(0, S.shape[:2])
-            current = add_windows(current, q // frame)
-            if layer == len(self.neurons):
+            current = add_windows(layer(S), q // frame)
+            if n == len(self.neurons):
                 return current.cumsum(0)
-            S = self.neurons[layer](current)
-            if self.pools[layer] > 1:
-                S = self.pool(S, self.pools[layer])
+            S = self.neurons[n](current)
+            if layer.max_window > 1:
+                S = first_of_window(S, layer.max_window)
+            if layer.average_window > 1:
+                S = average_of_window(S, layer.average_window)
             S = S if self.binned else at_the_end_of_windows(S, q)
         raise AssertionError("a network has an output layer")
 
@@ -124,7 +123,7 @@ class SnnTorch:
 
 def variants(network: SpikingNetwork, dtype: torch.dtype) -> dict[str, Peer]:
     """Every peer by its name, each with all T frames and, where a layer is quantized, with our binning."""
-    theta = network.theta
+    theta = network.neuron.theta
     neurons: dict[str, Callable[[], Neuron]] = {
         "SpikingJelly eager": lambda: SpikingJelly(theta, dtype),
         "SpikingJelly compiled": lambda: SpikingJelly(theta, dtype, compiled=True),

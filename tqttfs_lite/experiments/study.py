@@ -115,7 +115,7 @@ def configurations(parts: Any) -> list[TrainingConfig]:
     ['784-400(1)-10(2)']
     >>> configurations([{**part, "seeds": 3}])
     Traceback (most recent call last):
-    tqttfs_lite.errors.StudyError: part 1: seeds must be a list of whole numbers such as [0, 1, 2], not 3
+    tqttfs_lite.errors.StudyError: part 1: seeds must be a valid list, not 3
     """
     if not isinstance(parts, list) or not parts:
         raise StudyError(f"part 1: a study is a list of parts, each with the keys {', '.join(Part.model_fields)}")
