@@ -3,12 +3,13 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from tqttfs_lite import files
+from tqttfs_lite import commands, files
 from tqttfs_lite.cli import main
 from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 from tqttfs_lite.errors import DatasetError
@@ -215,3 +216,19 @@ def test_the_commit_of_another_repository_is_not_taken_for_ours(
     assert experiment.made()["commit"] == "unknown"
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     assert len(str(experiment.made()["commit"])) == 40
+
+
+@pytest.mark.parametrize("allocates", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**60)])
+def test_running_out_of_memory_is_one_sentence(
+    allocates: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "data", lambda options: allocates())
+    assert main(["data"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("tqttfs: out of memory: take a smaller batch_size") and "Traceback" not in error
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "data", lambda options: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        main(["data"])

@@ -6,6 +6,7 @@ PyTorch takes seconds to import, so nothing of it is imported before it is known
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What a user can cause and mend is told in one sentence; anything else is a defect of ours and keeps its traceback.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    # Else OpenMP's threads spin while they wait, on a busy machine for minutes; PyTorch reads it when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options = _parser(words).parse_args(words)
     from tqttfs_lite import commands
 
@@ -31,6 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except (TqttfsError, OSError) as error:
         print(f"tqttfs: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "can't allocate memory" in str(error)):
+            raise
+        print(
+            "tqttfs: out of memory: take a smaller batch_size, a smaller network or fewer time steps", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         print("tqttfs: interrupted; a training goes on from its last whole epoch", file=sys.stderr)
