@@ -151,11 +151,16 @@ def written(document: BeautifulSoup) -> Iterator[str]:
     yield article.get_text(" ")
 
 
+ACCOUNTED = {
+    "book/status": "article table",  # papermill's record
+    "book/api": "article dl.py",  # docstrings, whose examples the doctests run, and defaults
+}
+
+
 def from_nowhere(page: str, document: BeautifulSoup) -> list[str]:
     """The numbers in a page's text that nothing accounts for; spoils the document."""
-    if page == "book/status":  # its table is papermill's record
-        for table in document.select("article table"):
-            table.decompose()
+    for element in document.select(ACCOUNTED[page]) if page in ACCOUNTED else ():
+        element.decompose()
     known = known_numbers()
     return [
         number
