@@ -1,6 +1,7 @@
 """What the notebooks' cells and the first page take numbers from is what they cite."""
 
 import ast
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,9 +19,10 @@ import pytest
 import torch
 
 from book import findings
-from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources, study
+from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images
-from tqttfs_lite.experiments.results import DIALS, Result, Trial
+from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
 from tqttfs_lite.experiments.sources import MIME
 from tqttfs_lite.paper import comparisons, reported, speed
 from tqttfs_lite.report import notebook, provenance
@@ -141,6 +143,41 @@ def uncited(cells: list[nbformat.NotebookNode], log: Log) -> Iterator[str]:
 def test_every_cell_cites_what_it_shows(path: Path, log: Log) -> None:
     cells = nbformat.read(path, as_version=4).cells
     assert list(uncited([cell for cell in cells if cell.cell_type == "code"], log)) == []
+
+
+RESULTS = [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11")]
+MNIST_PAIR = [recipe(network, "mnist", 8) for network in ("784-400(1)-10(1)", "784-400(1)-10(2)")]
+
+
+@pytest.mark.parametrize("trained", [study.read(study.published_file()), MNIST_PAIR], ids=["study", "one pair"])
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11")], ids=lambda path: path.stem
+)
+def test_a_chapter_about_results_runs_on_a_data_folder_of_ones_own(
+    path: Path, trained: list[TrainingConfig], log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make results` fills it, without trials and former recipes, and as a short study does."""
+    fill(tmp_path, trained, monkeypatch)
+    cells = nbformat.read(path, as_version=4).cells
+    list(uncited([cell for cell in cells if cell.cell_type == "code"], log))  # what it lacks is said in a sentence
+
+
+def test_the_first_page_is_made_from_the_published_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raw").symlink_to(paths.raw_directory().resolve())
+    fill(tmp_path, study.read(study.published_file()), monkeypatch)
+    findings.write(tmp_path)
+    assert (tmp_path / "findings.svg").stat().st_size
+
+
+def fill(folder: Path, trained: list[TrainingConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the data folder, with what is stored of these networks and nothing else."""
+    for config in trained:
+        for kind, suffix in (("results", ".json"), ("checkpoints", ".safetensors"), ANSWERS, DIALS):
+            stored = paths.data_directory() / kind / f"{config.name}{suffix}"
+            (folder / kind).mkdir(exist_ok=True)
+            if stored.exists():
+                shutil.copy(stored, folder / kind)
+    monkeypatch.setenv("TQTTFS_DATA", str(folder))
 
 
 SHOWN = [nbformat.v4.new_output("stream", text="1")]
