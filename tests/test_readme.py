@@ -1,8 +1,12 @@
 """The README says what the files say."""
 
 import re
+import shlex
+
+import pytest
 
 from book import readme
+from tqttfs_lite import cli
 from tqttfs_lite.experiments import paths
 
 TEXT = readme.README.read_text(encoding="utf-8")
@@ -27,3 +31,31 @@ def test_the_file_tree_names_every_module_and_nothing_else() -> None:
 def test_the_files_it_links_to_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (paths.REPOSITORY / target).exists(), target
+
+
+DOCUMENTS = [*(paths.REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")), *paths.REPOSITORY.glob("*/*.md")]
+
+
+def documented(program: str) -> list[list[str]]:
+    """The words behind a program's name wherever a document has a shell command of it."""
+    blocks = [
+        block for path in DOCUMENTS for block in re.findall(r"```bash\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    ]
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [words[words.index(program) + 1 :] for words in lines if program in words]
+
+
+def test_every_documented_command_is_one_that_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = documented("tqttfs")
+    assert {words[0] for words in commands} == set(cli.COMMANDS)
+    for words in [words for words in commands if len(words) > 1]:  # a bare name is in a list of them
+        try:
+            cli._parser(words).parse_args(words)
+        except SystemExit:
+            pytest.fail(f"tqttfs {' '.join(words)}: {capsys.readouterr().err}")
+
+
+def test_every_documented_target_is_one_of_the_makefile() -> None:
+    targets = re.findall(r"^([a-z]+):", (paths.REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
+    asked = {word for words in documented("make") for word in words if re.fullmatch("[a-z]+", word)}
+    assert asked and asked <= set(targets)
