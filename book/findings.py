@@ -307,27 +307,19 @@ def energy_table(saved: Savings) -> str:
     return rows(header, body)
 
 
-def maximum_pooling(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> list[Group | None]:
-    """The convolutional network with maximum pooling, unquantized and quantized; None if untrained."""
-    claim = compared[-1].claim
-    return [
-        comparisons.by_recipe(groups, claim.dataset, claim.network, degrees, **comparisons.MAXIMUM_POOLING)
-        for degrees in (None, claim.degrees)
-    ]
-
-
 def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
     _, _, baseline, gain = compared[-1]
-    before = maximum_pooling(groups, compared)
-    if not (before[0] and before[1]):
+    pooled = comparisons.maximum_pooled(groups)
+    if len(pooled) < 2:
         return ""
-    maximum = summary.gain(before[1], before[0])
+    before = pooled[audit.UNQUANTIZED]
+    maximum = summary.gain(pooled[audit.BEST], before)
     return (
         f"The slides do not name the kind of pooling: the convolutional network gains {gain.text(2)} points with"
         f" averages ({baseline.config.epochs} epochs, {seeds(gain.seeds)}) and {maximum.text(2)} with maxima"
-        f" ({before[0].config.epochs} epochs, {seeds(maximum.seeds)}), and unquantized it has"
-        f" {baseline.accuracy.mean:.2f} % and {before[0].accuracy.mean:.2f} %."
+        f" ({before.config.epochs} epochs, {seeds(maximum.seeds)}), and unquantized it has"
+        f" {baseline.accuracy.mean:.2f} % and {before.accuracy.mean:.2f} %."
     )
 
 
@@ -346,7 +338,7 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     networks = [(c.quantized, c.baseline) for c in compared]
     corrected = [pair for _, *pair in tick_corrected(groups, compared)]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
-    return sources.names(networks, corrected, maximum_pooling(groups, compared), tables, "fashion-mnist/test")
+    return sources.names(networks, corrected, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
 
 
 def write(folder: Path) -> str:

@@ -33,8 +33,8 @@ LONGEST_NOTATION = 150  # it is part of file names, which systems limit to 255 b
 MOST_WEIGHTS = 10**9  # training takes five numbers for each: 20 GB
 
 
-def _canonical(notation: str) -> str:
-    """The one spelling of an architecture, so that equal networks have equal configurations."""
+def _with_degrees(notation: str) -> str:
+    """A network's notation with the degree of every layer, which is part of file names and may not be too long."""
     text = str(Architecture.parse(notation))
     if len(text) > LONGEST_NOTATION:
         raise ConfigError(f"architecture must have at most {LONGEST_NOTATION} characters, not {len(text)}")
@@ -98,7 +98,7 @@ class TrainingConfig:
 
     architecture: Annotated[
         str,
-        AfterValidator(_canonical),
+        AfterValidator(_with_degrees),
         Field(description="the network in the slides' notation, such as 784-400(1)-10(2)"),
     ]
     dataset: DatasetName
@@ -180,7 +180,7 @@ class TrainingConfig:
             check_architecture(architecture)
         dataset = datasets.get(self.dataset)
         _check_fit(architecture, dataset)
-        architecture = architecture.canonical
+        architecture = architecture.canonical  # so that equal networks have equal configurations
         object.__setattr__(self, "architecture", str(architecture))
         if ttfs and first[0] == self.time_steps - 1:
             raise ConfigError(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from tqttfs_lite.experiments import sources
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
-from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import audit, reported
 from tqttfs_lite.paper.summary import Group, Spread, gain, merged, paired
 from tqttfs_lite.spiking.losses import tick_correction
@@ -76,14 +75,14 @@ def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, lis
     """
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
-    found = {name: audit.handed_on(result) for name, result in maximum_pooled(groups).items()}
+    found = {name: audit.handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
     return {f"{words} handed on": shares for words, shares in cases.items()} | (
         {"our shares, maximum": found} if len(found) == 2 else {}
     )
 
 
-def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Result]:
-    """Our SCNN with maximum pooling, unquantized and by the slides' best configuration: the first seed that is trained.
+def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
+    """Our SCNN with maximum pooling, unquantized and by the slides' best configuration.
 
     By configuration; without those that are not trained.
     """
@@ -91,7 +90,7 @@ def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Result]:
     found = {
         name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees[name], **MAXIMUM_POOLING) for name in degrees
     }
-    return {name: group.results[0] for name, group in found.items() if group}
+    return {name: group for name, group in found.items() if group}
 
 
 class Comparison(NamedTuple):

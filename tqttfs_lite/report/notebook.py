@@ -18,6 +18,7 @@ from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import finished_epochs, seconds_per_epoch
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import paper_time_steps, short
+from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -45,7 +46,7 @@ class Within:
         return isinstance(value, int | float) and self.least <= value <= self.most and value < inf
 
 
-TIME_STEPS = Within(int, 1, 254)  # as `coding.check_time_steps` has it
+TIME_STEPS = Within(int, 1, LONGEST_TIME)
 SEED = Within(int, 0, LARGEST_SEED)
 EPOCHS = Within(int, 0)  # 0 is the recipe's number
 

@@ -63,9 +63,8 @@ def convolution_times(
 ) -> UInt8[Tensor, "B C H W"]:
     """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
     if W.shape[1] == 1 and _kernels_alpha(times, W.dtype, neuron):
-        time = torch.ops.tqttfs.convolve(times[:, 0].contiguous(), W, list(steps), [], 1, neuron.theta, None, W.dtype)[
-            1
-        ]
+        pixels = times[:, 0].contiguous()
+        time = torch.ops.tqttfs.convolve(pixels, W, list(steps), [], 1, neuron.theta, None, W.dtype)[1]
         return _channels_first(time, image=True).clamp_(max=never)
     return firing_time(_convolution(times, W, steps, neuron.response), steps, never, neuron.theta)
 

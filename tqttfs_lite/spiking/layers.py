@@ -118,7 +118,6 @@ class SpikingLayer(nn.Module):
         dtype: torch.dtype,
     ) -> Float[Tensor, "R B ..."]:
         """`fire` on the potentials that a convolution of the input has; the kernel computes and forgets them."""
-
         run = partial(convolve_and_fire, times, self.weight, self.clock, read_at, self.neuron, dtype=dtype)
         return self._pooled(run, keep)
 
