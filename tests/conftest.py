@@ -9,6 +9,10 @@ from typing import NoReturn
 
 import pytest
 import torch
+
+# Before anything imports Triton: where there is no GPU its interpreter runs the kernels.
+os.environ["TRITON_INTERPRET"] = "0" if torch.cuda.is_available() else "1"
+
 from hypothesis import settings
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service

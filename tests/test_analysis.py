@@ -11,7 +11,7 @@ from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.training import build
+from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.report import analysis
 from tqttfs_lite.spiking.coding import encode
 

@@ -16,7 +16,7 @@ from tqttfs_lite.experiments.config import (
     recipe,
     variant,
 )
-from tqttfs_lite.experiments.training import build
+from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture

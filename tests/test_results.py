@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import experiment, paths, results, training
+from tqttfs_lite.experiments import experiment, paths, results, trainer, training
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -90,7 +90,7 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
     splits_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = experiment.try_out(CONFIG, progress=False)
-    monkeypatch.setattr(training._State, "step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(trainer.Trainer, "step", lambda *_: pytest.fail("trained again"))
     assert experiment.run(CONFIG, progress=False).history == trial.history
     assert "test" in splits_read
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite.experiments import training
+from tqttfs_lite.experiments import trainer, training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.training import build, train
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.trainer import build
+from tqttfs_lite.experiments.training import train
 from tqttfs_lite.spiking import losses
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
@@ -102,7 +104,7 @@ def test_where_silence_costs_every_image_gets_a_spike() -> None:
         config = replace(TINY, epochs=6, silence_costs=costs, architecture="784-16(1)-10(3)")  # T = 4: one tick
         trained = train(config, progress=False)
         test = training.load("mnist", "validation")
-        silent[costs] = training.evaluate(trained.network, test.images, test.labels).silent
+        silent[costs] = evaluate(trained.network, test.images, test.labels).silent
     assert silent[True] < silent[False]
 
 
@@ -110,10 +112,10 @@ def test_augmentation_moves_an_image_within_its_reach() -> None:
     pixels = torch.zeros(200, 28, 28, dtype=torch.uint8)
     pixels[:, 10, 12] = 200
     torch.manual_seed(0)
-    moved = training._augment(pixels, replace(TINY, shift=2, flip=False))
+    moved = trainer.augment(pixels, replace(TINY, shift=2, flip=False))
     places = {tuple(place) for _, *place in moved.nonzero().tolist()}
     assert places == {(10 + down, 12 + right) for down in range(-2, 3) for right in range(-2, 3)}
-    mirrored = training._augment(pixels, replace(TINY, shift=0, flip=True))
+    mirrored = trainer.augment(pixels, replace(TINY, shift=0, flip=True))
     assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
 
 
@@ -124,14 +126,14 @@ def test_the_channels_of_an_image_move_together() -> None:
         both = []
         for pixels in (gray, color):
             torch.manual_seed(0)
-            both.append(training._augment(pixels, replace(TINY, **change)))
+            both.append(trainer.augment(pixels, replace(TINY, **change)))
         assert both[1].shape == color.shape
         assert torch.equal(both[1][:, 0], both[0]) and torch.equal(both[1][:, 2], both[0] // 2)
         assert not torch.equal(both[0], gray)
 
 
 def test_the_learning_rate_rises_over_a_tenth_and_falls_to_zero() -> None:
-    rates = [training._schedule(i / 1000) for i in range(1001)]
+    rates = [trainer.schedule(i / 1000) for i in range(1001)]
     assert rates[0] == 0 and rates[-1] == pytest.approx(0)
     assert max(rates) == rates[100] == 1
     assert rates[:101] == sorted(rates[:101]) and rates[100:] == sorted(rates[100:], reverse=True)

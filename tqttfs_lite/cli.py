@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tqttfs: {error}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "can't allocate memory" in str(error)):
+        ran_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # of a GPU's memory
+        if not (ran_out or "can't allocate memory" in str(error)):
             raise
         print(
             "tqttfs: out of memory: take a smaller batch_size, a smaller network or fewer time steps", file=sys.stderr
@@ -58,6 +59,18 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
     return parser
 
 
+def _device(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda where there is one, else cpu)"
+    )
+
+
+def _at_once(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def _data(parser: ArgumentParser) -> None:
     parser.add_argument(
         "datasets", nargs="*", metavar="DATASET", help="mnist, fashion-mnist or cifar-10; the paper's two if left out"
@@ -74,6 +87,7 @@ def _train(parser: ArgumentParser) -> None:
         action="store_true",
         help="to choose settings: score on the validation images, leave the test set alone, store in data/search/",
     )
+    _device(parser)
     types: dict[Any, tuple[Callable[[str], object], str]]
     types = {int: (int, "N"), float: (float, "X"), bool: (_yes_or_no, "yes|no")}
     for name, field in TrainingConfig.__pydantic_fields__.items():  # type: ignore[attr-defined]
@@ -104,6 +118,15 @@ def _study(parser: ArgumentParser) -> None:
         action="store_true",
         help="print the commands that train what is not published yet, in the file's order, instead of training",
     )
+    _device(parser)
+    parser.add_argument(
+        "--at-once",
+        type=_at_once,
+        metavar="N",
+        default=8,
+        help="on a GPU: train so many networks side by side, as its memory allows (default: 8); on processors each core"
+        " trains one",
+    )
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
     parser.add_argument(
         "snakemake",
@@ -115,6 +138,7 @@ def _study(parser: ArgumentParser) -> None:
 
 def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+    _device(parser)
 
 
 def _dial(parser: ArgumentParser) -> None:
@@ -125,6 +149,7 @@ def _dial(parser: ArgumentParser) -> None:
         nargs="+",
         help="score it at these mean time steps; the thresholds are chosen on the validation images",
     )
+    _device(parser)
 
 
 def _energy(parser: ArgumentParser) -> None:
@@ -143,6 +168,7 @@ def _verify(parser: ArgumentParser) -> None:
         " trained from scratch, in minutes; full: every network of a recipe, in hours",
     )
     parser.add_argument("--json", action="store_true", help="every number, for programs")
+    _device(parser)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {

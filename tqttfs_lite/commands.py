@@ -17,7 +17,7 @@ from pandas import DataFrame
 
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments import answers, datasets, experiment, paths, results
+from tqttfs_lite.experiments import answers, datasets, devices, experiment, paths, results
 from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -38,10 +38,10 @@ def train(options: Namespace) -> int:
     named = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
     config = recipe(**{name: value for name, value in named.items() if value is not None})
     if options.validation_only:
-        _report(config, experiment.try_out(config).validation, "validation")
+        _report(config, experiment.try_out(config, device=options.device).validation, "validation")
         print(f"trial       {results.trial_file(config)}")
         return 0
-    result = experiment.run(config, publish=options.publish)
+    result = experiment.run(config, publish=options.publish, device=options.device)
     _report(config, result.test)
     print(f"result      {results.find(config)}")
     return 0
@@ -54,7 +54,8 @@ def study(options: Namespace) -> int:
             if not results.find(config, published_only=True):
                 print(training_command(config, "--publish"))
         return 0
-    if (paths.REPOSITORY / "Snakefile").exists():
+    on_gpu = devices.choose(options.device).type != "cpu"
+    if (paths.REPOSITORY / "Snakefile").exists() and not on_gpu:
         # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
         words = ["study", *options.snakemake, "--config", f"study={quote(str(options.file.absolute()))}"]
         command = [sys.executable, "-m", "snakemake", *words]
@@ -62,10 +63,10 @@ def study(options: Namespace) -> int:
         if status := subprocess.run(command, cwd=paths.REPOSITORY, env=environment).returncode:
             return status
     elif options.snakemake:
-        raise InputError(f"{' '.join(options.snakemake)}: options of snakemake need a checkout of the repository")
+        given = " ".join(options.snakemake)
+        raise InputError(f"{given}: options of snakemake need a checkout of the repository, and --device cpu")
     else:
-        for config in configs:
-            experiment.run(config)
+        experiment.run_together(configs, at_once=options.at_once if on_gpu else 1, device=options.device)
     stored = [path for config in configs if (path := results.find(config))]
     if len(stored) == len(configs):
         print(summary.table(map(results.read, stored)).to_string(index=False))
@@ -75,12 +76,12 @@ def study(options: Namespace) -> int:
 
 
 def evaluate(options: Namespace) -> int:
-    return _evaluate_again([_result(path) for path in options.files])
+    return _evaluate_again([_result(path) for path in options.files], options.device)
 
 
 def dial(options: Namespace) -> int:
     result = _result(options.file)
-    found = experiment.dial_of(result)
+    found = experiment.dial_of(result, device=options.device)
     points = [found.at_steps(steps) for steps in options.steps or []]
     points = points or [found.point(threshold) for threshold in found.thresholds[1::2]]
     rows = (
@@ -101,7 +102,7 @@ def dial(options: Namespace) -> int:
 
 def verify(options: Namespace) -> int:
     entries = []
-    for entry in ledger.verify(options.level, progress=not options.json):
+    for entry in ledger.verify(options.level, device=options.device, progress=not options.json):
         entries.append(entry)
         if not entry.agrees:
             print(
@@ -180,11 +181,11 @@ def _energy_report(result: Result, baseline: Result) -> dict[str, Any]:
     }
 
 
-def _evaluate_again(stored: Sequence[Result]) -> int:
+def _evaluate_again(stored: Sequence[Result], device: str | None) -> int:
     """Re-evaluate and compare, and keep the answers where they were not kept; 1 where a count differs."""
     changed = 0
     for result in stored:
-        found, each = experiment.evaluate_each_again(result, progress=True)
+        found, each = experiment.evaluate_each_again(result, device=device, progress=True)
         _report(result.config, found)
         if found != result.test:
             changed += 1

@@ -29,9 +29,10 @@ from tqttfs_lite.experiments import experiment, paths, results, training
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import speed
-from tqttfs_lite.spiking import fused, losses
+from tqttfs_lite.spiking import losses
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.kernels import cpu
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -105,7 +106,7 @@ def train(benchmark: Benchmark) -> dict[str, list[float]]:
     times = encode(pixels, network.time_steps)
 
     def plain_pytorch() -> Tensor:
-        with mock.patch.object(fused, "available", lambda: False):
+        with mock.patch.object(cpu, "available", lambda: False):
             return network(times).V
 
     outputs = {"ours": lambda: network(times).V, "ours, plain PyTorch": plain_pytorch}
@@ -235,7 +236,7 @@ def growth(benchmark: Benchmark) -> dict[str, list[float]]:
 
 def memory(benchmark: Benchmark) -> dict[str, list[float]]:
     """Peak memory of training steps beyond the imports, in bytes."""
-    assert fused.available()
+    assert cpu.available()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     network = benchmark.build()
     pixels, labels = benchmark.data(BATCH)

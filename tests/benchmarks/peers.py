@@ -39,7 +39,7 @@ class Peer(nn.Module):
 
     def forward(self, times: Tensor) -> Tensor:
         frame = self.quantization[0] if self.binned else 1  # steps in a frame
-        frames = torch.arange(self.time_steps // frame, dtype=torch.uint8)
+        frames = torch.arange(self.time_steps // frame, dtype=torch.uint8, device=times.device)
         times = times.view(-1, *self.input_shape) // frame
         S = (times == frames.view(-1, *[1] * times.ndim)).to(self.dtype)
         for n, (layer, q) in enumerate(zip(self.layers, self.quantization, strict=True)):

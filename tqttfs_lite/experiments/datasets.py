@@ -55,6 +55,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Images:
+        return Images(self.images.to(device), self.labels.to(device))
+
 
 class Sizes(NamedTuple):
     """How many images each split has."""

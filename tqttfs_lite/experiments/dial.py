@@ -107,8 +107,10 @@ def curve(
 ) -> Curve:
     """Decode every image at every threshold; leaves the network in eval mode."""
     network.eval()
-    counts = torch.zeros(3, len(thresholds), dtype=torch.int64)
+    device = next(network.parameters()).device
+    counts = torch.zeros(3, len(thresholds), dtype=torch.int64, device=device)
     for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        pixels, label = pixels.to(device), label.to(device)
         V, _, steps, clock = network(encode(pixels, network.time_steps))
         for n, threshold in enumerate(thresholds):
             S = V > threshold

@@ -108,9 +108,12 @@ def evaluate_each(
 ) -> tuple[Evaluation, Answers]:
     """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode.
 
+    It runs on the network's device; images, labels and answers are on any.
+
     A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
     """
     network.eval()
+    device = next(network.parameters()).device
     T, sizes = network.time_steps, network.architecture.sizes()
     correct_if_tied = 0
     spikes, arriving, additions = torch.zeros(3, len(sizes), dtype=torch.int64)
@@ -119,6 +122,7 @@ def evaluate_each(
     total = -(-len(images) // batch_size)
     bar = None if progress else True  # whether there is none; None: on a terminal only
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=bar):
+        pixels, label = pixels.to(device), label.to(device)
         if isinstance(network, RateNetwork):
             with torch.no_grad():
                 output = network(pixels)
@@ -137,7 +141,7 @@ def evaluate_each(
         decided = winners.any(dim=1)
         right_or_tied = winners.gather(1, label[:, None])[:, 0] | (~decided & (answer == label))
         correct_if_tied += int(right_or_tied.sum())
-        found.append(Answers(answer.to(torch.uint8), step.to(torch.uint8), decided))
+        found.append(Answers(answer.to("cpu", torch.uint8), step.to("cpu", torch.uint8), decided.cpu()))
     answers = Answers(*map(torch.cat, zip(*found, strict=True)))
     n, correct, silent, steps = answers.counts(labels)
     sums = (tuple(count.tolist()) for count in (spikes, arriving, additions))

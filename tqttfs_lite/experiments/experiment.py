@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,80 +13,134 @@ import torch
 from filelock import FileLock
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import answers, checkpoints, dial, paths, results
+from tqttfs_lite.experiments import answers, checkpoints, devices, dial, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
 from tqttfs_lite.experiments.dial import FACTORS, Dial, curve
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
-from tqttfs_lite.experiments.training import Trained, build, state_file, train, training_dtype
+from tqttfs_lite.experiments.trainer import build
+from tqttfs_lite.experiments.training import Progress, Trained, state_file, train, train_together
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.rate import Network
 
+Made = dict[str, str | int]
 
-def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:
-    """The result of a configuration: from its file if there is one, else trained, evaluated once and stored.
+
+def run(config: TrainingConfig, *, publish: bool = False, device: str | None = None, progress: bool = True) -> Result:
+    """`run_together` of one configuration."""
+    return run_together([config], publish=publish, device=device, progress=progress)[0]
+
+
+def run_together(
+    configs: Sequence[TrainingConfig],
+    *,
+    at_once: int = 1,
+    publish: bool = False,
+    device: str | None = None,
+    progress: bool = True,
+) -> list[Result]:
+    """The result of each configuration: from its file if there is one, else trained, evaluated once and stored.
 
     With `publish` it ends up among the published results, wherever it was before.  Two processes that ask for the same
     configuration train it once: the second waits for the first.
 
-    Raises `DatasetError` where the data sets are missing or damaged, and what `training.train` raises.
+    What is missing is trained on `device`, which is chosen as in `devices.choose` and recorded in the result, so many
+    `at_once`: on an NVIDIA GPU several small trainings take little longer than one, while its memory holds them.
+
+    Raises `DatasetError` where the data sets are missing or damaged, and what `training.train_together` raises.
     """
-    if stored := results.find(config, published_only=publish):
-        return results.read(stored)
-    paths.runs_directory().mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        if not (stored := results.find(config)):
-            origin = made()  # before training: the code that runs, not the one that is there when it ends
-            (network, history), score, each = _train_and_evaluate(config, progress)
-            digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
-            result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
-            answers.write(each, result)
-            if config.coding == "ttfs":
-                dial.write(_dial(network, config), result)
-            stored = results.write(result, result_file(config, published=False))
-            state_file(config).unlink()  # nothing is left to go on from
-        if publish and stored.parent != paths.results_directory():
-            stored = results.publish(results.read(stored))
-        return results.read(stored)
+
+    def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
+        score, each = _score(trained.network, config, progress)
+        digest = checkpoints.write(trained.network, results.checkpoint_file(config, published=False))
+        result = Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), origin)
+        answers.write(each, result)
+        if config.coding == "ttfs":
+            dial.write(_dial(trained.network, config), result)
+        results.write(result, result_file(config, published=False))
+        state_file(config).unlink()  # nothing is left to go on from
+
+    def publish_own(config: TrainingConfig) -> None:
+        if publish and not results.find(config, published_only=True) and (own := results.find(config)):
+            results.publish(results.read(own))
+
+    missing = [config for config in configs if not results.find(config, published_only=publish)]
+    _train_missing(missing, results.find, store, at_once, device, progress, then=publish_own)
+    found = (results.find(config, published_only=publish) for config in configs)
+    return [results.read(path) for path in found if path]
 
 
-def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:
-    """Train a configuration and score it on the validation images alone, or read the trial that was made before.
+def try_out(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trial:
+    """`try_out_together` of one configuration."""
+    return try_out_together([config], device=device, progress=progress)[0]
+
+
+def try_out_together(
+    configs: Sequence[TrainingConfig], *, at_once: int = 1, device: str | None = None, progress: bool = True
+) -> list[Trial]:
+    """Train configurations and score them on the validation images alone, or read the trials that were made before.
 
     This is how settings are chosen: the test set is not read, and `data/search/` keeps the score.  The finished state
     stays in `data/runs/`, from which `run` goes on if the settings are chosen, without training again.
-    Raises what `run` raises.
+    The arguments are those of `run_together`, which raises the same.
     """
-    if (stored := results.trial_file(config)).exists():
-        return results.read_trial(stored)
+
+    def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
+        held_out = load(config.dataset, "validation")
+        score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
+        results.write_trial(Trial(config, tuple(trained.history), score, origin))
+
+    def stored(config: TrainingConfig) -> bool:
+        return results.trial_file(config).exists()
+
+    missing = [config for config in configs if not stored(config)]
+    _train_missing(missing, stored, store, at_once, device, progress)
+    return [results.read_trial(results.trial_file(config)) for config in configs]
+
+
+def _train_missing(
+    configs: Sequence[TrainingConfig],
+    stored: Callable[[TrainingConfig], object],
+    store: Callable[[TrainingConfig, Trained, Made], None],
+    at_once: int,
+    device: str | None,
+    progress: bool,
+    then: Callable[[TrainingConfig], None] = lambda config: None,
+) -> None:
+    """Train so many at once of what is not stored, and store it; `then` do the rest, with each one locked."""
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        if not stored.exists():
-            origin = made()
-            trained = train(config, progress=progress)
-            held_out = load(config.dataset, "validation")
-            score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
-            results.write_trial(Trial(config, tuple(trained.history), score, origin))
-    return results.read_trial(stored)
+    place = devices.choose(device)
+    with closing(Progress([config for config in configs if not stored(config)], shown=progress)) as shown:
+        for start in range(0, len(configs), at_once):
+            group = configs[start : start + at_once]
+            with ExitStack() as locks:
+                for name in sorted(config.name for config in group):  # in one order, so that no two wait for each other
+                    locks.enter_context(FileLock(paths.runs_directory() / f"{name}.lock"))
+                left = [config for config in group if not stored(config)]
+                origin = made(place)  # before training: the code that runs, not the one that is there when it ends
+                trained = train_together(left, device=device, progress=shown)
+                for config, network in zip(left, trained, strict=True):
+                    store(config, network, origin)
+                for config in group:
+                    then(config)
 
 
-def retrain(config: TrainingConfig, *, progress: bool = True) -> Evaluation:
+def retrain(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Evaluation:
     """Train a configuration from scratch whatever is stored of it, and evaluate it; nothing is stored.
 
     A retraining that was cut off goes on from its last whole epoch.  Raises what `run` raises.
     """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        _, score, _ = _train_and_evaluate(config, progress)
+        score, _ = _score(train(config, device=device, progress=progress).network, config, progress)
         state_file(config).unlink()
     return score
 
 
-def _train_and_evaluate(config: TrainingConfig, progress: bool) -> tuple[Trained, Evaluation, Answers]:
-    trained = train(config, progress=progress)
+def _score(network: Network, config: TrainingConfig, progress: bool) -> tuple[Evaluation, Answers]:
     test = load(config.dataset, "test")
-    return trained, *evaluate_each(trained.network, test.images, test.labels, progress=progress)
+    return evaluate_each(network, test.images, test.labels, progress=progress)
 
 
 def trained_network(result: Result, quantization: str | None = None) -> SpikingNetwork:
@@ -101,15 +157,16 @@ def trained_network(result: Result, quantization: str | None = None) -> SpikingN
     return network
 
 
-def evaluate_again(result: Result, *, progress: bool = False) -> Evaluation:
-    """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test`."""
-    return evaluate_each_again(result, progress=progress)[0]
+def evaluate_again(result: Result, *, device: str | None = None, progress: bool = False) -> Evaluation:
+    """Evaluate the stored checkpoint of a result on the whole test set; it should equal `result.test` on any device."""
+    return evaluate_each_again(result, device=device, progress=progress)[0]
 
 
-def evaluate_each_again(result: Result, *, progress: bool = False) -> tuple[Evaluation, Answers]:
+def evaluate_each_again(
+    result: Result, *, device: str | None = None, progress: bool = False
+) -> tuple[Evaluation, Answers]:
     """`evaluate_again`, and the answer to each image."""
-    test = load(result.config.dataset, "test")
-    return evaluate_each(_trained(result, result.config), test.images, test.labels, progress=progress)
+    return _score(_trained(result, result.config).to(devices.choose(device)), result.config, progress)
 
 
 def answers_of(result: Result) -> Answers:
@@ -117,14 +174,14 @@ def answers_of(result: Result) -> Answers:
     return answers.read(result, load(result.config.dataset, "test").labels)
 
 
-def measure_dial(result: Result, stride: int = 1) -> Dial:
+def measure_dial(result: Result, stride: int = 1, *, device: str | None = None) -> Dial:
     """A result's network at other output thresholds, on the validation and the test images; nothing is stored.
 
     With a `stride` only at every so many of the thresholds.
 
     Raises what `trained_network` raises.
     """
-    return _dial(trained_network(result), result.config, stride)
+    return _dial(trained_network(result).to(devices.choose(device)), result.config, stride)
 
 
 def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
@@ -134,13 +191,13 @@ def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
     return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
 
 
-def dial_of(result: Result) -> Dial:
+def dial_of(result: Result, *, device: str | None = None) -> Dial:
     """The dial of a result's network: read where it is stored, else measured and stored.
 
     Raises what `dial.read` and `measure_dial` raise.
     """
     if not results.beside(result, *results.DIALS).exists():
-        dial.write(measure_dial(result), result)
+        dial.write(measure_dial(result, device=device), result)
     return dial.read(result)
 
 
@@ -151,18 +208,18 @@ def _trained(result: Result, config: TrainingConfig) -> Network:
     return network
 
 
-def made() -> dict[str, str | int]:
+def made(device: torch.device) -> Made:
     """Where and when: what a reader needs to judge, or repeat, a run."""
-    processor = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": str(processor),
+        "device": device.type,
+        "processor": devices.title(device),
         "threads": torch.get_num_threads(),
-        "training_dtype": str(training_dtype()).removeprefix("torch."),
+        "training_dtype": str(devices.training_dtype(device)).removeprefix("torch."),
     }
 
 

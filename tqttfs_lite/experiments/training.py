@@ -1,37 +1,28 @@
-"""Surrogate-gradient training of a `TrainingConfig`, with a checkpoint every epoch from which a killed run goes on."""
+"""Surrogate-gradient training of configurations, with a checkpoint every epoch from which a killed run goes on."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import math
 import sys
 import time
-from copy import deepcopy
-from hashlib import sha256
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
-from statistics import mean
 from typing import NamedTuple
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, DivergenceError
-from tqttfs_lite.experiments import checkpoints, datasets, paths
+from tqttfs_lite.experiments import checkpoints, datasets, devices, paths
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.datasets import load
-from tqttfs_lite.experiments.evaluation import evaluate
-from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.losses import LOSSES
-from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import Network, RateNetwork
+from tqttfs_lite.experiments.datasets import Images, load
+from tqttfs_lite.experiments.trainer import Trainer
+from tqttfs_lite.spiking.rate import Network
 
-WARM_UP = 0.1  # of the epochs
-ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+SECONDS_BETWEEN_CHECKPOINTS = 10  # at least, on a GPU, where an epoch may take less time than to store it
 
 
 class Epoch(NamedTuple):
@@ -40,7 +31,7 @@ class Epoch(NamedTuple):
     loss: float  # mean over the epoch's batches
     validation_accuracy: float  # percent
     validation_steps: float  # mean inference time steps
-    seconds: float
+    seconds: float  # of trainings side by side each has its share
 
 
 class Trained(NamedTuple):
@@ -50,48 +41,128 @@ class Trained(NamedTuple):
     history: list[Epoch]
 
 
-def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
-    """Train from scratch, or from the last whole epoch of a run of the same configuration that was cut off.
+def train(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trained:
+    """`train_together` of one configuration."""
+    with closing(Progress([config], shown=progress)) as shown:
+        return train_together([config], device=device, progress=shown)[0]
 
-    Progress is a bar on a terminal, and elsewhere a line an epoch, which stays readable where runs share a log.
-    Every epoch draws its random numbers from the seed and its own number alone, so that on the same machine, with as
-    many threads, a resumed run ends with the same weights, bit for bit, as one that was never cut off.
-    Raises `DatasetError` where the data sets are missing or damaged, `CheckpointError` where the state of an unfinished
-    run is, and `DivergenceError` where the loss is no longer a number.
+
+def train_together(configs: Sequence[TrainingConfig], *, device: str | None, progress: Progress) -> list[Trained]:
+    """Train from scratch, or from the last checkpoint of a run of the same configuration that was cut off.
+
+    The trainings take turns, batch by batch; on an NVIDIA GPU their steps run side by side.  Each ends with the weights
+    that it would have without the others: its epochs draw their random numbers from its seed and their own number
+    alone, so that on the same machine, with as many threads, a resumed run too ends with the same weights, bit for bit.
+    The trained networks are left on the device, which is chosen as in `devices.choose`.
+
+    Raises `InputError` for a device that is not there, `DatasetError` where the data sets are missing or damaged,
+    `CheckpointError` where the state of an unfinished run is, and `DivergenceError` where a loss is no longer a number.
     """
     reuse_memory()
-    data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
-    state = _State(config)
-    resumable = state_file(config)
-    history = state.read(resumable) if resumable.exists() else []
-    batches = len(data.images) // config.batch_size
-    name = f"{config.dataset} {config.architecture} seed {config.seed}"
-    bar = tqdm(
-        total=config.epochs * batches,
-        initial=len(history) * batches,
-        desc=name,
-        unit="batch",
-        disable=None if progress else True,  # None: on a terminal only
-    )
-    with bar, torch.random.fork_rng():
-        for epoch in range(len(history), config.epochs):
-            torch.manual_seed(_epoch_seed(config.seed, epoch))
-            started, total = time.perf_counter(), 0.0
-            order = torch.randperm(len(data.images))[: batches * config.batch_size]
-            for i, chosen in enumerate(order.split(config.batch_size)):
-                total += state.step(_augment(data.images[chosen], config), data.labels[chosen], epoch + i / batches)
-                bar.update()
-            score = evaluate(state.averaged, held_out.images, held_out.labels)
-            seconds = time.perf_counter() - started
-            history.append(Epoch(total / batches, score.accuracy, score.mean_steps, seconds))
-            told = f"loss {total / batches:.3f}, validation {score.accuracy:.2f} %"
-            bar.set_postfix_str(f"epoch {epoch + 1}, {told}")
-            if progress and bar.disable:
-                left = tqdm.format_interval(mean(e.seconds for e in history) * (config.epochs - len(history)))
-                print(f"{name}: epoch {epoch + 1} of {config.epochs}, {told}, {left} left", file=sys.stderr, flush=True)
-            state.write(resumable, history)
-    checkpoints.round_weights(state.averaged)
-    return Trained(state.averaged, history)
+    place = devices.choose(device)
+    split = cache(lambda dataset, name: load(dataset, name).to(place))
+    runs = [_Run(c, split(c.dataset, "train"), split(c.dataset, "validation")) for c in configs]
+    progress.skip(sum(len(run.history) * run.trainer.batches for run in runs))
+    while running := [run for run in runs if not run.finished]:
+        started = time.perf_counter()
+        for run in running:
+            run.trainer.begin(len(run.history))
+        for batch in range(max(run.trainer.batches for run in running)):
+            for run in running:
+                if batch < run.trainer.batches:
+                    run.trainer.step()
+                    progress.step()
+        for run in running:
+            run.trainer.end()
+        scores = [run.trainer.score() for run in running]  # here the host waits
+        seconds = (time.perf_counter() - started) / len(running)
+        for run, score in zip(running, scores, strict=True):
+            run.add(Epoch(*score, seconds))
+            progress.tell(run)
+    for run in runs:
+        checkpoints.round_weights(run.trainer.averaged)
+    return [Trained(run.trainer.averaged, run.history) for run in runs]
+
+
+class Progress:
+    """How far some trainings are, at once or one after another, and the time that is left for all of them.
+
+    It is a bar on a terminal, and elsewhere a line an epoch, which stays readable where runs share a log.
+    """
+
+    def __init__(self, configs: Sequence[TrainingConfig], *, shown: bool = True) -> None:
+        images = cache(lambda dataset: len(load(dataset, "train")))
+        self._left = sum(c.epochs * (images(c.dataset) // c.batch_size) for c in configs)
+        self._done, self._started = 0, time.perf_counter()
+        name = _title(configs[0]) if len(configs) == 1 else f"{len(configs)} networks"
+        self._bar = tqdm(total=self._left, desc=name, unit="batch", disable=None if shown else True)  # None: a terminal
+        self._in_lines = shown and self._bar.disable
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def skip(self, batches: int) -> None:
+        """Batches that were done before, or never will be."""
+        self._left -= batches
+        if batches and not self._bar.disable:
+            self._bar.total -= batches
+            self._bar.refresh()
+
+    def step(self) -> None:
+        self._done += 1
+        self._bar.update()
+
+    def tell(self, run: _Run) -> None:
+        """An epoch of one of them is over."""
+        epochs, last = run.trainer.config.epochs, run.history[-1]
+        told = f"loss {last.loss:.3f}, validation {last.validation_accuracy:.2f} %"
+        self._bar.set_postfix_str(f"epoch {len(run.history)}, {told}")
+        if self._in_lines:
+            seconds = (time.perf_counter() - self._started) / self._done * (self._left - self._done)
+            left = tqdm.format_interval(max(0, seconds))
+            line = f"{_title(run.trainer.config)}: epoch {len(run.history)} of {epochs}, {told}, {left} left"
+            print(line, file=sys.stderr, flush=True)
+
+
+def _title(config: TrainingConfig) -> str:
+    return f"{config.dataset} {config.architecture} seed {config.seed}"
+
+
+class _Run:
+    """A training with its history and the file from which it goes on."""
+
+    def __init__(self, config: TrainingConfig, data: Images, held_out: Images) -> None:
+        self.trainer = Trainer(config, data, held_out)
+        self.file = state_file(config)
+        self.history = self._read() if self.file.exists() else []
+        self._written = -float("inf")
+
+    @property
+    def finished(self) -> bool:
+        return len(self.history) == self.trainer.config.epochs
+
+    def add(self, epoch: Epoch) -> None:
+        """Put an epoch on record, with what the next one starts from.
+
+        Raises `DivergenceError` where its loss is not a number.
+        """
+        if not math.isfinite(epoch.loss):
+            allowed = self.trainer.config.learning_rate
+            raise DivergenceError(f"the loss became {epoch.loss}: take a learning_rate below {allowed}")
+        self.history.append(epoch)
+        pause = 0 if self.trainer.device.type == "cpu" else SECONDS_BETWEEN_CHECKPOINTS
+        if self.finished or time.monotonic() - self._written >= pause:
+            tensors = {name: tensor.cpu() for name, tensor in self.trainer.state().items()}
+            checkpoints.write_tensors(tensors, {"history": self.history}, self.file)
+            self._written = time.monotonic()
+
+    def _read(self) -> list[Epoch]:
+        try:
+            tensors, metadata = checkpoints.read_tensors(self.file)
+            self.trainer.go_on(tensors)
+            return [Epoch(*line) for line in metadata["history"]]
+        except (CheckpointError, KeyError, RuntimeError, TypeError) as damage:
+            raise CheckpointError(f"{self.file} is damaged, delete it to start again: {damage}") from None
 
 
 def state_file(config: TrainingConfig) -> Path:
@@ -105,136 +176,27 @@ def finished_epochs(config: TrainingConfig) -> int:
     return len(checkpoints.read_tensors(path)[1]["history"]) if path.exists() else 0
 
 
-def seconds_per_epoch(config: TrainingConfig, batches: int = 8) -> float:
+def seconds_per_epoch(config: TrainingConfig, batches: int = 8, *, device: str | None = None) -> float:
     """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
-    state = _State(config)
-    dataset = datasets.get(config.dataset)
-    pixels = torch.zeros(config.batch_size, *dataset.image_shape, dtype=torch.uint8)
-    labels = torch.zeros(config.batch_size, dtype=torch.int64)
-    with torch.random.fork_rng():
-        state.step(pixels, labels, 0.0)  # the first one also reserves memory
-        started = time.perf_counter()
-        for _ in range(batches):
-            state.step(pixels, labels, 0.0)
+    dataset, count = datasets.get(config.dataset), config.batch_size * (batches + 1)
+    pixels = torch.zeros(1, *dataset.image_shape, dtype=torch.uint8).expand(count, *dataset.image_shape)
+    blank = Images(pixels, torch.zeros(count, dtype=torch.int64)).to(devices.choose(device))
+    trainer = Trainer(config, blank, blank)
+    trainer.begin(0)
+    trainer.step()  # the first one also reserves memory
+    trainer.wait()
+    started = time.perf_counter()
+    for _ in range(batches):
+        trainer.step()
+    trainer.wait()
     seconds = (time.perf_counter() - started) / batches
     return seconds * (dataset.sizes.train // config.batch_size)
 
 
-def training_dtype() -> torch.dtype:
-    """bfloat16 for the matrix products where the processor multiplies it in hardware, float32 elsewhere."""
-    return torch.bfloat16 if torch.cpu.get_capabilities().get("avx512_bf16") else torch.float32
-
-
-def build(config: TrainingConfig) -> Network:
-    """The configuration's network with its initial weights, which PyTorch's random state decides."""
-    architecture = Architecture.parse(config.architecture)
-    network: Network
-    if config.coding == "rate":
-        network = RateNetwork(architecture, config.time_steps, neuron=config.neuron, dropout=config.dropout)
-    else:
-        network = SpikingNetwork(
-            architecture, config.time_steps, neuron=config.neuron, pooling=config.pooling, dropout=config.dropout
-        )
-    for weight in network.parameters():
-        bound = config.initial_gain / math.sqrt(weight[0].numel())
-        torch.nn.init.uniform_(weight, -bound, bound)
-    return network
-
-
-class _State:
-    """All that changes while a network is trained."""
-
-    def __init__(self, config: TrainingConfig) -> None:
-        self.config = config
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            self.network = build(config)
-        self.averaged = deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
-        self.steps = 0
-
-    def step(self, pixels: Tensor, labels: Tensor, epoch: float) -> float:
-        """One batch, at this fraction of epochs; returns the loss."""
-        config = self.config
-        self.optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(epoch / config.epochs)
-        loss = self._loss(pixels, labels)
-        if not math.isfinite(loss.item()):
-            raise DivergenceError(f"the loss became {loss.item()}: take a learning_rate below {config.learning_rate}")
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        self.steps += 1
-        # The running mean forgets the first weights faster than the later ones.
-        decay = min(config.averaging, self.steps / (self.steps + 10))
-        torch._foreach_lerp_([*self.averaged.parameters()], [w.detach() for w in self.network.parameters()], 1 - decay)
-        return loss.item()
-
-    def _loss(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        config = self.config
-        with torch.autocast("cpu", torch.bfloat16, enabled=training_dtype() == torch.bfloat16):
-            if isinstance(self.network, RateNetwork):
-                counts = self.network(pixels).counts
-                return functional.cross_entropy(config.sharpness * counts.float(), labels)
-            output = self.network(encode(pixels, config.time_steps))
-        return LOSSES[config.loss](output, labels, config)
-
-    def read(self, path: Path) -> list[Epoch]:
-        """Go on from a file that `write` made; returns the history so far."""
-        try:
-            tensors, metadata = checkpoints.read_tensors(path)
-            self.network.load_state_dict({key: tensors[f"weight.{key}"] for key in self.network.state_dict()})
-            self.averaged.load_state_dict({key: tensors[f"averaged.{key}"] for key in self.averaged.state_dict()})
-            for i, weight in enumerate(self.network.parameters()):
-                self.optimizer.state[weight] = {key: tensors[f"adam.{i}.{key}"] for key in ADAM_STATE}
-            self.steps = metadata["steps"]
-            return [Epoch(*line) for line in metadata["history"]]
-        except (CheckpointError, KeyError, RuntimeError, TypeError) as damage:
-            raise CheckpointError(f"{path} is damaged, delete it to start again: {damage}") from None
-
-    def write(self, path: Path, history: list[Epoch]) -> None:
-        tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
-        tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
-        for i, state in enumerate(self.optimizer.state.values()):
-            tensors |= {f"adam.{i}.{key}": state[key] for key in ADAM_STATE}
-        checkpoints.write_tensors(tensors, {"steps": self.steps, "history": history}, path)
-
-
 def reuse_memory() -> None:
     """Have glibc keep freed blocks instead of returning them: fresh pages cost more than the arithmetic on them."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
+    with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
         largest = 2**30
         mallopt(-1, largest)  # M_TRIM_THRESHOLD
         mallopt(-3, largest)  # M_MMAP_THRESHOLD
-
-
-def _schedule(progress: float) -> float:
-    """The learning rate over its peak: up over the first tenth, then down as a cosine."""
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """A random seed for each epoch of each run, none of them shared."""
-    return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
-
-
-def _augment(
-    pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig
-) -> UInt8[Tensor, "B *channels height width"]:
-    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set.
-
-    The channels of an image, where it has an axis of them, move together.
-    """
-    batch, (height, width) = len(pixels), pixels.shape[-2:]
-    image = torch.arange(batch)[:, None, None]
-    if reach := config.shift:
-        padded = functional.pad(pixels, (reach, reach, reach, reach))
-        down, right = torch.randint(0, 2 * reach + 1, (2, batch, 1, 1))
-        moved = padded[image, ..., down + torch.arange(height)[:, None], right + torch.arange(width)]
-        pixels = moved.movedim((1, 2), (-2, -1))  # the indices' axes come first
-    if config.flip:
-        mirrored = torch.rand(batch) < 0.5
-        pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
-    return pixels

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
     agrees: bool
 
 
-def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
+def verify(level: str, *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
     """Every entry up to this level, as it is found.
 
     Raises `ValueError` for an unknown level, `ResultError` where a level finds no checkpoint to evaluate, and
@@ -71,14 +71,14 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
     yield from pages()
     for result in stored if depth >= 1 else []:
         if result.checkpoint.exists():
-            yield from counts(result, progress=progress)
+            yield from counts(result, device=device, progress=progress)
         elif results.beside(result, *results.ANSWERS).exists():
             yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
     known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
         for config, group in known.items():
             for result in group.results if depth == 3 else group.results[: is_quick(config)]:
-                yield from retrained(result, intervals(config, known), level, progress=progress)
+                yield from retrained(result, intervals(config, known), level, device=device, progress=progress)
 
 
 def slides() -> Iterator[Entry]:
@@ -132,11 +132,11 @@ def pages() -> Iterator[Entry]:
             yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)
 
 
-def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
+def counts(result: Result, *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
     """Every count of a result, from its checkpoint."""
     source = f"results/{result.config.name}.json"
     try:
-        evaluation, each = experiment.evaluate_each_again(result, progress=progress)
+        evaluation, each = experiment.evaluate_each_again(result, device=device, progress=progress)
     except CheckpointError as damage:
         yield _unequal(source, "the checkpoint", "whole", str(damage), level="checkpoints")
         return
@@ -155,7 +155,7 @@ def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
             stored_dial = dial.read(result).thinned(DIAL_STRIDE)
         except ResultError:  # as said at the level above
             return
-        same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE)
+        same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE, device=device)
         yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts, the network's", True, same)
 
 
@@ -165,7 +165,12 @@ def is_quick(config: TrainingConfig) -> bool:
 
 
 def retrained(
-    result: Result, allowed: Mapping[str, tuple[float, float]], level: str, *, progress: bool = False
+    result: Result,
+    allowed: Mapping[str, tuple[float, float]],
+    level: str,
+    *,
+    device: str | None = None,
+    progress: bool = False,
 ) -> Iterator[Entry]:
     """The accuracy, steps and silence of a result's configuration, trained again from scratch.
 
@@ -175,7 +180,7 @@ def retrained(
     if not allowed:
         yield _unequal(source, "its interval", "two seeds of a network of its family", "one of each", level=level)
         return
-    found = quantities(experiment.retrain(result.config, progress=progress))
+    found = quantities(experiment.retrain(result.config, device=device, progress=progress))
     for name, published in quantities(result.test).items():
         decimals = QUANTITIES[name]
         low, high = allowed[name]

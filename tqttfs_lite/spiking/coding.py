@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.firing import LONGEST_TIME
+from tqttfs_lite.spiking.operators import on_device
 
 
 def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:
@@ -29,9 +31,14 @@ def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*
             f"pixels must be whole numbers from 0 to 255 of type torch.uint8, not {pixels.dtype}: round 255 times what"
             " torchvision's ToTensor gives"
         )
-    intensity = torch.arange(256, dtype=torch.float64, device=pixels.device)
-    table = torch.round((time_steps - 1) * (1 - intensity / 255)).to(torch.uint8)
-    return table[pixels.long()]
+    table = on_device(_latencies(time_steps), torch.uint8, pixels.device)
+    return table[pixels.int()]
+
+
+@cache
+def _latencies(time_steps: int) -> tuple[int, ...]:
+    """The spike time of each of the 256 intensities."""
+    return tuple(round((time_steps - 1) * (1 - intensity / 255)) for intensity in range(256))
 
 
 def check_time_steps(time_steps: int) -> None:
@@ -64,5 +71,5 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     images = torch.arange(V.shape[1], device=V.device)
     contenders = S[first, images] | ~decided[:, None]  # [B, N]
     label = V[first, images].masked_fill(~contenders, -torch.inf).argmax(dim=1)
-    at = torch.tensor(steps, device=V.device)[first]
+    at = on_device(tuple(steps), torch.int64, V.device)[first]
     return Decision(label, torch.where(decided, at + 1, time_steps))

@@ -18,11 +18,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from tqttfs_lite.spiking import fused
+from tqttfs_lite.spiking import kernels as kernels  # registers the compiled operators
 from tqttfs_lite.spiking.neuron import THRESHOLD, TQ_TTFS, Neuron, Response
+from tqttfs_lite.spiking.operators import NEVER, column, convolution, on_device, ops
 from tqttfs_lite.spiking.surrogate import Atan
 
-LONGEST_TIME = 254  # firing times are kept in one byte, and T itself stands for "never"
+LONGEST_TIME = 254  # firing times are kept in one byte, in which T stands for "never"
 
 
 def ticks(time_steps: int, q: int, first_input: int = 0) -> range:
@@ -46,11 +47,9 @@ def firing_time(
     >>> firing_time(torch.tensor([[[0.5, 0.5]], [[1.5, 0.5]]]), steps=(1, 3), never=4)
     tensor([[3, 4]], dtype=torch.uint8)
     """
-    if fused.covers(V, V.dtype):
-        V, image = _channels_last(V, lead=2)
-        time = torch.ops.tqttfs.fire(V.contiguous(), list(steps), [], 1, theta, None)[1]
-        return _channels_first(time, image).clamp_(max=never)
-    return torch.where(V > theta, _column(steps, V), never).amin(dim=0)
+    V, image = _channels_last(V, lead=2)
+    time = ops.fire(V.contiguous(), steps, [], 1, theta, 0.0, None)[1]
+    return _channels_first(time, image).clamp_(max=never)
 
 
 @torch.no_grad()
@@ -62,11 +61,10 @@ def convolution_times(
     neuron: Neuron = TQ_TTFS,
 ) -> UInt8[Tensor, "B C H W"]:
     """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
-    if W.shape[1] == 1 and _kernels_alpha(times, W.dtype, neuron):
-        pixels = times[:, 0].contiguous()
-        time = torch.ops.tqttfs.convolve(pixels, W, list(steps), [], 1, neuron.theta, None, W.dtype)[1]
-        return _channels_first(time, image=True).clamp_(max=never)
-    return firing_time(_convolution(times, W, steps, neuron.response), steps, never, neuron.theta)
+    if neuron.response is not None:
+        return firing_time(_convolution(times, W, steps, neuron.response), steps, never, neuron.theta)
+    time = ops.convolve(times, W, steps, [], 1, neuron.theta, 0.0, None, W.dtype)[1]
+    return _channels_first(time, image=True).clamp_(max=never)
 
 
 def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Tensor, "B C H_P W_P"]:
@@ -85,10 +83,8 @@ def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: 
     >>> cumulative_state(torch.tensor([[1, 4]], dtype=torch.uint8), steps=(0, 1, 3), dtype=torch.float32).tolist()
     [[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 0.0]]]
     """
-    if fused.covers(time, dtype):
-        time, image = _channels_last(time, lead=1)
-        return _channels_first(torch.ops.tqttfs.read(time.contiguous(), list(steps), dtype), image)
-    return (time <= _column(steps, time.unsqueeze(0))).to(dtype)
+    time, image = _channels_last(time, lead=1)
+    return _channels_first(ops.read(time.contiguous(), steps, None, dtype), image)
 
 
 def trace(
@@ -102,7 +98,7 @@ def trace(
     """
     if response is None:
         return cumulative_state(time, steps, dtype)
-    elapsed = _column(steps, time.unsqueeze(0)).int() - time.int()
+    elapsed = column(steps, time.unsqueeze(0)).int() - time.int()
     return torch.where(elapsed < 0, 0, response(elapsed.clamp(min=0).to(dtype)))
 
 
@@ -126,10 +122,11 @@ def fire(
     Backward is backpropagation through time with the firing history held constant, as in `neuron`:
     dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of k(s - t) dL/dC[s] over s >= t, with the surrogate's g'.
     """
-    if alpha := _kernels_alpha(V, V.dtype, neuron, pool):
+    state: Tensor
+    if alpha := _alpha(neuron):
         V, image = _channels_last(V, lead=2)
-        keep = None if keep is None else _channels_last(keep, lead=1)[0]
-        state: Tensor = fused.Fire.apply(V, list(steps), list(read_at), neuron.theta, alpha, pool, keep)
+        keep = None if keep is None else _channels_last(keep, lead=1)[0].to(V.dtype).contiguous()
+        state = ops.fire(V.contiguous(), steps, read_at, pool, neuron.theta, alpha, keep)[0]
         return _channels_first(state, image)
     if pool > 1:
         V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
@@ -154,10 +151,10 @@ def charge(
     <BLANKLINE>
             [[2.5000]]])
     """
-    if _kernels_alpha(times, dtype, neuron) and W.dtype == torch.float32:
-        potentials: Tensor = fused.Charge.apply(times.contiguous(), W, list(steps), dtype)
-        return potentials
-    return functional.linear(trace(times, steps, dtype, neuron.response), W.to(dtype))
+    if neuron.response is not None:
+        return functional.linear(trace(times, steps, dtype, neuron.response), W.to(dtype))
+    potentials: Tensor = ops.charge(times.contiguous(), W, steps, None, dtype)
+    return potentials
 
 
 def fire_and_charge(
@@ -170,10 +167,11 @@ def fire_and_charge(
     keep: Float[Tensor, "B inputs"] | None = None,
 ) -> Float[Tensor, "R B N"]:
     """`fire`, and the membrane potentials of the fully connected layer that reads the state at `read_at`."""
-    if (alpha := _kernels_alpha(V, V.dtype, neuron)) and W.dtype == torch.float32:
-        potentials: Tensor = fused.FireAndCharge.apply(V, W, list(steps), list(read_at), neuron.theta, alpha, keep)
-        return potentials
-    return functional.linear(fire(V, steps, read_at, neuron, keep=keep), W.to(V.dtype))
+    if not (alpha := _alpha(neuron)):
+        return functional.linear(fire(V, steps, read_at, neuron, keep=keep), W.to(V.dtype))
+    keep = None if keep is None else keep.to(V.dtype).contiguous()
+    potentials: Tensor = ops.fire_and_charge(V.contiguous(), W, steps, read_at, neuron.theta, alpha, keep)[0]
+    return potentials
 
 
 def convolve_and_fire(
@@ -191,35 +189,31 @@ def convolve_and_fire(
 
     `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
     """
-    gray = W.shape[1] == 1  # the kernel's only kind of image
-    if gray and (alpha := _kernels_alpha(times, dtype, neuron, pool)) and W.dtype == torch.float32:
-        keep = None if keep is None else _channels_last(keep, lead=1)[0]
-        settings = (list(steps), list(read_at), neuron.theta, alpha, pool, keep, dtype)
-        state: Tensor = fused.Convolve.apply(times[:, 0].contiguous(), W, *settings)
-        return _channels_first(state, image=True)
-    V = _convolution(times, W.to(dtype), steps, neuron.response)
-    return fire(V, steps, read_at, neuron, pool=pool, keep=keep)
+    if not (alpha := _alpha(neuron)):
+        V = _convolution(times, W.to(dtype), steps, neuron.response)
+        return fire(V, steps, read_at, neuron, pool=pool, keep=keep)
+    keep = None if keep is None else _channels_last(keep, lead=1)[0].to(dtype).contiguous()
+    state = ops.convolve(times, W, steps, read_at, pool, neuron.theta, alpha, keep, dtype)[0]
+    return _channels_first(state, image=True)
 
 
-def _kernels_alpha(tensor: Tensor, dtype: torch.dtype, neuron: Neuron, pool: int = 1) -> float | None:
-    """The width of the surrogate where the compiled kernels can do the work; None where plain PyTorch has to."""
-    if neuron.response is None and isinstance(neuron.surrogate, Atan) and fused.covers(tensor, dtype, pool):
-        return neuron.surrogate.alpha
-    return None
+def _alpha(neuron: Neuron) -> float | None:
+    """The width of the surrogate, for neurons that the operators are of; None for others, in plain PyTorch below."""
+    return neuron.surrogate.alpha if neuron.response is None and isinstance(neuron.surrogate, Atan) else None
 
 
 def _convolution(
     times: Tensor, W: Tensor, steps: Sequence[int], response: Response | None
 ) -> Float[Tensor, "K B C H W"]:
     C = trace(times, steps, W.dtype, response)
-    V: Tensor = functional.conv2d(C.flatten(0, 1), W, padding="same").unflatten(0, C.shape[:2])
+    V: Tensor = convolution(C.flatten(0, 1), W).unflatten(0, C.shape[:2])
     return V
 
 
 class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, V: Tensor, steps: tuple[int, ...], read_at: tuple[int, ...], neuron: Neuron) -> Tensor:
-        time = firing_time(V, steps, never=LONGEST_TIME + 1, theta=neuron.theta)
+        time = firing_time(V, steps, never=NEVER, theta=neuron.theta)
         ctx.save_for_backward(V, time)
         ctx.steps, ctx.read_at, ctx.neuron = steps, read_at, neuron
         return trace(time, read_at, V.dtype, neuron.response)
@@ -227,19 +221,14 @@ class _Fire(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         V, time = ctx.saved_tensors
-        surrogate = ctx.neuron.surrogate.derivative(V - ctx.neuron.theta) * (_column(ctx.steps, V) <= time)
-        spikes = torch.tensor(ctx.steps, dtype=torch.uint8, device=V.device)[:, None]
+        surrogate = ctx.neuron.surrogate.derivative(V - ctx.neuron.theta) * (column(ctx.steps, V) <= time)
+        spikes = on_device(ctx.steps, torch.uint8, V.device)[:, None]
         left = trace(spikes, ctx.read_at, V.dtype, ctx.neuron.response)[..., 0]  # [R, K], of a spike at each tick
         return surrogate * torch.tensordot(left, gradients[0], dims=([0], [0])), None, None, None
 
 
-def _column(steps: Sequence[int], like: Tensor) -> UInt8[Tensor, "K ..."]:
-    """The steps as bytes along the first axis of a tensor with this many axes."""
-    return torch.tensor(steps, dtype=torch.uint8, device=like.device).view(-1, *[1] * (like.ndim - 1))
-
-
 def _channels_last(neurons: Tensor, lead: int) -> tuple[Tensor, bool]:
-    """Neurons behind `lead` axes as the kernels have them, [..., H, W, C], and whether they are those of an image.
+    """Neurons behind `lead` axes as the operators have them, [..., H, W, C], and whether they are those of an image.
 
     Neurons in a row become the channels of an image of 1x1.
     """

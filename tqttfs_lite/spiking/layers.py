@@ -24,6 +24,7 @@ from tqttfs_lite.spiking.firing import (
 )
 from tqttfs_lite.spiking.neuron import Neuron
 from tqttfs_lite.spiking.notation import Convolution, Linear
+from tqttfs_lite.spiking.operators import convolution
 
 PoolingMode = Literal["max", "average"]
 
@@ -77,7 +78,7 @@ class SpikingLayer(nn.Module):
     def forward(self, C: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
         if not self.convolves:
             return functional.linear(C.flatten(2), self.weight)
-        V: Tensor = functional.conv2d(C.flatten(0, 1), self.weight, padding="same").unflatten(0, C.shape[:2])
+        V: Tensor = convolution(C.flatten(0, 1), self.weight).unflatten(0, C.shape[:2])
         return V
 
     @property
@@ -117,7 +118,7 @@ class SpikingLayer(nn.Module):
         keep: Float[Tensor, "B ..."] | None,
         dtype: torch.dtype,
     ) -> Float[Tensor, "R B ..."]:
-        """`fire` on the potentials that a convolution of the input has; the kernel computes and forgets them."""
+        """`fire` on the potentials that a convolution of the input has; compiled, it forgets them at once."""
         run = partial(convolve_and_fire, times, self.weight, self.clock, read_at, self.neuron, dtype=dtype)
         return self._pooled(run, keep)
 

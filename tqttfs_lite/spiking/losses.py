@@ -24,6 +24,7 @@ from torch.nn import functional
 from tqttfs_lite.spiking.firing import fire
 from tqttfs_lite.spiking.network import Output
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
+from tqttfs_lite.spiking.operators import on_device
 
 REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
 
@@ -136,7 +137,7 @@ def soft_decoder_loss(
     waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
     right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
     log_likelihood = torch.logsumexp(waited + right, dim=0)
-    since_last = torch.tensor([-1, *steps], device=V.device).diff()
+    since_last = on_device((-1, *steps), torch.int64, V.device).diff()
     inference_steps = (waited.exp() * since_last[:, None]).sum(dim=0)
     return (step_cost * inference_steps - log_likelihood).mean()
 
@@ -190,7 +191,7 @@ def first_spike_time_loss(
     0.4067
     """
     C = fire(V.float(), steps, steps, replace(neuron, response=None))
-    until_next = torch.tensor([*steps, time_steps], device=V.device).diff()  # [K]
+    until_next = on_device((*steps, time_steps), torch.int64, V.device).diff()  # [K]
     t = steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)  # [B, classes]
     cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels)
     return cross_entropy + step_cost * (t.amin(dim=1) + 1).mean()

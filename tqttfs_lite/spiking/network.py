@@ -10,7 +10,6 @@ from typing import NamedTuple, cast
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
@@ -51,6 +50,7 @@ class SpikingNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture, self.time_steps, self.neuron, self.dropout = architecture, time_steps, neuron, dropout
+        self.generator: torch.Generator | None = None  # of dropout's random numbers; None: PyTorch's own
         ticking = clocks(architecture, time_steps)
         end = time_steps - 1  # where no output neuron fires, the potentials at the end of time decide
         observed = tuple(ticking[-1]) if ticking[-1][-1] == end else (*ticking[-1], end)
@@ -106,14 +106,19 @@ class SpikingNetwork(nn.Module):
         if not (self.training and self.dropout):
             return None
         channels, *size = layer.pooled_shape
-        ones = torch.ones(batch, *size, channels, dtype=self._dtype(), device=layer.weight.device)
-        keep = functional.dropout(ones, self.dropout)
+        keep = torch.empty(batch, *size, channels, dtype=self._dtype(), device=layer.weight.device)
+        keep = dropout_factors(keep, self.dropout, self.generator)
         return keep.movedim(-1, 1)  # [B, C, H, W] with the channels innermost, as the convolutions like it
 
     def _dtype(self) -> torch.dtype:
         weight = self.layers[0].weight
         device = weight.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def dropout_factors(like: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """0 for this share of places and 1 / (1 - share) for the others, in place."""
+    return like.bernoulli_(1 - share, generator=generator).div_(1 - share)
 
 
 def clocks(architecture: Architecture, time_steps: int) -> list[range]:

@@ -14,11 +14,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
-from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.network import SpikingNetwork, dropout_factors
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron, if_neuron
 from tqttfs_lite.spiking.notation import Architecture, Linear
 
@@ -39,7 +38,7 @@ class RateOutput(NamedTuple):
 
     counts: Float[Tensor, "B classes"]  # spikes of each output neuron
     V: Float[Tensor, "B classes"]  # what is left of its potential; V_reset where it fired on the last step
-    spikes: tuple[int, ...]  # of the input and of each layer, summed over images and time
+    spikes: tuple[int, ...]  # of the input and of each layer, over images and time; not counted in training
 
 
 class RateDecision(NamedTuple):
@@ -78,19 +77,21 @@ class RateNetwork(nn.Module):
         if neuron.response is not None:
             raise InputError("rate coding is of the slides' IF neuron, whose response is a step")
         self.neuron, self.dropout = neuron, dropout
+        self.generator: torch.Generator | None = None  # as in `SpikingNetwork`
         widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
         self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
 
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
         """Run a batch of images to the end of time, with surrogate gradients."""
         S = encode_as_rate(pixels.flatten(1), self.time_steps)
-        spikes = [int(S.count_nonzero())]
+        counts = [S.count_nonzero()]
         for layer, weight in enumerate(self.parameters()):
             if layer and self.training:  # the same neurons on every step
-                S = S * functional.dropout(torch.ones_like(S[0]), self.dropout)
+                S = S * dropout_factors(torch.empty_like(S[0]), self.dropout, self.generator)
             V, S = if_neuron(S, weight, self.neuron.theta, self.neuron.surrogate)
-            spikes.append(int(S.count_nonzero()))
-        return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), tuple(spikes))
+            counts.append(S.count_nonzero())
+        spikes = () if self.training else tuple(map(int, counts))  # the host would wait for them in each step
+        return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), spikes)
 
 
 Network = SpikingNetwork | RateNetwork

@@ -1,4 +1,4 @@
-// The kernels of fire.h, convolve.h and charge.h as PyTorch operators; firing.py has the mathematics.
+// The kernels of fire.h, convolve.h and charge.h as PyTorch operators, which cpu.py registers; firing.py has the mathematics.
 
 #include <ATen/ATen.h>
 #include <torch/library.h>
@@ -188,7 +188,7 @@ at::Tensor charge_backward(const at::Tensor& times, const at::Tensor& gradient, 
 
 }  // namespace
 
-TORCH_LIBRARY(tqttfs, library) {
+TORCH_LIBRARY(tqttfs_cpu, library) {
   library.def("fire(Tensor V, int[] steps, int[] read_at, int pool, float theta, Tensor? keep) -> (Tensor, Tensor)");
   library.def(
       "fire_backward(Tensor V, Tensor time, Tensor gradient, int[] steps, int[] read_at, int pool, float theta, "
@@ -204,7 +204,7 @@ TORCH_LIBRARY(tqttfs, library) {
   library.def("charge_backward(Tensor times, Tensor gradient, int[] steps, Tensor? keep) -> Tensor");
 }
 
-TORCH_LIBRARY_IMPL(tqttfs, CPU, library) {
+TORCH_LIBRARY_IMPL(tqttfs_cpu, CPU, library) {
   library.impl("fire", fire);
   library.impl("fire_backward", fire_backward);
   library.impl("read", read_states);

@@ -1,0 +1,46 @@
+"""Where a network is trained and evaluated: a GPU where there is one, else the processor, or what is named."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from tqttfs_lite.errors import InputError
+
+
+def choose(name: str | torch.device | None = None) -> torch.device:
+    """The device of this name, such as cpu, cuda, cuda:1 or mps; without a name, cuda where there is one, else cpu.
+
+    Raises `InputError` for a device that this machine does not have.
+
+    >>> choose("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):  # unknown, not built in, or not there
+        raise InputError(f"the device must be one that this machine has, {' or '.join(_there())}, not {name}") from None
+    return device
+
+
+def _there() -> list[str]:
+    gpus = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["cpu", *(["cuda", *gpus] if gpus else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def title(device: torch.device) -> str:
+    """What a reader knows the device by: the name of the GPU, or of the processor."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 for the matrix products where the device multiplies it in hardware, float32 elsewhere."""
+    if device.type == "cuda":
+        wide = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        wide = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return torch.bfloat16 if wide else torch.float32

@@ -1,0 +1,241 @@
+"""One training on one device: its steps and all that changes in them.
+
+Images, random numbers, learning rates and counters lie on the device, so that the host waits for nothing within an
+epoch.  On an NVIDIA GPU a step is captured once as a CUDA graph, which the host only starts again, and has a stream of
+its own, so that several trainings run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from hashlib import sha256
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.devices import training_dtype
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.losses import LOSSES
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.rate import Network, RateNetwork
+
+WARM_UP = 0.1  # of the epochs
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+VALIDATED = 1000  # images at once
+STEPS_BEFORE_CAPTURE = 3  # PyTorch, cuBLAS and Triton set themselves up in the first ones
+
+
+def build(config: TrainingConfig) -> Network:
+    """The configuration's network with its initial weights, which PyTorch's random state decides."""
+    architecture = Architecture.parse(config.architecture)
+    network: Network
+    if config.coding == "rate":
+        network = RateNetwork(architecture, config.time_steps, neuron=config.neuron, dropout=config.dropout)
+    else:
+        network = SpikingNetwork(
+            architecture, config.time_steps, neuron=config.neuron, pooling=config.pooling, dropout=config.dropout
+        )
+    for weight in network.parameters():
+        bound = config.initial_gain / math.sqrt(weight[0].numel())
+        torch.nn.init.uniform_(weight, -bound, bound)
+    return network
+
+
+class Trainer:
+    """A configuration's network, its running mean, its optimizer, and the images it learns from.
+
+    Args:
+        config: what to train.
+        data: the training images, on the device.
+        held_out: the validation images, likewise.
+    """
+
+    def __init__(self, config: TrainingConfig, data: Images, held_out: Images) -> None:
+        self.config, self.data, self.held_out = config, data, held_out
+        self.device = device = data.images.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = build(config).to(device)
+        self.averaged = deepcopy(self.network).requires_grad_(False)
+        self.network.generator = self.generator = torch.Generator(device)
+        self.batches = len(data) // config.batch_size
+        steps = range(config.epochs * self.batches)
+        rates = [config.learning_rate * schedule(step / len(steps)) for step in steps]
+        # The running mean forgets the first weights faster than the later ones.
+        shares = [1 - min(config.averaging, (step + 1) / (step + 11)) for step in steps]
+        self._rates, self._shares = (torch.tensor(values, device=device) for values in (rates, shares))
+        self._rate = torch.zeros((), device=device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self._rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=device.type == "cuda",
+        )
+        self._order = torch.zeros(self.batches, config.batch_size, dtype=torch.int64, device=device)
+        self._done = torch.zeros(1, dtype=torch.int64, device=device)  # steps
+        self._total = torch.zeros((), device=device)  # of the losses of this epoch
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def begin(self, epoch: int) -> None:
+        """Shuffle the images; an epoch draws its random numbers from the seed and its own number alone."""
+        if self._stream and not self._graph:
+            self._capture()
+        with self._side_by_side():
+            self.generator.manual_seed(epoch_seed(self.config.seed, epoch))
+            order = torch.randperm(len(self.data), generator=self.generator, device=self.device)
+            self._order.copy_(order[: self._order.numel()].view_as(self._order))
+            self._done.fill_(epoch * self.batches)
+            self._total.zero_()
+
+    def step(self) -> None:
+        """The next batch of this epoch.  On a GPU it is only begun: nothing waits for it."""
+        if self._graph:
+            with torch.cuda.stream(self._stream):
+                self._graph.replay()
+        else:
+            self._step()
+
+    def end(self) -> None:
+        """Score the running mean of the weights on the validation images; on a GPU this is only begun, too."""
+        with self._side_by_side():
+            self._score = torch.stack([self._total, *self._validate()])
+
+    def score(self) -> tuple[float, float, float]:
+        """What `end` began: the epoch's mean loss, the accuracy in percent, and the mean inference time steps."""
+        self.wait()
+        loss, right, steps = self._score.tolist()
+        return loss / self.batches, 100 * right / len(self.held_out), steps / len(self.held_out)
+
+    def wait(self) -> None:
+        """Until all steps that were begun are done."""
+        if self._stream:
+            self._stream.synchronize()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a training needs to go on, by name; the tensors themselves."""
+        tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
+        tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
+        for i, adam in enumerate(self.optimizer.state.values()):
+            tensors |= {f"adam.{i}.{key}": adam[key] for key in ADAM_STATE}
+        return tensors
+
+    def go_on(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `state` gave, on any device, before the first epoch.
+
+        Raises `KeyError` or `RuntimeError` where it is that of another network.
+        """
+        for part, network in (("weight", self.network), ("averaged", self.averaged)):
+            network.load_state_dict({key: tensors[f"{part}.{key}"] for key in network.state_dict()})
+        for i, weight in enumerate(self.network.parameters()):
+            adam = {key: tensors[f"adam.{i}.{key}"].to(self.device) for key in ADAM_STATE}
+            self.optimizer.state[weight] = adam
+
+    def _step(self) -> None:
+        chosen = self._order.index_select(0, self._done % self.batches)[0]
+        self._rate.copy_(self._rates.index_select(0, self._done)[0])
+        pixels = augment(self.data.images[chosen], self.config, self.generator)
+        self.optimizer.zero_grad()
+        loss = self._loss(pixels, self.data.labels[chosen])
+        loss.backward()
+        self.optimizer.step()
+        share = self._shares.index_select(0, self._done)[0]
+        with torch.no_grad():
+            for mean, weight in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(weight, share)
+            self._total += loss
+            self._done += 1
+
+    def _loss(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        config, dtype = self.config, training_dtype(self.device)
+        with torch.autocast(self.device.type, dtype, enabled=dtype == torch.bfloat16, cache_enabled=False):
+            if isinstance(self.network, RateNetwork):
+                counts = self.network(pixels).counts
+                return functional.cross_entropy(config.sharpness * counts.float(), labels)
+            output = self.network(encode(pixels, config.time_steps))
+        return LOSSES[config.loss](output, labels, config)
+
+    @torch.no_grad()
+    def _validate(self) -> tuple[Tensor, Tensor]:
+        """As `evaluate` does, but to the end of time, without anything for which the host would have to wait."""
+        images, labels, T = self.held_out.images, self.held_out.labels, self.config.time_steps
+        if isinstance(self.averaged, RateNetwork):
+            score = evaluate(self.averaged, images, labels)
+            return self._total.new_tensor(score.correct), self._total.new_tensor(score.steps)
+        self.averaged.eval()
+        right, steps = torch.zeros(2, device=self.device)
+        for pixels, label in zip(images.split(VALIDATED), labels.split(VALIDATED), strict=True):
+            V, S, at, _ = self.averaged(encode(pixels, T))
+            answer, step = decode(V, S, at, T)
+            right += (answer == label).sum()
+            steps += step.sum()
+        return right, steps
+
+    def _capture(self) -> None:
+        """Record a step as a graph, and put everything back that the first steps changed."""
+        assert self._stream
+        before = {name: tensor.clone() for name, tensor in self.state().items()}
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with self._side_by_side():
+            for _ in range(STEPS_BEFORE_CAPTURE):
+                self._step()
+        self._stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.generator)
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            self._step()
+        self._graph = graph
+        with self._side_by_side(), torch.no_grad():
+            for name, tensor in self.state().items():
+                tensor.copy_(before[name]) if name in before else tensor.zero_()
+
+    @contextlib.contextmanager
+    def _side_by_side(self) -> Iterator[None]:
+        """Work on this training's own stream, with algorithms that give the same sums every time."""
+        if self._stream is None:
+            yield
+        else:
+            with torch.cuda.stream(self._stream), torch.backends.cudnn.flags(enabled=True, deterministic=True):
+                yield
+
+
+def schedule(progress: float) -> float:
+    """The learning rate over its peak: up over the first tenth, then down as a cosine."""
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A random seed for each epoch of each run, none of them shared."""
+    return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
+
+
+def augment(
+    pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig, generator: torch.Generator | None = None
+) -> UInt8[Tensor, "B *channels height width"]:
+    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set.
+
+    The channels of an image, where it has an axis of them, move together.
+    """
+    batch, (height, width), device = len(pixels), pixels.shape[-2:], pixels.device
+    image = torch.arange(batch, device=device)[:, None, None]
+    if reach := config.shift:
+        padded = functional.pad(pixels, (reach, reach, reach, reach))
+        down, right = torch.randint(0, 2 * reach + 1, (2, batch, 1, 1), generator=generator, device=device)
+        down, right = down + torch.arange(height, device=device)[:, None], right + torch.arange(width, device=device)
+        pixels = padded[image, ..., down, right].movedim((1, 2), (-2, -1))  # the indices' axes come first
+    if config.flip:
+        mirrored = torch.rand(batch, generator=generator, device=device) < 0.5
+        pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
+    return pixels
