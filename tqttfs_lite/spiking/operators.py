@@ -95,7 +95,7 @@ def fire_backward(
     if where is None:
         return dV
     size = list(V.shape[2:4])
-    frames: Tensor = functional.max_unpool2d(dV.flatten(0, 1).movedim(-1, 1), where, [pool], output_size=size)
+    frames: Tensor = functional.max_unpool2d(dV.flatten(0, 1).movedim(-1, 1), where, [pool, pool], output_size=size)
     return frames.movedim(1, -1).reshape(V.shape).contiguous()
 
 
