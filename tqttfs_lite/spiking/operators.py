@@ -159,7 +159,9 @@ def convolution(frames: Tensor, W: Tensor) -> Tensor:
     if frames.is_cuda and frames.dtype == torch.float32 and not torch.is_grad_enabled():
         windows = _padded(frames, W).unfold(2, W.shape[2], 1).unfold(3, W.shape[3], 1)
         return torch.einsum("nchwij,kcij->nkhw", windows, W)
-    return functional.conv2d(frames, W, padding="same")
+    if W.shape[2] % 2:
+        return functional.conv2d(frames, W, padding=W.shape[2] // 2)
+    return functional.conv2d(_padded(frames, W), W)
 
 
 def _padded(frames: Tensor, W: Tensor) -> Tensor:
