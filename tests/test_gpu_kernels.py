@@ -128,3 +128,17 @@ def test_what_the_convolution_does_not_cover_is_left_to_plain_pytorch() -> None:
     W = draw(5, 3, 3, 3)
     ours, expected = (run(times, W, *settings, torch.float32) for run in (gpu.convolve, operators.convolve))
     assert all(map(torch.equal, ours, expected)) and ours[0].shape == (8, 2, 2, 2, 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("size", "window"), [((6, 4), 2), ((6, 9), 3)])
+def test_averages_equal_plain_pytorch(size: tuple[int, int], window: int, dtype: torch.dtype) -> None:
+    state = draw(3, 2, *size, 5, dtype=dtype)
+    ours, expected = (average(state, window) for average in (gpu.average, operators.average))
+    close(ours, expected, dtype)
+    gradient = draw(*ours.shape, dtype=dtype, seed=1)
+    close(gpu.average_backward(gradient, window), operators.average_backward(gradient, window), dtype)
+    if dtype == torch.float32:  # and as PyTorch differentiates its own average
+        leaf = state.clone().requires_grad_()
+        operators.average(leaf, window).backward(gradient)
+        close(operators.average_backward(gradient, window), leaf.grad, dtype)

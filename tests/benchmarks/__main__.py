@@ -143,7 +143,8 @@ def assert_gradients_agree(outputs: dict[str, Callable[[], Tensor]], modules: di
 
 def step_of(network: nn.Module, outputs: Callable[[], Tensor], steps: tuple[int, ...], labels: Tensor) -> Call:
     """Forward, loss, backward, AdamW; the learning rate is so small that the spikes stay what they are."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-9, weight_decay=0, fused=True)
+    on_gpu = next(network.parameters()).is_cuda
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-9, weight_decay=0, fused=True, capturable=on_gpu)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -263,7 +264,7 @@ def run(benchmark: Benchmark) -> None:
     torch.set_num_threads(benchmark.threads)
     torch._dynamo.config.recompile_limit = 64  # shapes that a compiled neuron may meet
     training.reuse_memory()
-    origin, started = experiment.made(), time.perf_counter()
+    origin, started = experiment.made(torch.device("cpu")), time.perf_counter()
     measured = {"train": train, "infer": inference, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
     weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started

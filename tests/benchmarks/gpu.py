@@ -1,27 +1,44 @@
 """The library on an NVIDIA GPU: equal counts and weights first, then times, then a seed of each network to the end.
 
     python -m tests.benchmarks.gpu              all of it
-    python -m tests.benchmarks.gpu equal time   some of it
+    python -m tests.benchmarks.gpu equal bench  some of it
 
-It needs the data sets and the published checkpoints, and nothing that PyTorch and Triton do not bring along but
-pydantic, filelock and the other dependencies of the library.
+`bench` and `aside` store what they measure in `data/benchmarks/`, as `tests.benchmarks` does.  Data sets, published
+checkpoints and the library's dependencies have to be there; `bench` wants SpikingJelly and snnTorch too.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import cache
+from statistics import median
 
 import torch
+from torch import Tensor, nn
 
-from tqttfs_lite.experiments import devices, experiment, results, training
+from tests.benchmarks.__main__ import BATCH, Benchmark, Call, step_of, take_turns
+from tests.benchmarks.peers import variants
+from tqttfs_lite import files
+from tqttfs_lite.experiments import devices, experiment, paths, results, training
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.trainer import Trainer
+from tqttfs_lite.paper import speed
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.network import Output
 
+SETTINGS = (
+    ("fashion-scnn", "1-2-2-4-4"),
+    ("mnist-smlp", "1-2"),
+    ("fashion-smlp", "1-2-4"),
+    ("fashion-scnn", "1-1-1-1-1"),
+)  # of `bench` and `aside`
+WIDTHS = (1, 2, 4, 8, 16, 32)  # trainings side by side
 NETWORKS = {
     "MNIST SMLP 1-2": ("784-400(1)-10(2)", "mnist", 8),
     "FashionMNIST SMLP 1-1-1": ("784-400-400-10", "fashion-mnist", 16),
@@ -138,7 +155,108 @@ def train() -> None:
         )
 
 
-PARTS: dict[str, Callable[[], None]] = {"equal": equal, "time": timing, "profile": profile, "train": train}
+def bench() -> None:
+    """Whole training steps beside SpikingJelly and snnTorch: equal potentials first, each as a graph where it can be."""
+    torch._dynamo.config.recompile_limit = 64
+    for network, degrees in SETTINGS:
+        benchmark = Benchmark("gpu-train", network, degrees, "bfloat16", threads=1)
+        ours = benchmark.build().cuda()
+        pixels, labels = (part.cuda() for part in benchmark.data(BATCH))
+        times, steps, began = encode(pixels, ours.time_steps), ours.layers[-1].steps, time.perf_counter()
+        calls: dict[str, Call] = {}
+        modules = {"ours": ours, **{name: peer.cuda() for name, peer in variants(ours, torch.bfloat16).items()}}
+        expected = None
+        for name, module in modules.items():
+            try:
+
+                def outputs(module: nn.Module = module, times: Tensor = times) -> Tensor:
+                    with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
+                        V = module(times)
+                    return V.V if isinstance(V, Output) else V
+
+                V = outputs()
+                expected = V if expected is None else expected
+                if not torch.equal(V, expected):
+                    print(f"{network} {degrees}, {name}: other potentials, by {(V - expected).abs().max():.3g}")
+                    continue
+                step = step_of(module, outputs, steps, labels)
+                calls[f"{name}, eager" if name == "ours" else name] = step
+                for _ in range(3):
+                    step()
+                torch.cuda.synchronize()
+                calls[name if name == "ours" else f"{name}, as a graph"] = captured(step)
+            except Exception as failure:  # of this variant, which is said
+                print(f"{network} {degrees}, {name}: {type(failure).__name__} {str(failure)[:200]}")
+        store(benchmark, take_turns({name: finished(call) for name, call in calls.items()}), began)
+
+
+def finished(call: Call) -> Call:
+    """The same, until the GPU is done with it."""
+
+    def run() -> None:
+        call()
+        torch.cuda.synchronize()
+
+    return run
+
+
+def captured(step: Call) -> Call:
+    """The same as one CUDA graph."""
+    graph = torch.cuda.CUDAGraph()
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    side.synchronize()
+    with torch.cuda.graph(graph, stream=side):
+        step()
+    return graph.replay
+
+
+def aside(widths: Sequence[int] = WIDTHS) -> None:
+    """Seconds for each training's step of whole trainings side by side."""
+    for network, degrees in SETTINGS:
+        benchmark = Benchmark("gpu-side-by-side", network, degrees, "bfloat16", threads=1)
+        began, measured = time.perf_counter(), {}
+        for width in widths:
+            if width > 8 and network == "fashion-scnn":
+                continue
+            torch.cuda.empty_cache()
+            chosen = speed.configuration(network, degrees)
+            together = trainers([replace(chosen, seed=seed) for seed in range(width)])
+            run(together, 10)
+            seconds = []
+            for _ in range(5):
+                torch.cuda.synchronize()
+                started = time.perf_counter()
+                run(together, 200 // width)
+                torch.cuda.synchronize()
+                seconds.append((time.perf_counter() - started) / (200 // width * width))
+            measured[f"{width} at once"] = seconds
+            del together
+        store(benchmark, measured, began)
+
+
+def store(benchmark: Benchmark, measured: dict[str, list[float]], began: float) -> None:
+    chosen = speed.configuration(benchmark.network, benchmark.quantization)
+    content = {**asdict(benchmark), "made": experiment.made(devices.choose("cuda")), "weights": "random"}
+    content |= {"seconds": time.perf_counter() - began, "measured": measured}
+    content |= {"config": chosen.hash, "kernels": speed.kernels()}
+    with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    shown = "; ".join(f"{name} {1000 * median(seconds):.3f} ms" for name, seconds in measured.items())
+    print(f"{benchmark.kind} {benchmark.network} {benchmark.quantization}: {shown}")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "equal": equal,
+    "time": timing,
+    "profile": profile,
+    "train": train,
+    "bench": bench,
+    "aside": aside,
+}
 
 
 if __name__ == "__main__":

@@ -100,6 +100,31 @@ class SpikingJelly:
         return spikes
 
 
+class FlexSN:
+    """SpikingJelly's route for neurons of one's own, which it compiles to a kernel on a GPU."""
+
+    def __init__(self, theta: float) -> None:
+        from spikingjelly.activation_based import functional as spikingjelly
+        from spikingjelly.activation_based import surrogate
+        from spikingjelly.activation_based.neuron import FlexSN as Neuron
+
+        atan = surrogate.ATan(2.0)
+        above = theta + 2.0**-10  # it fires at V >= theta; the potentials here are multiples of 1/4
+
+        def core(x: Tensor, V: Tensor, fired: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            V = V + x
+            S = atan(V - above) * (1 - fired)
+            return S, V, fired + S.detach()
+
+        self.node = Neuron(core, num_states=2, step_mode="m")
+        self.reset = spikingjelly.reset_net
+
+    def __call__(self, current: Tensor) -> Tensor:
+        self.reset(self.node)
+        spikes: Tensor = self.node(current)
+        return spikes
+
+
 class SnnTorch:
     """A leaky neuron without leak and reset, in a loop over frames; only its first spike counts."""
 
@@ -126,9 +151,11 @@ def variants(network: SpikingNetwork, dtype: torch.dtype) -> dict[str, Peer]:
     theta = network.neuron.theta
     neurons: dict[str, Callable[[], Neuron]] = {
         "SpikingJelly eager": lambda: SpikingJelly(theta, dtype),
-        "SpikingJelly compiled": lambda: SpikingJelly(theta, dtype, compiled=True),
         "snnTorch": lambda: SnnTorch(theta),
     }
+    if next(network.parameters()).is_cuda:
+        neurons["SpikingJelly FlexSN"] = lambda: FlexSN(theta)
+    neurons["SpikingJelly compiled"] = lambda: SpikingJelly(theta, dtype, compiled=True)
     quantized = any(q > 1 for q in network.architecture.quantization)
     return {
         f"{name}, {'our binning' if binned else 'all T frames'}": Peer(network, make, dtype, binned=binned)

@@ -10,23 +10,29 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from pydantic import BaseModel, Field, with_config
+from pydantic import BaseModel
 from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments.checks import STRICT, parse
-from tqttfs_lite.experiments.evaluation import Count
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
 
 FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; 1 among them is the network as it was trained
+
+
+def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
+    """The output thresholds at which a trained network is measured."""
+    return tuple(factor * config.theta for factor in FACTORS)
 
 
 class Point(NamedTuple):
@@ -36,17 +42,6 @@ class Point(NamedTuple):
     accuracy: float  # percent
     mean_steps: float
     silent: float  # percent of the images
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Curve:
-    """Counts over one split of a data set, one of each kind for every threshold."""
-
-    images: Annotated[int, Field(ge=1)]
-    correct: tuple[Count, ...]
-    silent: tuple[Count, ...]
-    steps: tuple[Count, ...]  # sum over images of the inference time steps; T where no output neuron fires
 
 
 @dataclass(frozen=True)

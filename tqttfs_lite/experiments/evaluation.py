@@ -68,6 +68,17 @@ class Evaluation:
         )
 
 
+@with_config(STRICT)
+@dataclass(frozen=True)
+class Curve:
+    """Counts over one split of a data set, one of each kind for every threshold."""
+
+    images: Annotated[int, Field(ge=1)]
+    correct: tuple[Count, ...]
+    silent: tuple[Count, ...]
+    steps: tuple[Count, ...]  # sum over images of the inference time steps; T where no output neuron fires
+
+
 class Answers(NamedTuple):
     """What a network says of each image of a data set, a byte each."""
 

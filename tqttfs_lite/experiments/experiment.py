@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import answers, checkpoints, devices, dial, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
-from tqttfs_lite.experiments.dial import FACTORS, Dial, curve
+from tqttfs_lite.experiments.dial import Dial, curve, thresholds_of
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
 from tqttfs_lite.experiments.trainer import build
@@ -89,7 +90,12 @@ def try_out_together(
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
         held_out = load(config.dataset, "validation")
         score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
-        results.write_trial(Trial(config, tuple(trained.history), score, origin))
+        trial = Trial(config, tuple(trained.history), score, origin)
+        if isinstance(trained.network, SpikingNetwork):
+            thresholds = thresholds_of(config)
+            scores = curve(trained.network, held_out.images, held_out.labels, thresholds)
+            trial = replace(trial, thresholds=thresholds, curve=scores)
+        results.write_trial(trial)
 
     def stored(config: TrainingConfig) -> bool:
         return results.trial_file(config).exists()
@@ -186,7 +192,7 @@ def measure_dial(result: Result, stride: int = 1, *, device: str | None = None) 
 
 def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
     assert isinstance(network, SpikingNetwork)
-    thresholds = tuple(factor * network.neuron.theta for factor in FACTORS[::stride])
+    thresholds = thresholds_of(config)[::stride]
     splits = (load(config.dataset, split) for split in ("validation", "test"))
     return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
 

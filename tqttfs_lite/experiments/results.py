@@ -18,7 +18,7 @@ from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import paths, sources
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
-from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -72,6 +72,8 @@ class Trial:
     history: tuple[Epoch, ...]
     validation: Evaluation
     made: dict[str, str | int]
+    thresholds: tuple[float, ...] = ()  # of the output neurons, for which `curve` has counts of the validation images
+    curve: Curve | None = None  # none of rate-coded networks; older trials have none either
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -138,7 +140,13 @@ def write(result: Result, path: Path) -> Path:
 
 def write_trial(trial: Trial) -> Path:
     """Store a trial likewise; returns the file."""
-    return _write(trial, trial_file(trial.config), validation=asdict(trial.validation))
+    return _write(
+        trial,
+        trial_file(trial.config),
+        validation=asdict(trial.validation),
+        thresholds=trial.thresholds,
+        curve=trial.curve and asdict(trial.curve),
+    )
 
 
 def read(path: Path) -> Result:
@@ -162,7 +170,7 @@ def read(path: Path) -> Result:
 def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` likewise."""
     stored = _read(path, _StoredTrial)
-    return Trial(stored.config, stored.history, stored.test, stored.made)
+    return Trial(stored.config, stored.history, stored.test, stored.made, stored.thresholds, stored.curve)
 
 
 def read_trials() -> list[Trial]:
@@ -203,6 +211,8 @@ class _StoredResult(_Stored):
 
 class _StoredTrial(_Stored):
     test: Evaluation = Field(alias="validation")
+    thresholds: tuple[float, ...] = ()
+    curve: Curve | None = None
 
 
 def _read(path: Path, kind: type[Stored]) -> Stored:

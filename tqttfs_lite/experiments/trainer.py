@@ -11,6 +11,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import lru_cache
 from hashlib import sha256
 
 import torch
@@ -221,6 +222,12 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
 
 
+@lru_cache(maxsize=256)
+def count_up(size: int, device: torch.device) -> Tensor:
+    """0, 1, 2, ..., made once."""
+    return torch.arange(size, device=device)
+
+
 def augment(
     pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig, generator: torch.Generator | None = None
 ) -> UInt8[Tensor, "B *channels height width"]:
@@ -228,13 +235,13 @@ def augment(
 
     The channels of an image, where it has an axis of them, move together.
     """
-    batch, (height, width), device = len(pixels), pixels.shape[-2:], pixels.device
-    image = torch.arange(batch, device=device)[:, None, None]
+    batch, device = len(pixels), pixels.device
+    image, row, column = (count_up(size, device) for size in (batch, *pixels.shape[-2:]))
     if reach := config.shift:
         padded = functional.pad(pixels, (reach, reach, reach, reach))
         down, right = torch.randint(0, 2 * reach + 1, (2, batch, 1, 1), generator=generator, device=device)
-        down, right = down + torch.arange(height, device=device)[:, None], right + torch.arange(width, device=device)
-        pixels = padded[image, ..., down, right].movedim((1, 2), (-2, -1))  # the indices' axes come first
+        chosen = padded[image[:, None, None], ..., down + row[:, None], right + column]
+        pixels = chosen.movedim((1, 2), (-2, -1))  # the indices' axes come first
     if config.flip:
         mirrored = torch.rand(batch, generator=generator, device=device) < 0.5
         pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)

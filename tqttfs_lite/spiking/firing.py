@@ -134,6 +134,11 @@ def fire(
     return state if keep is None else state * keep
 
 
+def averaged(state: Float[Tensor, "K B C H W"], window: int) -> Float[Tensor, "K B C H_P W_P"]:
+    """Average pooling: the mean of the states in each window."""
+    return _channels_first(ops.average(_channels_last(state, lead=2)[0].contiguous(), window), image=True)
+
+
 def charge(
     times: UInt8[Tensor, "B inputs"],
     W: Float[Tensor, "N inputs"],

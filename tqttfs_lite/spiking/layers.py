@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tqttfs_lite.spiking.firing import (
+    averaged,
     charge,
     convolution_times,
     convolve_and_fire,
@@ -149,7 +150,4 @@ class SpikingLayer(nn.Module):
         return C if keep is None else C * keep
 
     def _average(self, C: Tensor) -> Tensor:
-        if self.average_window == 1:
-            return C
-        averages: Tensor = functional.avg_pool2d(C.flatten(0, 1), self.average_window).unflatten(0, C.shape[:2])
-        return averages
+        return C if self.average_window == 1 else averaged(C, self.average_window)

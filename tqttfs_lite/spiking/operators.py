@@ -5,6 +5,7 @@
 | fire | membrane potentials of a layer | its state as the next layer reads it, and its firing times |
 | read | firing times | the state |
 | convolve | firing times of an image's pixels | what fire gives, behind a convolution |
+| average | the state of an image | the means of its pooling windows |
 | charge | firing times | membrane potentials of a fully connected layer |
 | fire_and_charge | membrane potentials of a layer | those of the fully connected layer behind it |
 
@@ -43,6 +44,9 @@ SCHEMAS = {
     " ScalarType dtype) -> (Tensor, Tensor)",
     "convolve_backward": "(Tensor times, Tensor W, Tensor time, Tensor gradient, int[] steps, int[] read_at, int pool,"
     " float theta, float alpha, Tensor? keep) -> Tensor",
+    # state [R, B, H, W, C] -> [R, B, H / window, W / window, C], and back
+    "average": "(Tensor state, int window) -> Tensor",
+    "average_backward": "(Tensor gradient, int window) -> Tensor",
     # times [B, inputs], W [N, inputs], keep [B, inputs] -> V [K, B, N]
     "charge": "(Tensor times, Tensor W, int[] steps, Tensor? keep, ScalarType dtype) -> Tensor",
     "charge_backward": "(Tensor times, Tensor gradient, int[] steps, Tensor? keep) -> Tensor",
@@ -169,6 +173,18 @@ def _padded(frames: Tensor, W: Tensor) -> Tensor:
     return functional.pad(frames, (before, after, before, after))
 
 
+def average(state: Tensor, window: int) -> Tensor:
+    frames = functional.avg_pool2d(state.flatten(0, 1).movedim(-1, 1), window)
+    means: Tensor = frames.movedim(1, -1).unflatten(0, state.shape[:2])
+    return means.contiguous()
+
+
+def average_backward(gradient: Tensor, window: int) -> Tensor:
+    frames = gradient.div(window * window).flatten(0, 1).movedim(-1, 1)
+    spread: Tensor = functional.interpolate(frames, scale_factor=window).movedim(1, -1).unflatten(0, gradient.shape[:2])
+    return spread.contiguous()
+
+
 def charge(times: Tensor, W: Tensor, steps: Sequence[int], keep: Tensor | None, dtype: torch.dtype) -> Tensor:
     return functional.linear(ops.read(times, steps, keep, dtype), W.to(dtype))
 
@@ -196,7 +212,8 @@ def _as_image(neurons: Tensor) -> Tensor:
     return neurons[..., None, None, :]
 
 
-for _function in (fire, fire_backward, read, convolve, convolve_backward, charge, charge_backward, fire_and_charge):
+_PLAIN = (fire, fire_backward, read, convolve, convolve_backward, average, average_backward)
+for _function in (*_PLAIN, charge, charge_backward, fire_and_charge):
     torch.library.impl(f"tqttfs::{_function.__name__}", "default", _function)
 
 
@@ -218,6 +235,10 @@ def _settings(*tensors: int) -> Callable[[Any, tuple[Any, ...], Any], None]:
     return setup
 
 
+def _keep_the_window(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.settings = inputs[1:]
+
+
 def _fire(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, ...]:
     V, keep, time = ctx.saved_tensors
     return ops.fire_backward(V, time, gradient.contiguous(), *ctx.settings, keep), *[None] * 6
@@ -227,6 +248,10 @@ def _convolve(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, ...]:
     times, W, keep, time = ctx.saved_tensors
     *settings, _dtype = ctx.settings
     return None, ops.convolve_backward(times, W, time, gradient.contiguous(), *settings, keep), *[None] * 7
+
+
+def _average(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    return ops.average_backward(gradient.contiguous(), *ctx.settings), None
 
 
 def _charge(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -250,6 +275,7 @@ def _fire_and_charge(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None
 _GRADIENTS = (
     ("fire", _fire, _settings(0, 6)),
     ("convolve", _convolve, _settings(0, 1, 7)),
+    ("average", _average, _keep_the_window),
     ("charge", _charge, _settings(0, 3)),
     ("fire_and_charge", _fire_and_charge, _settings(0, 1, 6)),
 )
@@ -280,6 +306,12 @@ _FAKES: dict[str, Callable[..., Any]] = {
     "read": lambda time, read_at, keep, dtype: time.new_empty((len(read_at), *time.shape), dtype=dtype),
     "convolve": _shape_convolve,
     "convolve_backward": lambda times, W, *_: torch.empty_like(W),
+    "average": lambda state, n: state.new_empty(
+        (*state.shape[:2], state.shape[2] // n, state.shape[3] // n, state.shape[4])
+    ),
+    "average_backward": lambda state, n: state.new_empty(
+        (*state.shape[:2], state.shape[2] * n, state.shape[3] * n, state.shape[4])
+    ),
     "charge": lambda times, W, steps, keep, dtype: W.new_empty((len(steps), len(times), len(W)), dtype=dtype),
     "charge_backward": lambda times, gradient, *_: gradient.new_empty(
         (gradient.shape[2], times.shape[1]), dtype=torch.float32

@@ -145,6 +145,27 @@ def _read(
 
 
 @triton.jit
+def _average(state, out, neurons, width, C, POOL: tl.constexpr, BLOCK: tl.constexpr):
+    o = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    corner = _corner(o, width, C, POOL)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for n in tl.static_range(POOL * POOL):
+        at = state + corner + (n // POOL * width + n % POOL) * C
+        total += tl.load(at, mask=o < neurons, other=0.0).to(tl.float32)
+    tl.store(out + o, (total / (POOL * POOL)).to(out.dtype.element_ty), mask=o < neurons)
+
+
+@triton.jit
+def _average_backward(gradient, out, neurons, width, C, POOL: tl.constexpr, BLOCK: tl.constexpr):
+    o = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    corner = _corner(o, width, C, POOL)
+    share = tl.load(gradient + o, mask=o < neurons, other=0.0).to(tl.float32) / (POOL * POOL)
+    for n in tl.static_range(POOL * POOL):
+        to = out + corner + (n // POOL * width + n % POOL) * C
+        tl.store(to, share.to(out.dtype.element_ty), mask=o < neurons)
+
+
+@triton.jit
 def _windows(times, pixel, pixels, H, width, SIZE: tl.constexpr, TAPS: tl.constexpr):
     """The spike times in the window of each pixel, [PIXELS, TAPS]; beyond the image, and the filter, never."""
     tap = tl.arange(0, TAPS)
@@ -297,6 +318,22 @@ def read(time: Tensor, read_at: Sequence[int], keep: Tensor | None, dtype: torch
     return state
 
 
+def average(state: Tensor, window: int) -> Tensor:
+    R, B, H, W, C = state.shape
+    out = torch.empty((R, B, H // window, W // window, C), dtype=state.dtype, device=state.device)
+    if n := out.numel():
+        _average[_grid(n)](state, out, n, W, C, POOL=window, BLOCK=BLOCK)
+    return out
+
+
+def average_backward(gradient: Tensor, window: int) -> Tensor:
+    R, B, H, W, C = gradient.shape
+    out = torch.empty((R, B, H * window, W * window, C), dtype=gradient.dtype, device=gradient.device)
+    if n := gradient.numel():
+        _average_backward[_grid(n)](gradient, out, n, W * window, C, POOL=window, BLOCK=BLOCK)
+    return out
+
+
 def convolve(
     times: Tensor,
     W: Tensor,
@@ -378,5 +415,5 @@ def _processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
-for _function in (fire, fire_backward, read, convolve, convolve_backward):
+for _function in (fire, fire_backward, read, convolve, convolve_backward, average, average_backward):
     torch.library.impl(f"tqttfs::{_function.__name__}", "cuda", _function)
