@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -171,15 +172,17 @@ def _commit() -> str:
 
     "unknown" outside a checkout, also where the code lies within another repository.
     """
-    git = ["git", "-C", str(paths.REPOSITORY)]
+    # Without GIT_DIR and its like, which in a hook of another repository name that one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(paths.REPOSITORY), *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.rstrip("\n")
+
     try:
-        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True).stdout
-        if Path(top.strip()).resolve() != paths.REPOSITORY.resolve():
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.REPOSITORY.resolve():
             return "unknown"
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--", "tqttfs_lite"], capture_output=True, text=True, check=True
-        ).stdout
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", "tqttfs_lite")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit} with changes" if changes else commit
