@@ -25,8 +25,8 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
-from tqttfs_lite.errors import ConfigError, DatasetError, InputError
-from tqttfs_lite.experiments import datasets, experiment, paths, sources
+from tqttfs_lite.errors import CheckpointError, ConfigError, DatasetError, InputError, ResultError
+from tqttfs_lite.experiments import datasets, experiment, paths, sources, training
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.datasets import Images, Sizes, data_sums, fetch, load
 from tqttfs_lite.paper import reported
@@ -580,6 +580,27 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
         recipe("24-8-2", "stripes", 4, shift=3)
     with pytest.raises(ConfigError, match="batch_size must be at most 40"):
         recipe("24-8-2", "stripes", 4, batch_size=41)
+
+
+def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_path):
+    """What is stored under a data set's name is of the images that it had then: a result, and a run to go on from."""
+    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    record = datasets.register(generated())
+    config = recipe("24-8-2", "stripes", 4, batch_size=10, epochs=1)
+    result, unfinished = experiment.run(config, progress=False), replace(config, seed=1)
+    training.train(unfinished, progress=False)
+    assert experiment.run(config) == result
+    darker = {part: replace(record.read(part), images=record.read(part).images // 2) for part in ("train", "test")}
+    datasets.register(replace(record, read=darker.__getitem__))
+    with pytest.raises(ResultError, match="is of other images than stripes has now"):
+        experiment.run(config)
+    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+        experiment.run(unfinished, progress=False)
+    os.rename(training.state_file(unfinished), training.state_file(replace(config, seed=2)))
+    datasets.register(record)
+    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+        experiment.run(replace(config, seed=2), progress=False)
 
 
 @pytest.mark.parametrize(

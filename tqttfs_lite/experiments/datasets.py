@@ -202,7 +202,7 @@ def data_sums(name: str) -> dict[str, str]:
     """
     dataset = get(name)
     if not dataset.files:
-        return {f"{name}/{part}": _content_sum(_checked(dataset, part)) for part in ("train", "test")}
+        return {f"{name}/{part}": content_sum(_checked(dataset, part)) for part in ("train", "test")}
     return {
         f"raw/{dataset.folder}/{file}": expected if _kind(expected) == "sha256" else _sum(path, "sha256")
         for (file, expected), path in zip(dataset.sums.items(), dataset.locations.values(), strict=True)
@@ -292,7 +292,7 @@ def _sum(path: Path, kind: str) -> str:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
-def _content_sum(data: Images) -> str:
+def content_sum(data: Images) -> str:
     """The SHA-256 sum of the pixels, a byte each, and then the labels, eight bytes each, lowest first."""
     labels = data.labels.numpy().astype("<i8")
     return hashlib.sha256(data.images.contiguous().numpy().tobytes() + labels.tobytes()).hexdigest()

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from tqttfs_lite.errors import InputError
+from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, checkpoints, dial, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, variant
-from tqttfs_lite.experiments.datasets import data_sums, load
+from tqttfs_lite.experiments.datasets import data_sums, get, load
 from tqttfs_lite.experiments.dial import FACTORS, Dial, curve
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
@@ -29,10 +29,11 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
     With `publish` it ends up among the published results, wherever it was before.  Two processes that ask for the same
     configuration train it once: the second waits for the first.
 
-    Raises `DatasetError` where the data sets are missing or damaged, and what `training.train` raises.
+    Raises `DatasetError` where the data sets are missing or damaged, `ResultError` where the stored result is of other
+    images under the same name, and what `training.train` raises.
     """
     if stored := results.find(config, published_only=publish):
-        return results.read(stored)
+        return _of_todays_images(results.read(stored))
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not (stored := results.find(config)):
@@ -46,8 +47,21 @@ def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True)
             stored = results.write(result, result_file(config, published=False))
             state_file(config).unlink()  # nothing is left to go on from
         if publish and stored.parent != paths.results_directory():
-            stored = results.publish(results.read(stored))
-        return results.read(stored)
+            stored = results.publish(_of_todays_images(results.read(stored)))
+        return _of_todays_images(results.read(stored))
+
+
+def _of_todays_images(result: Result) -> Result:
+    """A stored result; `ResultError` where a data set that is made in memory has other images than when it was made.
+
+    Data sets in files are held to their published sums when they are read.
+    """
+    name = result.config.dataset
+    if not get(name).files and result.data_sha256 != data_sums(name):
+        raise ResultError(
+            f"{result.config.name}.json is of other images than {name} has now: delete it or rename these"
+        )
+    return result
 
 
 def try_out(config: TrainingConfig, *, progress: bool = True) -> Trial:

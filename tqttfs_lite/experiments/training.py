@@ -11,7 +11,7 @@ from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import UInt8
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from tqttfs_lite.errors import CheckpointError, DivergenceError
 from tqttfs_lite.experiments import checkpoints, datasets, paths
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.datasets import load
+from tqttfs_lite.experiments.datasets import content_sum, load
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.losses import LOSSES
@@ -63,7 +63,8 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
     data, held_out = load(config.dataset, "train"), load(config.dataset, "validation")
     state = _State(config)
     resumable = state_file(config)
-    history = state.read(resumable) if resumable.exists() else []
+    origin = {"config": config.hash, "images": [content_sum(data), content_sum(held_out)]}
+    history = state.read(resumable, origin) if resumable.exists() else []
     batches = len(data.images) // config.batch_size
     name = f"{config.dataset} {config.architecture} seed {config.seed}"
     bar = tqdm(
@@ -89,7 +90,7 @@ def train(config: TrainingConfig, *, progress: bool = True) -> Trained:
             if progress and bar.disable:
                 left = tqdm.format_interval(mean(e.seconds for e in history) * (config.epochs - len(history)))
                 print(f"{name}: epoch {epoch + 1} of {config.epochs}, {told}, {left} left", file=sys.stderr, flush=True)
-            state.write(resumable, history)
+            state.write(resumable, history, origin)
     checkpoints.round_weights(state.averaged)
     return Trained(state.averaged, history)
 
@@ -178,10 +179,12 @@ class _State:
             output = self.network(encode(pixels, config.time_steps))
         return LOSSES[config.loss](output, labels, config)
 
-    def read(self, path: Path) -> list[Epoch]:
-        """Go on from a file that `write` made; returns the history so far."""
+    def read(self, path: Path, origin: dict[str, Any]) -> list[Epoch]:
+        """Go on from a file that `write` made, which has to be of this origin; returns the history so far."""
         try:
             tensors, metadata = checkpoints.read_tensors(path)
+            if metadata.get("origin", origin) != origin:  # states had none before
+                raise CheckpointError("it is of other settings or of other images")
             self.network.load_state_dict({key: tensors[f"weight.{key}"] for key in self.network.state_dict()})
             self.averaged.load_state_dict({key: tensors[f"averaged.{key}"] for key in self.averaged.state_dict()})
             for i, weight in enumerate(self.network.parameters()):
@@ -191,12 +194,12 @@ class _State:
         except (CheckpointError, KeyError, RuntimeError, TypeError) as damage:
             raise CheckpointError(f"{path} is damaged, delete it to start again: {damage}") from None
 
-    def write(self, path: Path, history: list[Epoch]) -> None:
+    def write(self, path: Path, history: list[Epoch], origin: dict[str, Any]) -> None:
         tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
         for i, state in enumerate(self.optimizer.state.values()):
             tensors |= {f"adam.{i}.{key}": state[key] for key in ADAM_STATE}
-        checkpoints.write_tensors(tensors, {"steps": self.steps, "history": history}, path)
+        checkpoints.write_tensors(tensors, {"origin": origin, "steps": self.steps, "history": history}, path)
 
 
 def reuse_memory() -> None:
