@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -141,6 +142,15 @@ def read(result: Result) -> Dial:
         for curve in (dial.validation, dial.test):
             if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
                 raise ValueError("there must be a count of each kind for every threshold")
+            T, images = result.config.time_steps, curve.images
+            for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
+                least = T * silent + images - silent  # a silent image takes all the steps
+                if correct > images or silent > images or not least <= steps <= T * images:
+                    raise ValueError(
+                        f"of {images} images {correct} cannot be right and {silent} silent after {steps} steps"
+                    )
+        if any(low >= high for low, high in pairwise(dial.thresholds)):
+            raise ValueError("the thresholds must rise")
         trained = dial.thresholds.index(result.config.theta)
         test = dial.test
         counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])
