@@ -22,7 +22,7 @@ from torch import Tensor
 from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments.checks import STRICT, parse
-from tqttfs_lite.experiments.evaluation import Count
+from tqttfs_lite.experiments.evaluation import Count, in_float32
 from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -97,6 +97,7 @@ class Dial:
 
 
 @torch.no_grad()
+@in_float32
 @torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
 def curve(
     network: SpikingNetwork,

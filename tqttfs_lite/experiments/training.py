@@ -238,6 +238,6 @@ def _augment(
         moved = padded[image, ..., down + torch.arange(height)[:, None], right + torch.arange(width)]
         pixels = moved.movedim((1, 2), (-2, -1))  # the indices' axes come first
     if config.flip:
-        mirrored = torch.rand(batch) < 0.5
+        mirrored = torch.rand(batch, dtype=torch.float32) < 0.5
         pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
     return pixels
