@@ -29,7 +29,6 @@ def here(path):
 DATA = here(paths.data_directory())
 if re.search("[{}]", str(DATA)):
     raise WorkflowError(f"{DATA}: Snakemake takes braces for wildcards: name another folder in TQTTFS_DATA")
-DATA_SETS = {name: [here(path) for path in kind.locations.values()] for name, kind in datasets.DATASETS.items()}
 PUBLISHED = {here(result_file(c, published=True)): c for c in study.read(study.published_file())}
 # A study of one's own takes a published result where there is one.
 OWN = {
@@ -37,6 +36,8 @@ OWN = {
     for c in (study.read(unquote(config["study"])) if "study" in config else [])
 }
 TRAININGS = PUBLISHED | OWN
+# Now that all of them are known: reading a study also finds those of installed packages.
+DATA_SETS = {name: [here(path) for path in kind.locations.values()] for name, kind in datasets.DATASETS.items()}
 
 
 def missing(path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import answers, experiment
@@ -87,6 +88,26 @@ def test_a_damaged_file_is_refused(damage: str, monkeypatch: pytest.MonkeyPatch,
         np.savez_compressed(file, answer=ANSWERS.answer.numpy())
     else:
         answers.write(Answers(*(values[:2] for values in ANSWERS)), result)
+    with pytest.raises(ResultError, match="not a readable file of answers"):
+        answers.read(result, LABELS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"answer": torch.tensor([3, 1, 10], dtype=torch.uint8)},  # which is no class
+        {"answer": ANSWERS.answer.float()},
+        {"step": torch.tensor([0, 6, 4], dtype=torch.uint8)},
+        {"step": torch.tensor([1, 5, 4], dtype=torch.uint8)},
+        {"step": torch.tensor([3, 4, 3], dtype=torch.uint8)},  # but a silent image takes all of them
+    ],
+)
+def test_answers_that_cannot_be_are_refused_though_they_add_up(
+    change: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    result = result_of(Evaluation(3, 2, 2, 1, 10, (1, 1)))
+    answers.write(ANSWERS._replace(**change), result)
     with pytest.raises(ResultError, match="not a readable file of answers"):
         answers.read(result, LABELS)
 

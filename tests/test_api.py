@@ -33,6 +33,71 @@ def test_help_is_told_before_anything_large_is_imported() -> None:
     assert LEVELS == ledger.LEVELS
 
 
+WRONG = """
+encode(bytes_, 2.5)
+encode(bytes_, "8")
+encode([0, 255], 8)
+tq_ttfs_neuron(S, W, q=2.5)
+tq_ttfs_neuron(S, W, q=nan)
+tq_ttfs_neuron(S, W, q=1, theta=nan)
+tq_ttfs_neuron(S, W, q=1, theta=inf)
+tq_ttfs_neuron(S[:, 0], W, q=1)
+tq_ttfs_neuron(S, W.T, q=1)
+register("no record")
+Neuron(theta=nan)
+Neuron(theta=-1.0)
+Architecture.parse(784)
+Architecture((28.0, 28), (Linear(10),))
+Architecture((nan,), (Linear(10),))
+Architecture((784,), (Linear(10, 2.5),))
+Architecture((784,), (Linear(10, nan),))
+Architecture.parse("64-10").with_quantization(2)
+recipe(784, "mnist", 8)
+SpikingNetwork(image, 8, pooling="Max")
+SpikingNetwork(image, 8, dropout=nan)
+SpikingNetwork(image, 2.5)
+network(bytes_.float())
+infer(network, bytes_)
+infer(network, encode(bytes_, 16))
+decode(V, (V > 1).float(), (0, 1), 2)
+decode(V, V > 1, (1,), 2)
+decode(V, V[:1] > 1, (0, 1), 2)
+evaluate(network, bytes_, torch.tensor([10]))
+evaluate(network, bytes_, torch.tensor([1, 2]))
+evaluate(network, bytes_, torch.tensor([1.0]))
+evaluate(network, bytes_[:0], torch.tensor([], dtype=torch.int64))
+"""
+
+
+def test_the_public_functions_refuse_what_they_would_be_wrong_about() -> None:
+    """In a process of its own, since the types that are checked in tests are not checked elsewhere."""
+    script = f"""
+from math import inf, nan
+import torch
+from tqttfs_lite import *
+from tqttfs_lite.experiments.datasets import register
+from tqttfs_lite.spiking.neuron import Neuron
+from tqttfs_lite.spiking.notation import Linear
+image = Architecture.parse("8x8-2C3-P2-10")
+network = SpikingNetwork(image, 8)
+bytes_ = torch.zeros(1, 8, 8, dtype=torch.uint8)
+bytes_[0, 0, 0] = 255
+S, W, V = torch.zeros(4, 1, 3), torch.ones(2, 3), torch.rand(2, 3, 4)
+assert evaluate(network, bytes_, torch.tensor([9])).images == 1
+for line in {WRONG.split(chr(10))[1:-1]!r}:
+    try:
+        eval(line)
+    except TqttfsError:
+        continue
+    except Exception as error:
+        print(line, "raises", repr(error))
+    else:
+        print(line, "passes")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, since a build leaves files that the next one would pack."""

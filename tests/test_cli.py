@@ -218,6 +218,20 @@ def test_the_commit_of_another_repository_is_not_taken_for_ours(
     assert len(str(experiment.made()["commit"])) == 40
 
 
+def test_a_hook_of_another_repository_does_not_change_the_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """git sets GIT_DIR for what its hooks start."""
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    assert experiment.made()["commit"] == "unknown"
+    git = ["git", "-C", str(tmp_path / "theirs"), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    (tmp_path / "theirs").mkdir()
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
+    assert experiment.made()["commit"] == "unknown"
+
+
 @pytest.mark.parametrize("allocates", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**60)])
 def test_running_out_of_memory_is_one_sentence(
     allocates: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -25,9 +25,9 @@ import torch
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
-from tqttfs_lite.errors import ConfigError, DatasetError, InputError
-from tqttfs_lite.experiments import datasets, experiment, paths, sources
-from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.errors import CheckpointError, ConfigError, DatasetError, InputError, ResultError
+from tqttfs_lite.experiments import datasets, experiment, paths, sources, training
+from tqttfs_lite.experiments.config import LARGEST_SEED, LONGEST_NOTATION, recipe
 from tqttfs_lite.experiments.datasets import Images, Sizes, data_sums, fetch, load
 from tqttfs_lite.paper import reported
 
@@ -582,15 +582,59 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
         recipe("24-8-2", "stripes", 4, batch_size=41)
 
 
+def test_the_longest_names_are_file_names(monkeypatch, tmp_path):
+    """The longest is that of an unfinished run while it is written; a seed has up to 19 digits, a process 7."""
+    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    datasets.register(generated("x" * datasets.LONGEST_NAME))
+    longest = "24" + "-2(1)" * 29
+    assert len(longest) <= LONGEST_NOTATION < len(f"{longest}-2(1)")
+    config = recipe(longest, "x" * datasets.LONGEST_NAME, 254, batch_size=10, seed=LARGEST_SEED)
+    assert len(f".{training.state_file(config).name}.1234567.tmp") <= 255
+
+
+def test_shape_and_sizes_may_be_any_three_numbers():
+    """Set past the constructor, whose types are checked in tests and not elsewhere."""
+    record = generated()
+    object.__setattr__(record, "shape", [1, 6, 4])
+    object.__setattr__(record, "sizes", (40, 10, 20))
+    record.__post_init__()
+    assert record.image_shape == (6, 4) and record.sizes.validation == 10
+
+
+def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_path):
+    """What is stored under a data set's name is of the images that it had then: a result, and a run to go on from."""
+    monkeypatch.setattr(datasets, "DATASETS", dict(datasets.DATASETS))
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    record = datasets.register(generated())
+    config = recipe("24-8-2", "stripes", 4, batch_size=10, epochs=1)
+    result, unfinished = experiment.run(config, progress=False), replace(config, seed=1)
+    training.train(unfinished, progress=False)
+    assert experiment.run(config) == result
+    darker = {part: replace(record.read(part), images=record.read(part).images // 2) for part in ("train", "test")}
+    datasets.register(replace(record, read=darker.__getitem__))
+    with pytest.raises(ResultError, match="is of other images than stripes has now"):
+        experiment.run(config)
+    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+        experiment.run(unfinished, progress=False)
+    os.rename(training.state_file(unfinished), training.state_file(replace(config, seed=2)))
+    datasets.register(record)
+    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+        experiment.run(replace(config, seed=2), progress=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"name": "my_data"}, "letters, digits and hyphens"),
         ({"name": ""}, "letters, digits and hyphens"),
+        ({"name": "-" * 3}, "letters, digits and hyphens"),
+        ({"name": "x" * 31}, "at most 30"),
         ({"shape": (0, 6, 4)}, "shape of stripes must be three whole numbers"),
         ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three whole numbers"),
         ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and of test"),
         ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 sums"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "A" * 32}}}, "with SHA-256 or MD5 sums"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"a": "1" * 32}}}, "must be those of train and of test"),
         ({"classes": ("one",)}, "must have from 2 to 256 classes, not 1"),
     ],
 )
@@ -631,6 +675,11 @@ def test_an_installed_package_offers_a_data_set_to_the_command(tmp_path):
     kept["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(paths.REPOSITORY)])
     done = subprocess.run([*command, "--batch-size", "4"], env=kept, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "of 4 test images" in done.stdout, done.stderr
+    part = "- {dataset: stripes, time_steps: 4, architectures: [4-4-2], seeds: [1], settings: {batch_size: 4}}\n"
+    (tmp_path / "study.yml").write_text(part)
+    command = [sys.executable, "-m", "tqttfs_lite.cli", "study", str(tmp_path / "study.yml"), "--dry-run"]
+    done = subprocess.run(command, env=kept, capture_output=True, text=True)
+    assert done.returncode == 0 and re.search(r"train +1\n", done.stdout + done.stderr), done.stdout
 
 
 STRIPED = """

@@ -103,9 +103,25 @@ def drop_split(content: dict[str, Any]) -> None:
     del content["test"]
 
 
+def set_other_count(content: dict[str, Any]) -> None:
+    content["test"]["correct"][0] = content["test"]["images"] + 1
+
+
+def set_steps(content: dict[str, Any]) -> None:
+    content["validation"]["steps"][0] = content["validation"]["images"] - 1
+
+
+def turn_thresholds(content: dict[str, Any]) -> None:
+    thresholds = content["thresholds"]
+    thresholds[0], thresholds[1] = thresholds[1], thresholds[0]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (set_other_count, "of 300 images 301 cannot be right"),
+        (set_steps, "silent after 299 steps"),
+        (turn_thresholds, "the thresholds must rise"),
         (set_weights, "other weights than the result's"),
         (set_count, "does not agree with the counts of the result"),
         (drop_count, "a count of each kind for every threshold"),

@@ -49,6 +49,9 @@ def test_a_relative_folder_is_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TQTTFS_DATA", "elsewhere")
     assert paths.data_directory() == tmp_path / "elsewhere"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TQTTFS_DATA", "~/at home")  # as a file of settings has it, where no shell replaces the tilde
+    assert paths.data_directory() == tmp_path / "at home"
 
 
 def test_atomic_write_makes_the_folder_and_leaves_one_file(tmp_path):

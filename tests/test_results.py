@@ -98,14 +98,18 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"correct": 10}, "correct must be at most 9"),
-        ({"correct_if_tied": 11}, "correct_if_tied must be at most 10"),
-        ({"silent": 11}, "silent must be at most 10"),
-        ({"steps": 41}, "steps must be at most 40"),
-        ({"steps": 9}, "images must be at most 9"),
+        ({"correct": 10}, "correct must be from 0 to 9, not 10"),
+        ({"correct_if_tied": 11}, "correct_if_tied must be from 0 to 10, not 11"),
+        ({"silent": 11}, "silent must be from 0 to 10, not 11"),
+        ({"steps": 41}, "steps must be from 13 to 40, not 41"),
+        ({"steps": 12}, "steps must be from 13 to 40, not 12"),  # 4 of the silent image and 9 of the others
         ({"spikes": [81, 6]}, "8 neurons cannot have 81 spikes over 10 images"),
         ({"spikes": [5]}, "spikes must have 2 counts, one for each layer, not 1"),
         ({"arriving": [1, 2, 3]}, "arriving must have 2 counts, one for each layer, not 3"),
+        ({"arriving": [1, 2]}, "additions must have 2 counts, one for each layer, not 0"),
+        ({"arriving": [7841, 5], "additions": [8, 50]}, "of 7840 spikes 7841 cannot arrive"),
+        ({"arriving": [7840, 6], "additions": [8, 50]}, "of 5 spikes 6 cannot arrive"),
+        ({"arriving": [7840, 5], "additions": [8, 51]}, "5 spikes cannot take 51 additions in 10 neurons"),
         ({"images": 0}, "test.images must be greater than or equal to 1, not 0"),
         ({"silent": True}, "test.silent must be a valid integer, not True"),
     ],

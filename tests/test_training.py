@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,10 +14,13 @@ import torch
 from tqttfs_lite.experiments import trainer, training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.dial import curve
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.experiments.training import train
 from tqttfs_lite.spiking import losses
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
 TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers
@@ -44,6 +48,29 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     torch.manual_seed(99)  # whatever the caller did with the global random state
     assert same_weights(first, train(TINY, progress=False))
     assert not same_weights(first, train(replace(TINY, seed=1), progress=False))
+
+
+@pytest.mark.usefixtures("small_data")
+@pytest.mark.parametrize("changes", [{}, {"coding": "rate", "architecture": "784-16-10"}])
+def test_the_callers_default_type_takes_no_part(changes: dict[str, Any]) -> None:
+    config = replace(TINY, epochs=1, **changes)
+    expected = train(config, progress=False)
+    training.state_file(config).unlink()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = train(config, progress=False)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same_weights(expected, found)
+
+
+def test_an_evaluation_within_autocast_is_in_float32() -> None:
+    network = SpikingNetwork(Architecture.parse("4-2"), 4)
+    torch.nn.init.constant_(network.layers[0].weight, 0.25 + 2**-11)  # with four, just above the threshold
+    images, labels = torch.full((1, 2, 2), 255, dtype=torch.uint8), torch.tensor([0])
+    with torch.autocast("cpu", torch.bfloat16):  # which has 0.25 for it
+        assert evaluate(network, images, labels).silent == 0
+        assert curve(network, images, labels, (1.0,)).silent == (0,)
 
 
 @pytest.mark.usefixtures("small_data")

@@ -1,10 +1,20 @@
 """The errors that users meet; each message is one sentence that says what is wrong and what is allowed."""
 
 import reprlib
+from numbers import Integral
 
 LONGEST_ECHO = 80  # characters of a value in a message, whatever the file has that it comes from
 _repr = reprlib.Repr()
 _repr.maxlevel, _repr.maxstring, _repr.maxlong, _repr.maxother = 3, LONGEST_ECHO, LONGEST_ECHO, LONGEST_ECHO
+
+
+def is_whole(number: object) -> bool:
+    """Whether a value is a whole number, NumPy's among them.
+
+    >>> is_whole(2), is_whole(2.0), is_whole(True), is_whole("2")
+    (True, False, False, False)
+    """
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def shown(value: object) -> str:

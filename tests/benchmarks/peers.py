@@ -108,12 +108,12 @@ class FlexSN:
         from spikingjelly.activation_based import surrogate
         from spikingjelly.activation_based.neuron import FlexSN as Neuron
 
-        atan = surrogate.ATan(2.0)
+        atan = surrogate.atan.apply
         above = theta + 2.0**-10  # it fires at V >= theta; the potentials here are multiples of 1/4
 
         def core(x: Tensor, V: Tensor, fired: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             V = V + x
-            S = atan(V - above) * (1 - fired)
+            S = atan(V - above, 2.0) * (1 - fired)
             return S, V, fired + S.detach()
 
         self.node = Neuron(core, num_states=2, step_mode="m")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.evaluation import Answers
 from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 
@@ -38,6 +39,7 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             answers = Answers(**{name: torch.from_numpy(file[name]) for name in file.files})
+        _check(answers, len(get(result.config.dataset).classes), result.config.time_steps)
         counts = answers.counts(labels)
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs evaluate` makes it") from None
@@ -47,3 +49,12 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not add up to the counts of the result")
     return answers
+
+
+def _check(answers: Answers, classes: int, time_steps: int) -> None:
+    """Raise `ValueError` for answers that cannot be, which may yet add up to the right counts."""
+    if (found := [values.dtype for values in answers]) != [torch.uint8, torch.uint8, torch.bool]:
+        raise ValueError(f"answers are bytes, steps too, and decisions Boolean, not {found}")
+    least = torch.where(answers.decided, 1, time_steps)  # a silent image takes all the steps
+    if (answers.answer >= classes).any() or (answers.step < least).any() or (answers.step > time_steps).any():
+        raise ValueError(f"there are {classes} classes and {time_steps} time steps, all of which a silent image takes")

@@ -263,14 +263,18 @@ def family(architecture: Architecture) -> str:
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The published recipe of the network's family on this data set, with changes of one's own.
 
-    A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, initial weights of twice
-    the usual width, averaged weights, a price of 0.003 nats a time step, and the plain values of `TrainingConfig` else.
+    A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, or of all
+    images where there are fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats a
+    time step, and the plain values of `TrainingConfig` else.
     Raises `ValueError` as `TrainingConfig` does.
 
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
     '784-400(1)-10(1)'
     """
-    chosen = RECIPES.get((dataset, family(Architecture.parse(architecture))), DEFAULT_RECIPE)
+    chosen = RECIPES.get((dataset, family(Architecture.parse(architecture))))
+    if chosen is None:
+        images = datasets.get(dataset).sizes.train
+        chosen = {**DEFAULT_RECIPE, "batch_size": min(DEFAULT_RECIPE["batch_size"], images)}
     settings = {"architecture": architecture, "dataset": dataset, "time_steps": time_steps}
     return TrainingConfig(**{**settings, **chosen, **changes})
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
-from tqttfs_lite.errors import DatasetError, InputError
+from tqttfs_lite.errors import DatasetError, InputError, shown
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.sources import SPLITS
 
@@ -39,6 +40,7 @@ Part = Literal["train", "test"]  # as published; the validation images are the l
 Progress = Callable[[str], None]  # is given one line per step
 SILENCE_SECONDS = 20  # a connection that says nothing for so long counts as dead
 COMMAND_SECONDS = 600  # a whole package (31 MB) at 50 kB/s
+LONGEST_NAME = 30  # of a data set: it is part of file names, beside a network's and a seed
 LARGEST_CLASS = 255  # a stored answer is one byte
 
 
@@ -90,14 +92,23 @@ class Dataset:
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.name or not self.name.replace("-", "").isalnum() or not self.name.isascii():
-            raise InputError(f"a data set's name must be of letters, digits and hyphens, not {self.name!r}")
+        letters = self.name.replace("-", "")
+        if not letters.isalnum() or not letters.isascii() or len(self.name) > LONGEST_NAME:
+            allowed = f"letters, digits and hyphens, at most {LONGEST_NAME}"
+            raise InputError(f"a data set's name must be of {allowed}, not {shown(self.name)}")
         for what, numbers in (("shape", self.shape), ("sizes", self.sizes)):
             if len(numbers) != 3 or not all(type(number) is int and number >= 1 for number in numbers):
                 raise InputError(f"the {what} of {self.name} must be three whole numbers from 1, not {tuple(numbers)}")
+        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "sizes", Sizes(*self.sizes))
         if not 2 <= len(self.classes) <= LARGEST_CLASS + 1:
             raise InputError(f"{self.name} must have from 2 to {LARGEST_CLASS + 1} classes, not {len(self.classes)}")
-        if self.files and (set(self.files) != {"train", "test"} or not set(map(len, self.sums.values())) <= {32, 64}):
+        parts, sums = self.files.values(), self.sums
+        if self.files and (
+            set(self.files) != {"train", "test"}
+            or len(sums) != sum(map(len, parts))  # else a file of both parts would have the sum of the last one
+            or not all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", expected) for expected in sums.values())
+        ):
             raise InputError(f"the files of {self.name} must be those of train and of test, with SHA-256 or MD5 sums")
 
     @property
@@ -127,8 +138,10 @@ Source = Callable[[Dataset, Path], Path]
 def register(dataset: Dataset) -> Dataset:
     """Make a data set of one's own known to this process, in place of an earlier one of its name; returns it.
 
-    Raises `InputError` for the name of a data set that comes with the library.
+    Raises `InputError` for the name of a data set that comes with the library, and for what is no record.
     """
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"a data set must be a record of type Dataset, not {shown(dataset)}")
     if dataset.name in OURS:
         raise InputError(f"{dataset.name!r} is a data set of the library: choose another name")
     DATASETS[dataset.name] = dataset
@@ -205,7 +218,7 @@ def data_sums(name: str) -> dict[str, str]:
     """
     dataset = get(name)
     if not dataset.files:
-        return {f"{name}/{part}": _content_sum(_checked(dataset, part)) for part in ("train", "test")}
+        return {f"{name}/{part}": content_sum(_checked(dataset, part)) for part in ("train", "test")}
     return {
         f"raw/{dataset.folder}/{file}": expected if _kind(expected) == "sha256" else _sum(path, "sha256")
         for (file, expected), path in zip(dataset.sums.items(), dataset.locations.values(), strict=True)
@@ -295,7 +308,7 @@ def _sum(path: Path, kind: str) -> str:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
-def _content_sum(data: Images) -> str:
+def content_sum(data: Images) -> str:
     """The SHA-256 sum of the pixels, a byte each, and then the labels, eight bytes each, lowest first."""
     labels = data.labels.numpy().astype("<i8")
     return hashlib.sha256(data.images.contiguous().numpy().tobytes() + labels.tobytes()).hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.evaluation import Curve
+from tqttfs_lite.experiments.evaluation import Curve, in_float32
 from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -91,6 +92,7 @@ class Dial:
 
 
 @torch.no_grad()
+@in_float32
 @torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
 def curve(
     network: SpikingNetwork,
@@ -138,6 +140,15 @@ def read(result: Result) -> Dial:
         for curve in (dial.validation, dial.test):
             if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
                 raise ValueError("there must be a count of each kind for every threshold")
+            T, images = result.config.time_steps, curve.images
+            for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
+                least = T * silent + images - silent  # a silent image takes all the steps
+                if correct > images or silent > images or not least <= steps <= T * images:
+                    raise ValueError(
+                        f"of {images} images {correct} cannot be right and {silent} silent after {steps} steps"
+                    )
+        if any(low >= high for low, high in pairwise(dial.thresholds)):
+            raise ValueError("the thresholds must rise")
         trained = dial.thresholds.index(result.config.theta)
         test = dial.test
         counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
@@ -20,6 +21,7 @@ from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate import Network, RateNetwork, decode_rate
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -97,6 +99,13 @@ class Answers(NamedTuple):
         return len(labels), right, silent, int(self.step.sum(dtype=torch.int64))
 
 
+def in_float32(function: Function) -> Function:
+    """Have a function compute in the weights' own type, also where the caller is within `torch.autocast`."""
+    for device in ("cpu", "cuda"):
+        function = cast(Function, torch.autocast(device, enabled=False)(function))
+    return function
+
+
 def evaluate(
     network: Network,
     images: UInt8[Tensor, "n *image"],
@@ -109,6 +118,7 @@ def evaluate(
     return evaluate_each(network, images, labels, batch_size=batch_size, progress=progress)[0]
 
 
+@in_float32
 def evaluate_each(
     network: Network,
     images: UInt8[Tensor, "n *image"],
@@ -123,6 +133,7 @@ def evaluate_each(
 
     A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
     """
+    _check_labels(network.architecture, images, labels)
     network.eval()
     device = next(network.parameters()).device
     T, sizes = network.time_steps, network.architecture.sizes()
@@ -157,3 +168,13 @@ def evaluate_each(
     n, correct, silent, steps = answers.counts(labels)
     sums = (tuple(count.tolist()) for count in (spikes, arriving, additions))
     return Evaluation(n, correct, correct_if_tied, silent, steps, *sums), answers
+
+
+def _check_labels(architecture: Architecture, images: Tensor, labels: Tensor) -> None:
+    """Raise `InputError` for labels that are not one of the network's classes for each image."""
+    (classes,) = architecture.shapes()[-1]
+    if not 0 < len(images) == labels.numel() or labels.ndim != 1 or labels.dtype != torch.int64:
+        found = f"{list(labels.shape)} of {labels.dtype} for {len(images)} images"
+        raise InputError(f"there must be a label of type torch.int64 for each image, at least one, not {found}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"labels must be from 0 to {classes - 1}, the network's classes")

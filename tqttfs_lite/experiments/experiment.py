@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,10 +14,10 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from tqttfs_lite.errors import InputError
+from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, checkpoints, devices, dial, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, variant
-from tqttfs_lite.experiments.datasets import data_sums, load
+from tqttfs_lite.experiments.datasets import data_sums, get, load
 from tqttfs_lite.experiments.dial import Dial, curve, thresholds_of
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
@@ -49,7 +50,8 @@ def run_together(
     What is missing is trained on `device`, which is chosen as in `devices.choose` and recorded in the result, so many
     `at_once`: on an NVIDIA GPU several small trainings take little longer than one, while its memory holds them.
 
-    Raises `DatasetError` where the data sets are missing or damaged, and what `training.train_together` raises.
+    Raises `DatasetError` where the data sets are missing or damaged, `ResultError` where a stored result is of other
+    images under the same name, and what `training.train_together` raises.
     """
 
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
@@ -64,12 +66,25 @@ def run_together(
 
     def publish_own(config: TrainingConfig) -> None:
         if publish and not results.find(config, published_only=True) and (own := results.find(config)):
-            results.publish(results.read(own))
+            results.publish(_of_todays_images(results.read(own)))
 
     missing = [config for config in configs if not results.find(config, published_only=publish)]
     _train_missing(missing, results.find, store, at_once, device, progress, then=publish_own)
     found = (results.find(config, published_only=publish) for config in configs)
-    return [results.read(path) for path in found if path]
+    return [_of_todays_images(results.read(path)) for path in found if path]
+
+
+def _of_todays_images(result: Result) -> Result:
+    """A stored result; `ResultError` where a data set that is made in memory has other images than when it was made.
+
+    Data sets in files are held to their published sums when they are read.
+    """
+    name = result.config.dataset
+    if not get(name).files and result.data_sha256 != data_sums(name):
+        raise ResultError(
+            f"{result.config.name}.json is of other images than {name} has now: delete it or rename these"
+        )
+    return result
 
 
 def try_out(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trial:
@@ -234,15 +249,17 @@ def _commit() -> str:
 
     "unknown" outside a checkout, also where the code lies within another repository.
     """
-    git = ["git", "-C", str(paths.REPOSITORY)]
+    # Without GIT_DIR and its like, which in a hook of another repository name that one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(paths.REPOSITORY), *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.rstrip("\n")
+
     try:
-        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True).stdout
-        if Path(top.strip()).resolve() != paths.REPOSITORY.resolve():
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != paths.REPOSITORY.resolve():
             return "unknown"
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--", "tqttfs_lite"], capture_output=True, text=True, check=True
-        ).stdout
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", "tqttfs_lite")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit} with changes" if changes else commit

@@ -16,7 +16,7 @@ def data_directory() -> Path:
     the command was called.  Without a checkout it is the user's data folder, as the operating system has it.
     """
     if named := os.environ.get("TQTTFS_DATA"):
-        return Path(named).absolute()
+        return Path(named).expanduser().absolute()  # a tilde is left as it is in YAML and .env files
     if checkout := next(filter(_is_checkout, (REPOSITORY, Path.cwd(), *Path.cwd().parents)), None):
         return checkout / "data"
     return Path(platformdirs.user_data_dir("tqttfs-lite", appauthor=False))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -224,6 +225,8 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
             raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
         _check_counts(found.test, found.config)
+        if len(found.history) != found.config.epochs:
+            raise ValueError(f"history must have {found.config.epochs} epochs, not {len(found.history)}")
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
     except (OSError, ValueError) as damage:
@@ -233,20 +236,29 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
 
 def _check_counts(found: Evaluation, config: TrainingConfig) -> None:
     """Raise `ValueError` for counts that cannot be."""
-    sizes = Architecture.parse(config.architecture).sizes()
-    for name, most in (
-        ("correct", found.correct_if_tied),
-        ("correct_if_tied", found.images),
-        ("silent", found.images),
-        ("images", found.steps),
-        ("steps", config.time_steps * found.images),
+    architecture, decided = Architecture.parse(config.architecture), found.images - found.silent
+    sizes = architecture.sizes()
+    for name, least, most in (
+        ("correct", 0, found.correct_if_tied),
+        ("correct_if_tied", 0, found.images),
+        ("silent", 0, found.images),
+        # A silent image takes all the steps, as every image does with rate coding.
+        ("steps", config.time_steps * found.silent + decided, config.time_steps * found.images),
     ):
-        if getattr(found, name) > most:
-            raise ValueError(f"{name} must be at most {most}, not {getattr(found, name)}")
-    for name in ("spikes", "arriving", "additions"):
-        if len(counts := getattr(found, name)) != len(sizes) and (counts or name == "spikes"):
+        if not least <= getattr(found, name) <= most:
+            raise ValueError(f"{name} must be from {least} to {most}, not {getattr(found, name)}")
+    counted = ("spikes", "arriving", "additions") if found.arriving or found.additions else ("spikes",)
+    for name in counted:
+        if len(counts := getattr(found, name)) != len(sizes):
             raise ValueError(f"{name} must have {len(sizes)} counts, one for each layer, not {len(counts)}")
-    if config.coding == "ttfs":  # whose neurons fire once at most
-        for spikes, size in zip(found.spikes, sizes, strict=True):
-            if spikes > size.neurons * found.images:
-                raise ValueError(f"{size.neurons} neurons cannot have {spikes} spikes over {found.images} images")
+    each = found.images * (1 if config.coding == "ttfs" else config.time_steps)  # what a neuron can fire
+    for spikes, size in zip(found.spikes, sizes, strict=True):
+        if spikes > size.neurons * each:
+            raise ValueError(f"{size.neurons} neurons cannot have {spikes} spikes over {found.images} images")
+    if found.arriving:
+        sent = (prod(architecture.image_shape) * each, *found.spikes)
+        for spikes, most, added, size in zip(found.arriving, sent, found.additions, sizes, strict=False):
+            if spikes > most:
+                raise ValueError(f"of {most} spikes {spikes} cannot arrive")
+            if added > spikes * size.neurons:
+                raise ValueError(f"{spikes} spikes cannot take {added} additions in {size.neurons} neurons")

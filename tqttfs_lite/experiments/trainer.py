@@ -73,8 +73,10 @@ class Trainer:
         rates = [config.learning_rate * schedule(step / len(steps)) for step in steps]
         # The running mean forgets the first weights faster than the later ones.
         shares = [1 - min(config.averaging, (step + 1) / (step + 11)) for step in steps]
-        self._rates, self._shares = (torch.tensor(values, device=device) for values in (rates, shares))
-        self._rate = torch.zeros((), device=device)
+        self._rates, self._shares = (
+            torch.tensor(values, dtype=torch.float32, device=device) for values in (rates, shares)
+        )
+        self._rate = torch.zeros((), dtype=torch.float32, device=device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=self._rate,
@@ -84,7 +86,7 @@ class Trainer:
         )
         self._order = torch.zeros(self.batches, config.batch_size, dtype=torch.int64, device=device)
         self._done = torch.zeros(1, dtype=torch.int64, device=device)  # steps
-        self._total = torch.zeros((), device=device)  # of the losses of this epoch
+        self._total = torch.zeros((), dtype=torch.float32, device=device)  # of the losses of this epoch
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._graph: torch.cuda.CUDAGraph | None = None
 
@@ -174,7 +176,7 @@ class Trainer:
             score = evaluate(self.averaged, images, labels)
             return self._total.new_tensor(score.correct), self._total.new_tensor(score.steps)
         self.averaged.eval()
-        right, steps = torch.zeros(2, device=self.device)
+        right, steps = torch.zeros(2, dtype=torch.float32, device=self.device)
         for pixels, label in zip(images.split(VALIDATED), labels.split(VALIDATED), strict=True):
             V, S, at, _ = self.averaged(encode(pixels, T))
             answer, step = decode(V, S, at, T)
@@ -243,6 +245,6 @@ def augment(
         chosen = padded[image[:, None, None], ..., down + row[:, None], right + column]
         pixels = chosen.movedim((1, 2), (-2, -1))  # the indices' axes come first
     if config.flip:
-        mirrored = torch.rand(batch, generator=generator, device=device) < 0.5
+        mirrored = torch.rand(batch, dtype=torch.float32, generator=generator, device=device) < 0.5
         pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
     return pixels

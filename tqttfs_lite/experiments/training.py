@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tqttfs_lite.errors import CheckpointError, DivergenceError
 from tqttfs_lite.experiments import checkpoints, datasets, devices, paths
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.datasets import Images, load
+from tqttfs_lite.experiments.datasets import Images, content_sum, load
 from tqttfs_lite.experiments.trainer import Trainer
 from tqttfs_lite.spiking.rate import Network
 
@@ -61,7 +61,8 @@ def train_together(configs: Sequence[TrainingConfig], *, device: str | None, pro
     reuse_memory()
     place = devices.choose(device)
     split = cache(lambda dataset, name: load(dataset, name).to(place))
-    runs = [_Run(c, split(c.dataset, "train"), split(c.dataset, "validation")) for c in configs]
+    sums = cache(lambda dataset: [content_sum(load(dataset, name)) for name in ("train", "validation")])
+    runs = [_Run(c, split(c.dataset, "train"), split(c.dataset, "validation"), sums(c.dataset)) for c in configs]
     progress.skip(sum(len(run.history) * run.trainer.batches for run in runs))
     while running := [run for run in runs if not run.finished]:
         started = time.perf_counter()
@@ -131,8 +132,9 @@ def _title(config: TrainingConfig) -> str:
 class _Run:
     """A training with its history and the file from which it goes on."""
 
-    def __init__(self, config: TrainingConfig, data: Images, held_out: Images) -> None:
+    def __init__(self, config: TrainingConfig, data: Images, held_out: Images, sums: list[str]) -> None:
         self.trainer = Trainer(config, data, held_out)
+        self.origin = {"config": config.hash, "images": sums}
         self.file = state_file(config)
         self.history = self._read() if self.file.exists() else []
         self._written = -float("inf")
@@ -153,12 +155,14 @@ class _Run:
         pause = 0 if self.trainer.device.type == "cpu" else SECONDS_BETWEEN_CHECKPOINTS
         if self.finished or time.monotonic() - self._written >= pause:
             tensors = {name: tensor.cpu() for name, tensor in self.trainer.state().items()}
-            checkpoints.write_tensors(tensors, {"history": self.history}, self.file)
+            checkpoints.write_tensors(tensors, {"origin": self.origin, "history": self.history}, self.file)
             self._written = time.monotonic()
 
     def _read(self) -> list[Epoch]:
         try:
             tensors, metadata = checkpoints.read_tensors(self.file)
+            if metadata.get("origin", self.origin) != self.origin:  # states had none before
+                raise CheckpointError("it is of other settings or of other images")
             self.trainer.go_on(tensors)
             return [Epoch(*line) for line in metadata["history"]]
         except (CheckpointError, KeyError, RuntimeError, TypeError) as damage:

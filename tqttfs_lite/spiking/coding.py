@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from tqttfs_lite.errors import InputError
+from tqttfs_lite.errors import InputError, is_whole
 from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.operators import on_device
 
@@ -26,9 +26,9 @@ def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*
     tensor([0, 3, 7], dtype=torch.uint8)
     """
     check_time_steps(time_steps)
-    if pixels.dtype != torch.uint8:
+    if (found := pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__) != torch.uint8:
         raise InputError(
-            f"pixels must be whole numbers from 0 to 255 of type torch.uint8, not {pixels.dtype}: round 255 times what"
+            f"pixels must be whole numbers from 0 to 255 of type torch.uint8, not {found}: round 255 times what"
             " torchvision's ToTensor gives"
         )
     table = on_device(_latencies(time_steps), torch.uint8, pixels.device)
@@ -43,8 +43,10 @@ def _latencies(time_steps: int) -> tuple[int, ...]:
 
 def check_time_steps(time_steps: int) -> None:
     """Raise `ValueError` for a T that does not leave a byte value for "never"."""
-    if not 1 <= time_steps <= LONGEST_TIME:
-        raise InputError(f"the number of time steps T must be from 1 to {LONGEST_TIME}, not {time_steps}")
+    if not is_whole(time_steps) or not 1 <= time_steps <= LONGEST_TIME:
+        raise InputError(
+            f"the number of time steps T must be a whole number from 1 to {LONGEST_TIME}, not {time_steps}"
+        )
 
 
 class Decision(NamedTuple):
@@ -60,11 +62,15 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     V and S are the output layer's potentials and spikes at `steps`.  Among neurons that fire first together the one
     with the highest V at that step wins; where none fires, the one among all with the highest V at the last step.
     Equal potentials go to the lower class, so that a decision is always reproducible.
+    Raises `InputError` where V, S and `steps` are not of each other.
 
     >>> V = torch.tensor([[[0.5, 0.0]], [[1.25, 1.5]]])
     >>> decode(V, V > 1, steps=(0, 1), time_steps=2)
     Decision(label=tensor([1]), step=tensor([2]))
     """
+    if V.ndim != 3 or S.shape != V.shape or not 0 < len(steps) == len(V) or S.dtype != torch.bool:
+        found = f"{list(V.shape)} and {list(S.shape)} of {S.dtype} at {len(steps)} steps"
+        raise InputError(f"potentials and Boolean spikes must be [K, B, N] at K steps, not {found}")
     fired = S.any(dim=2)  # [K, B]
     decided = fired.any(dim=0)  # [B]
     first = torch.where(decided, fired.int().argmax(dim=0), len(V) - 1)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import decode
 from tqttfs_lite.spiking.firing import firing_time
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -31,10 +32,12 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
     Between two ticks of the output every layer ticks as often as its own clock says, for the images that are left.
     Without `early_exit` all of them stay to the end of time, and the firing times go on beyond the decision.
 
-    Raises `ValueError` where the images are not of the size that the architecture names.
+    Raises `ValueError` where the images are not of the size that the architecture names, and for spikes after T.
     """
     T, layers = network.time_steps, network.layers
     inputs = network.as_input(spike_times)
+    if len(inputs) and (latest := int(inputs.max())) > T:  # pixels, or encoded for another T
+        raise InputError(f"spike times must be from 0 to T = {T}, which is never, not {latest}: `encode` makes them")
     device = inputs.device
     found = Inference(
         label=torch.zeros(len(inputs), dtype=torch.int64, device=device),

@@ -73,7 +73,7 @@ class SpikingLayer(nn.Module):
             if isinstance(layer, Convolution)
             else (layer.features, prod(inputs))
         )
-        self.weight = nn.Parameter(torch.empty(size))
+        self.weight = nn.Parameter(torch.empty(size, dtype=torch.float32))  # whatever the default is
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # U(±1 / sqrt(fan_in)), as PyTorch's own layers
 
     def forward(self, C: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:

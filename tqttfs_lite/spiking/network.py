@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import NamedTuple, cast
+from typing import NamedTuple, cast, get_args
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -36,7 +36,8 @@ class Output(NamedTuple):
 class SpikingNetwork(nn.Module):
     """A feed-forward network of TQ-TTFS neurons that turns spike times into output potentials and spikes.
 
-    Raises `ValueError` for T outside 1 to 254 and for a layer whose clock never ticks while it has input.
+    Raises `ValueError` for T outside 1 to 254, for a layer whose clock never ticks while it has input, and for another
+    pooling or dropout than there is.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class SpikingNetwork(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if pooling not in get_args(PoolingMode) or not 0 <= dropout < 1:
+            raise InputError(f"pooling must be max or average, dropout from 0 to below 1, not {pooling} and {dropout}")
         self.architecture, self.time_steps, self.neuron, self.dropout = architecture, time_steps, neuron, dropout
         self.generator: torch.Generator | None = None  # of dropout's random numbers; None: PyTorch's own
         ticking = clocks(architecture, time_steps)
@@ -92,9 +95,11 @@ class SpikingNetwork(nn.Module):
     def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:
         """[B, ...] -> [B, channels, height, width] for an image, [B, features] for a row of values.
 
-        Raises `ValueError` where the images are not of the size that the architecture names; an image with several
-        channels must have them first.
+        Raises `ValueError` for other than bytes, and where the images are not of the size that the architecture names;
+        an image with several channels must have them first.
         """
+        if spike_times.dtype != torch.uint8:
+            raise InputError(f"spike times must be what `encode` gives, of type torch.uint8, not {spike_times.dtype}")
         shape, found = self.architecture.image_shape, spike_times.shape[1:]
         if prod(found) != prod(shape) or (shape[0] > 1 and len(shape) == len(found) == 3 and found != shape):
             sizes = ("x".join(map(str, size)) for size in (found, shape))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tqttfs_lite.errors import InputError
+from tqttfs_lite.errors import InputError, is_whole
 from tqttfs_lite.spiking.surrogate import ATAN, Surrogate, heaviside
 
 THRESHOLD = 1.0
@@ -36,11 +37,20 @@ class Neuron:
     input spikes, t_i <= t.  Only the step has compiled kernels; other responses run in plain PyTorch, as do surrogates
     other than `Atan`.  A decay takes the sums off the grid on which float32 adds without rounding
     (`experiments.checkpoints`), so that another machine may count other spikes and `tqttfs verify` may report it.
+    Raises `ValueError` for a theta below V_reset, and for one that is no number.
     """
 
     theta: float = THRESHOLD
     surrogate: Surrogate = ATAN
     response: Response | None = None
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.theta)
+
+
+def _check_threshold(theta: float) -> None:
+    if not V_RESET <= theta < inf:
+        raise InputError(f"the threshold theta must be a number that is at least V_reset = {V_RESET}, not {theta}")
 
 
 TQ_TTFS = Neuron()
@@ -55,14 +65,14 @@ def if_neuron(
     """Integrate and fire, no leak, many spikes; returns V and S (slides, "IF Neuron model").
 
     V[t] = W S_in[t] + V[t-1], or W S_in[t] + V_reset on the step after a spike;  S[t] = 1 where V[t] > theta.
-    Raises `ValueError` for a theta below V_reset.
+    Raises `ValueError` for a theta below V_reset and for shapes that do not fit.
 
     >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
     >>> V, S = if_neuron(S_in, W)
     >>> V.flatten().tolist(), S.flatten().tolist()
     ([0.75, 1.5, 0.75, 1.5], [0.0, 1.0, 0.0, 1.0])
     """
-    _check(theta)
+    _check(S_in, W, theta)
     V = S = _silence(S_in, W)
     potentials, spikes = [], []
     for t in range(len(S_in)):
@@ -98,16 +108,16 @@ def tq_ttfs_neuron(
     V[t] = (1 - F) W S_in[t] + V[t-1], or V_reset on the step after a spike;
     S[t] = 1 where V[t] > theta and (t + 1) % q == 0;  F = S[t] + F  (slides, "+ Temporal Quantification").
     Gradients hold the firing history F, and with it the reset, constant.
-    Raises `ValueError` for a theta below V_reset or a q below 1.
+    Raises `ValueError` for a theta below V_reset, a q below 1 and shapes that do not fit.
 
     >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
     >>> V, S = tq_ttfs_neuron(S_in, W, q=3)
     >>> V.flatten().tolist(), S.flatten().tolist()
     ([0.75, 1.5, 2.25, 0.0], [0.0, 0.0, 1.0, 0.0])
     """
-    _check(theta)
-    if q < 1:
-        raise InputError(f"the temporal quantization degree q must be 1 or more, not {q}")
+    _check(S_in, W, theta)
+    if not is_whole(q) or q < 1:
+        raise InputError(f"the temporal quantization degree q must be a whole number from 1, not {q}")
     V = S = F = _silence(S_in, W)
     potentials, spikes = [], []
     for t in range(len(S_in)):
@@ -124,6 +134,8 @@ def _silence(S_in: Tensor, W: Tensor) -> Tensor:
     return S_in.new_zeros(S_in.shape[1], W.shape[0])
 
 
-def _check(theta: float) -> None:
-    if theta < V_RESET:
-        raise InputError(f"the threshold theta must be at least V_reset = {V_RESET}, not {theta}")
+def _check(S_in: Tensor, W: Tensor, theta: float) -> None:
+    _check_threshold(theta)
+    if S_in.ndim != 3 or not len(S_in) or W.ndim != 2 or S_in.shape[2] != W.shape[1]:
+        found = f"{list(S_in.shape)} and {list(W.shape)}"
+        raise InputError(f"spikes and weights must be [T, B, N_in] and [N_out, N_in], not {found}")

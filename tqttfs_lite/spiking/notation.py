@@ -18,7 +18,7 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from tqttfs_lite.errors import InputError, NotationError
+from tqttfs_lite.errors import InputError, NotationError, is_whole, shown
 
 LARGEST_NUMBER = 65_536  # keeps a slip of the keyboard from asking for terabytes of weights
 
@@ -195,15 +195,20 @@ class Architecture:
         return tuple(sizes)
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.input_shape) <= 3 or min(self.input_shape) < 1:
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not 1 <= len(self.input_shape) <= 3 or not all(is_whole(n) and n >= 1 for n in self.input_shape):
             raise InputError(f"an input is 1 to 3 numbers from 1, such as 784 or 32x32x3, not {self.input_shape}")
         if self.input_shape[2:] == (1,):  # 28x28x1 is 28x28
             object.__setattr__(self, "input_shape", self.input_shape[:2])
         if not self.layers or not isinstance(self.layers[-1], Linear):
             raise InputError("the last layer is the output layer and must be fully connected, such as 10")
         for layer in self.layers:
-            if any(number < 1 for number in vars(layer).values()):
-                raise InputError(f"every number of layer {layer} must be 1 or more")
+            if not all(is_whole(number) and number >= 1 for number in vars(layer).values()):
+                raise InputError(f"every number of layer {layer} must be a whole one, 1 or more")
+        for before, after in pairwise((None, *self.layers)):
+            if isinstance(after, Pooling) and not isinstance(before, Convolution):
+                raise InputError(f"{after} must be right behind a convolution")
         self.shapes()
 
 
@@ -235,6 +240,8 @@ class _Parser:
     """One pass over the text from left to right; `position` is the next character to read."""
 
     def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise InputError(f"a network or its degrees must be a text such as 784-400-10 or 1-2, not {shown(text)}")
         self.text, self.position = text, 0
 
     def architecture(self) -> Architecture:

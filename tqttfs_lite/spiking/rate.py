@@ -79,7 +79,9 @@ class RateNetwork(nn.Module):
         self.neuron, self.dropout = neuron, dropout
         self.generator: torch.Generator | None = None  # as in `SpikingNetwork`
         widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
-        self.synapses = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in widths)
+        self.synapses = nn.ModuleList(
+            nn.Linear(inputs, outputs, bias=False, dtype=torch.float32) for inputs, outputs in widths
+        )
 
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
         """Run a batch of images to the end of time, with surrogate gradients."""
