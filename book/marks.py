@@ -19,8 +19,8 @@ from nbformat.v4 import new_markdown_cell
 from tqttfs_lite.experiments import datasets, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import reported, speed
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import benchmarks, reported
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
@@ -154,7 +154,7 @@ def _trials(files: Files) -> list[str]:
 
 
 def _benchmarks(files: Files) -> list[str]:
-    wanted = [measured for measured in speed.read_all() if Path(measured.sources[0]).name in files["benchmarks"]]
+    wanted = [measured for measured in benchmarks.read_all() if Path(measured.sources[0]).name in files["benchmarks"]]
     if not wanted:
         return []
     links = ", ".join(

@@ -15,12 +15,12 @@ import torch
 
 from book import interactive
 from tqttfs_lite import energy
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy.synops import arrivals
 from tqttfs_lite.experiments import experiment, paths
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.datasets import load
-from tqttfs_lite.paper import summary
-from tqttfs_lite.report import charts, figures
+from tqttfs_lite.paper import seed_statistics
+from tqttfs_lite.report import method_figures, result_figures
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import clocks
@@ -237,7 +237,7 @@ def test_a_drawing_is_moved_to_the_middle_and_loses_nothing(scripts: Path) -> No
 
 
 def test_every_network_trained_by_its_recipe_is_a_point_with_its_result_files() -> None:
-    groups, points = summary.published(), interactive.tradeoff_data()["points"]
+    groups, points = seed_statistics.published(), interactive.tradeoff_data()["points"]
     expected = {c.architecture + c.coding: group for c, group in groups.items() if interactive.kind(c)}
     assert len(points) == len(expected) > 5
     for point in points:
@@ -260,8 +260,8 @@ def test_the_colours_are_those_of_the_other_figures() -> None:
     style = (SCRIPTS / "figures.css").read_text()
     found = {name: color.upper() for name, color in re.findall(r"--([\w-]+): (#\w{6});", style)}
     names = {"IF": "if", "TTFS": "ttfs", "TQ-TTFS": "tq"}
-    assert {names[name]: color for name, color in figures.COLORS.items()}.items() <= found.items()
-    assert {f"layer-{n}": color for n, color in enumerate(charts.LAYERS)}.items() <= found.items()
+    assert {names[name]: color for name, color in method_figures.COLORS.items()}.items() <= found.items()
+    assert {f"layer-{n}": color for n, color in enumerate(result_figures.LAYERS)}.items() <= found.items()
     assert {f"kind-{n}": color for n, color in enumerate(interactive.KIND_COLORS.values())}.items() <= found.items()
 
 

@@ -22,10 +22,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from book import build, marks
 from tqttfs_lite import cli, energy
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import experiment, paths, results, sources
+from tqttfs_lite.experiments import experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.sources import MIME
+from tqttfs_lite.experiments.used_files import MIME
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -281,11 +281,11 @@ def test_a_mark_says_where_a_result_comes_from() -> None:
 
 def test_many_results_are_listed_by_configuration() -> None:
     stored = results.read_all()
-    mark = marks.mark(sources.names(stored))
+    mark = marks.mark(used_files.names(stored))
     assert len(commands(mark)) == len({replace(result.config, seed=0) for result in stored})
     assert any(line.startswith("for seed in 0 1") for line in commands(mark))
     assert mark.count("<a href=") == len(stored)
-    assert len(commands(marks.mark(sources.names(stored[: marks.FEW])))) == marks.FEW
+    assert len(commands(marks.mark(used_files.names(stored[: marks.FEW])))) == marks.FEW
 
 
 def test_a_result_that_is_gone_is_an_error() -> None:

@@ -14,7 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import recipe
-from tqttfs_lite.report import figures, notebook
+from tqttfs_lite.report import method_figures, notebook
 from tqttfs_lite.report.notebook import SEED, Within, check_parameters
 
 FOLDER = paths.REPOSITORY / "notebooks"
@@ -118,7 +118,7 @@ def test_no_table_is_cut(path: Path) -> None:
 def test_a_table_in_a_notebook_is_shown_whole() -> None:
     name = "28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)"
     with pd.option_context("display.max_rows", 10, "display.max_columns", 5, "display.max_colwidth", 20):
-        figures.use_style()
+        method_figures.use_style()
         shown = pd.DataFrame({f"column {i}": [name] * 80 for i in range(30)})._repr_html_()
     assert shown.count(name) == 80 * 30
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy.synops import arrivals
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork

@@ -19,12 +19,12 @@ import pytest
 import torch
 
 from book import findings
-from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources, study
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, study, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import comparisons, reported, speed
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import benchmarks, comparisons, reported
 from tqttfs_lite.report import notebook, provenance
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -33,7 +33,7 @@ NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
 IDENTITY = {
     Result: {"config", "checkpoint_sha256", "published", "folder"},
     Trial: {"config"},
-    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
+    benchmarks.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
 }
 # What reads the paper's tables only to find a network or its name.
 LOOK_UP = (
@@ -61,12 +61,12 @@ class Log:
         for record, identity in IDENTITY.items():
             self.watch_fields(record, {field.name for field in fields(record)} - identity)
         self.watch(reported._rows, lambda table: table)
-        self.watch(checkpoints.read, lambda network, path, digest: sources.name(path))
-        self.watch(dial.read, lambda result: sources.name(results.beside(result, *DIALS)))
+        self.watch(checkpoints.read, lambda network, path, digest: used_files.name(path))
+        self.watch(dial.read, lambda result: used_files.name(results.beside(result, *DIALS)))
         self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)
         for function in LOOK_UP:
             self.leave_out(function)
-        self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
+        self.replace(provenance.cite, lambda *made_from: self.cited.update(used_files.names(*made_from)))
 
     def watch_fields(self, record: type, measured: set[str]) -> None:
         known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id, with the record, so that no other gets its id

@@ -14,7 +14,7 @@ from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import summary
+from tqttfs_lite.paper import seed_statistics
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
 SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))
@@ -148,7 +148,7 @@ def test_a_result_under_the_former_spelling_of_its_network_is_found(
     assert experiment.evaluate_again(found) == new.test
     published = experiment.run(CONFIG, publish=True, progress=False)
     assert published.published and published == old
-    assert list(summary.grouped([published])) == [CONFIG]
+    assert list(seed_statistics.grouped([published])) == [CONFIG]
 
 
 @pytest.mark.parametrize(

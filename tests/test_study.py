@@ -13,7 +13,7 @@ from tqttfs_lite.cli import main
 from tqttfs_lite.errors import StudyError
 from tqttfs_lite.experiments import experiment, paths, results, study
 from tqttfs_lite.experiments.config import follows_recipe, recipe
-from tqttfs_lite.paper import summary
+from tqttfs_lite.paper import seed_statistics
 
 PART = {"dataset": "mnist", "time_steps": 4, "architectures": ["784-16-10"], "degrees": ["1-1", "1-2"], "seeds": [0, 3]}
 EXAMPLE = paths.REPOSITORY / "data" / "example_study.yml"
@@ -147,7 +147,7 @@ def test_a_bad_file_ends_the_command_with_one_sentence(
 def test_the_summary_has_a_row_for_each_configuration() -> None:
     configs = study.configurations([{**PART, "settings": {"epochs": 1}}])
     scores = [experiment.run(config, progress=False) for config in configs]
-    table = summary.table(scores).set_index("network")
+    table = seed_statistics.table(scores).set_index("network")
     assert list(table.index) == ["784-16(1)-10(1)", "784-16(1)-10(2)"]
     mean = (scores[2].test.accuracy + scores[3].test.accuracy) / 2
     assert table.loc["784-16(1)-10(2)", "accuracy, %"].startswith(f"{mean:.2f} ± ")

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from tqttfs_lite.errors import TqttfsError
 
-LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `paper.ledger` says what each is
+LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `paper.verification` says what each is
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

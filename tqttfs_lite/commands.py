@@ -22,7 +22,7 @@ from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import ledger, reported, summary
+from tqttfs_lite.paper import reported, seed_statistics, verification
 from tqttfs_lite.spiking.notation import Architecture
 
 DRY_RUN = {"-n", "-np", "--dry-run", "--dryrun"}  # of snakemake
@@ -68,7 +68,7 @@ def study(options: Namespace) -> int:
             experiment.run(config)
     stored = [path for config in configs if (path := results.find(config))]
     if len(stored) == len(configs):
-        print(summary.table(map(results.read, stored)).to_string(index=False))
+        print(seed_statistics.table(map(results.read, stored)).to_string(index=False))
     elif not DRY_RUN.intersection(options.snakemake):
         raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are not there: nothing to summarize")
     return 0
@@ -101,7 +101,7 @@ def dial(options: Namespace) -> int:
 
 def verify(options: Namespace) -> int:
     entries = []
-    for entry in ledger.verify(options.level, progress=not options.json):
+    for entry in verification.verify(options.level, progress=not options.json):
         entries.append(entry)
         if not entry.agrees:
             print(
@@ -113,7 +113,7 @@ def verify(options: Namespace) -> int:
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:
-        print(DataFrame(ledger.table(entries)).to_string(index=False))
+        print(DataFrame(verification.table(entries)).to_string(index=False))
         print(f"{agreeing} of {len(entries)} published numbers confirmed")
     return 0 if agreeing == len(entries) else 1
 

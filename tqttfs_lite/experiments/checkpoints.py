@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import CheckpointError
-from tqttfs_lite.spiking.rate import Network
+from tqttfs_lite.spiking.rate_coding import Network
 
 GRID = 2.0**-12
 

@@ -23,7 +23,7 @@ from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.neuron import RESPONSES, Neuron
 from tqttfs_lite.spiking.notation import Architecture, Convolution
-from tqttfs_lite.spiking.rate import check_architecture
+from tqttfs_lite.spiking.rate_coding import check_architecture
 from tqttfs_lite.spiking.surrogate import SURROGATES
 
 Coding = Literal["ttfs", "rate"]

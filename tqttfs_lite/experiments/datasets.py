@@ -33,7 +33,7 @@ from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.experiments.sources import SPLITS
+from tqttfs_lite.experiments.used_files import SPLITS
 
 Part = Literal["train", "test"]  # as published; the validation images are the last ones of `train`
 Progress = Callable[[str], None]  # is given one line per step

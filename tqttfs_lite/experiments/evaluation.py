@@ -12,13 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tqttfs_lite.energy.models import Counts
-from tqttfs_lite.energy.operations import Arrivals, arrivals
+from tqttfs_lite.energy.synops import Arrivals, arrivals
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments.checks import STRICT
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import Network, RateNetwork, decode_rate
+from tqttfs_lite.spiking.rate_coding import Network, RateNetwork, decode_rate
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -19,7 +19,7 @@ from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, ev
 from tqttfs_lite.experiments.results import Result, Trial, result_file
 from tqttfs_lite.experiments.training import Trained, build, state_file, train, training_dtype
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.rate import Network
+from tqttfs_lite.spiking.rate_coding import Network
 
 
 def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments import paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -44,11 +44,11 @@ class Result:
     @property
     def sources(self) -> tuple[str, ...]:
         """The name of its file."""
-        return (sources.name(result_file(self.config, published=self.published)),)
+        return (used_files.name(result_file(self.config, published=self.published)),)
 
     def run_on(self, split: str) -> tuple[str, ...]:
         """The names of the files behind what its weights do on a split of its data set."""
-        return (*self.sources, sources.name(self.checkpoint), f"{self.config.dataset}/{split}")
+        return (*self.sources, used_files.name(self.checkpoint), f"{self.config.dataset}/{split}")
 
     @property
     def checkpoint(self) -> Path:
@@ -76,7 +76,7 @@ class Trial:
     @property
     def sources(self) -> tuple[str, ...]:
         """The name of its file."""
-        return (sources.name(trial_file(self.config)),)
+        return (used_files.name(trial_file(self.config)),)
 
 
 def trial_file(config: TrainingConfig) -> Path:

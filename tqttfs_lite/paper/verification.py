@@ -1,4 +1,4 @@
-"""The ledger: every published number, what it may be, and what it is when it is computed again.
+"""Verification: every published number, what it may be, and what it is when it is computed again.
 
 | level | what is computed again |
 |---|---|
@@ -27,14 +27,14 @@ from typing import Any, NamedTuple
 from scipy.stats import t as student
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import dial, experiment, paths, results, sources
+from tqttfs_lite.experiments import dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import audit, reported, summary
-from tqttfs_lite.paper.summary import Group
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
@@ -74,7 +74,7 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
             yield from counts(result, progress=progress)
         elif results.beside(result, *results.ANSWERS).exists():
             yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
-    known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
+    known = {config: group for config, group in seed_statistics.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
         for config, group in known.items():
             for result in group.results if depth == 3 else group.results[: is_quick(config)]:
@@ -83,7 +83,7 @@ def verify(level: str, *, progress: bool = False) -> Iterator[Entry]:
 
 def slides() -> Iterator[Entry]:
     """Each number on the slides that follows from others on the slides."""
-    for check in audit.arithmetic():
+    for check in energy_claims.arithmetic():
         yield Entry("arithmetic", "paper", check.what, check.printed, check.printed, check.recomputed, check.agrees)
 
 
@@ -126,7 +126,7 @@ def pages() -> Iterator[Entry]:
         records = [output.get("data", {}).get(MIME, {}) for cell in cells for output in cell.get("outputs", [])]
         for file, digest in sorted({item for record in records for item in record.items()}):
             try:
-                found = sources.digest(file)
+                found = used_files.digest(file)
             except FileNotFoundError:
                 found = "missing"
             yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)

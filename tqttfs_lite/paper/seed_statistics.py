@@ -13,7 +13,7 @@ from pandas import DataFrame
 from scipy.stats import t as student
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import dial, sources
+from tqttfs_lite.experiments import dial, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, unquantized
 from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
 
@@ -101,7 +101,7 @@ class Group(NamedTuple):
     def dials(self) -> tuple[str, ...]:
         """The names of the files of the dials that are stored."""
         files = [beside(result, *DIALS) for result in self.results]
-        return tuple(sources.name(file) for file in files if file.exists())
+        return tuple(used_files.name(file) for file in files if file.exists())
 
     @property
     def accuracy(self) -> Spread:

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy.synops import arrivals
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import RateNetwork
+from tqttfs_lite.spiking.rate_coding import RateNetwork
 
 T = 8
 GENERATOR = torch.Generator().manual_seed(0)

@@ -15,8 +15,8 @@ from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import audit, comparisons
-from tqttfs_lite.paper.summary import Group, difference, gain, merged, paired, pairs, published, spread
+from tqttfs_lite.paper import comparisons, energy_claims
+from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, pairs, published, spread
 from tqttfs_lite.report import notebook
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
@@ -86,11 +86,11 @@ def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
 
 
 def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline() -> None:
-    plain = recipe(str(audit.SCNN), "fashion-mnist", 16)
+    plain = recipe(str(energy_claims.SCNN), "fashion-mnist", 16)
     best = variant(plain, "1-2-2-4-4")
     groups = {plain: group(plain, {0: 8}), best: group(best, {0: 9}), replace(best, epochs=1): group(best, {0: 1})}
-    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-2-2-4-4") == groups[best]
-    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), "1-2-2-4-4") == groups[best]
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), "1-4-4-4-4") is None
     assert comparisons.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
     assert comparisons.scnn_configurations({best: groups[best]}) == {}
 

@@ -21,7 +21,7 @@ from tqttfs_lite.energy.models import (
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import reported
-from tqttfs_lite.paper.summary import Group, Spread, paired, spread
+from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
 SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
