@@ -18,7 +18,7 @@ from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group, Spread
-from tqttfs_lite.report import method_figures, per_image, result_figures
+from tqttfs_lite.report import per_image, result_figures, style
 from tqttfs_lite.spiking.notation import Architecture
 
 FIGURE, PREVIEW = "findings.svg", "findings.png"
@@ -354,7 +354,7 @@ def write(folder: Path) -> str:
     compared = all_compared(groups)
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)
-    method_figures.use_style()
+    style.use_style()
     gains = [(label(c.claim), float(c.claim.points), c.gain) for c in compared]
     ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
     figure = result_figures.findings(gains, ends)

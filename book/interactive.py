@@ -26,7 +26,7 @@ from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
 from tqttfs_lite.paper import energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group, Spread
-from tqttfs_lite.report import method_figures, result_figures
+from tqttfs_lite.report import method_figures, result_figures, style
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -45,9 +45,7 @@ DATASETS = {name: datasets.get(name).title for name in reported.ACCURACY}
 FIRST_DIGIT = 3  # the class whose image is there at the start
 
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}
-KIND_COLORS = dict(
-    zip(KINDS, (result_figures.LAYERS[0], result_figures.OURS, method_figures.COLORS["TTFS"]), strict=True)
-)
+KIND_COLORS = dict(zip(KINDS, (result_figures.LAYERS[0], result_figures.OURS, style.COLORS["TTFS"]), strict=True))
 
 
 class FigureError(ValueError):
@@ -122,7 +120,7 @@ def write(folder: Path) -> None:
     _write_json(folder / "digit.json", digit)
     (folder / "digit.bin").write_bytes(digit_weights())
     _write_json(folder / "tradeoff.json", points)
-    with plt.rc_context(method_figures.STYLE):
+    with plt.rc_context(style.STYLE):
         for name, picture in (
             ("neuron", neuron_picture()),
             ("digit", digit_picture(digit)),
@@ -249,7 +247,7 @@ def _spread(value: Spread) -> dict[str, float | None]:
 
 
 def tradeoff_picture(data: dict[str, Any]) -> Figure:
-    figure, (row,) = method_figures.panels(1, len(DATASETS), height=3.2)
+    figure, (row,) = style.panels(1, len(DATASETS), height=3.2)
     for axes, (dataset, title) in zip(row, DATASETS.items(), strict=True):
         points = [point for point in data["points"] if point["dataset"] == dataset]
         for point in points:

@@ -6,7 +6,7 @@ import pytest
 
 from book import html_pages
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.report import method_figures, result_figures
+from tqttfs_lite.report import result_figures
 
 PAGE = """<html><head><title>T</title></head><body><article><section><h1>A "title"<a class="headerlink">#</a></h1>
 <p>First,\n<em>here</em>.</p><p>Second.</p></section></article></body></html>"""
@@ -88,5 +88,5 @@ def test_the_colours_of_the_pages_are_those_of_the_figures() -> None:
     style = (paths.REPOSITORY / "book" / "_static" / "custom.css").read_text("utf-8")
     names = "primary|link|secondary|accent|inline-code-links"
     used = {colour.upper() for colour in re.findall(rf"--pst-color-(?:{names}): (#\w+);", style)}
-    palette = {colour.upper() for colour in [*method_figures.COLORS.values(), *result_figures.LAYERS]}
+    palette = {colour.upper() for colour in [*style.COLORS.values(), *result_figures.LAYERS]}
     assert used and used <= palette

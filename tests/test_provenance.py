@@ -25,7 +25,7 @@ from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
 from tqttfs_lite.experiments.used_files import MIME
 from tqttfs_lite.paper import benchmarks, comparisons, reported
-from tqttfs_lite.report import notebook, provenance
+from tqttfs_lite.report import provenance
 from tqttfs_lite.spiking.notation import Architecture
 
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -40,7 +40,7 @@ LOOK_UP = (
     comparisons.paper_time_steps,
     comparisons.scnn_configurations,
     comparisons.short,
-    notebook.pairs_of_trials,
+    comparisons.pairs_of_trials,
 )
 
 

@@ -6,7 +6,7 @@ import torch
 
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.seed_statistics import spread
-from tqttfs_lite.report import result_figures
+from tqttfs_lite.report import result_figures, style
 
 
 def test_the_learning_curve_shows_every_epoch() -> None:
@@ -135,7 +135,7 @@ def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
     above, below = result_figures.findings(gains, savings).axes
     assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 1)]
     assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0])
-    rings = [line for line in below.lines if line.get_markerfacecolor() == result_figures.CARD]
+    rings = [line for line in below.lines if line.get_markerfacecolor() == style.CARD]
     assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
     assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]
     assert [label.get_text() for label in below.get_yticklabels()] == ["formula", "causal"]

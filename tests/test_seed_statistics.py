@@ -9,15 +9,13 @@ from statistics import StatisticsError
 import pytest
 from scipy.stats import ttest_ind
 
-from tqttfs_lite.experiments import dial, results
+from tqttfs_lite.experiments import dial
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
-from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import comparisons, energy_claims
 from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, pairs, published, spread
-from tqttfs_lite.report import notebook
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -116,29 +114,6 @@ def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> No
         alone: group(alone, {2: 9}),  # its baseline has other seeds
     }
     assert pairs(groups) == [(groups[best], groups[plain])]
-
-
-def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = recipe("784-400-10", "mnist", 8)
-    best = variant(plain, "1-2")
-
-    def scored(config: TrainingConfig, percent: float) -> Trial:
-        score = Evaluation(10, 9, 9, 0, 20, (1, 1))
-        return Trial(config, (Epoch(1.0, percent - 9, 2.0, 1.0), Epoch(0.5, percent, 2.0, 1.0)), score, {})
-
-    def kept(config: TrainingConfig, percent: float) -> Result:
-        return Result(config, scored(config, percent).history, scored(config, percent).validation, "", {}, {})
-
-    dearer = [replace(config, step_cost=0.5) for config in (plain, best)]
-    trials = [scored(dearer[0], 97.0), scored(dearer[1], 96.5), scored(replace(best, theta=2.0), 99.0)]
-    monkeypatch.setattr(results, "read_trials", lambda: trials)
-    other_seed, sweep = replace(plain, seed=1), variant(plain, "2-2")
-    monkeypatch.setattr(results, "read_all", lambda: [kept(c, 98.0) for c in (plain, best, other_seed, sweep)])
-    table = notebook.paired_trials(notebook.pairs_of_trials())
-    assert table[["changed", "unquantized, %", "quantized, %", "difference"]].to_numpy().tolist() == [
-        ["nothing", 98.0, 98.0, 0.0],
-        ["step_cost 0.5", 97.0, 96.5, -0.5],
-    ]
 
 
 def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:

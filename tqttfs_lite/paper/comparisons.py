@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tqttfs_lite.experiments import used_files
-from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
+from tqttfs_lite.experiments import results, used_files
+from tqttfs_lite.experiments.config import TrainingConfig, family, recipe, unquantized
+from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import energy_claims, reported
 from tqttfs_lite.paper.seed_statistics import Group, Spread, gain, merged, paired
 from tqttfs_lite.spiking.losses import tick_correction
@@ -127,6 +128,21 @@ def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
             by_recipe(groups, claim.dataset, claim.network),
         )
         for claim in reported.improvements()
+    ]
+
+
+def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
+    """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
+
+    From trials and from published results, seed 0 of each.
+    """
+    known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
+    known |= {result.config: result for result in results.read_all()}
+    return [
+        (quantized, known[plain])
+        for config, quantized in known.items()
+        if config.seed == 0 and config.architecture in reported.own_accuracy(config.dataset)
+        if (plain := unquantized(config)) in known and plain != config
     ]
 
 
