@@ -108,7 +108,7 @@ def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> 
     ours = comparisons.scnn_configurations(groups)
     if energy_claims.BEST not in ours:
         raise missing(reported.improvements()[-1])
-    papers = energy_claims.published_reductions(energy_claims.BEST, images, comparisons.handed_on(groups))
+    papers = energy_claims.reported_reductions(energy_claims.BEST, images, comparisons.pooling_cases(groups))
     measured = energy_claims.reductions(ours[energy_claims.BEST], ours[energy_claims.UNQUANTIZED])
     return {key: ({case: p[key] for case, p in papers.items()}, spread) for key, spread in measured.items()}
 
@@ -173,7 +173,7 @@ def others_sentence(compared: Sequence[Compared]) -> str:
 
 def bounds_sentence(images: Sequence[float]) -> str:
     """What the slides' counts allow at all, whatever pooling hands on."""
-    bounds = energy_claims.published_bounds(energy_claims.BEST, images)
+    bounds = energy_claims.reported_bounds(energy_claims.BEST, images)
     said = [f"{low:.0f} to {high:.0f} % {key}" for key, (low, high) in bounds.items() if low < high]
     return f"With any share in either network the slides' counts allow {listed(said)}."
 
@@ -235,7 +235,7 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     findings.append(
         Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
     )
-    longer = energy_claims.slides_steps(energy_claims.BEST) - energy_claims.slides_steps(energy_claims.UNQUANTIZED)
+    longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
     ours = seed_statistics.spread(
         [q.test.mean_steps - b.test.mean_steps for q, b in seed_statistics.paired(quantized, baseline)]
     )

@@ -46,7 +46,7 @@ def _take_record(cell: NotebookNode) -> set[str]:
 
 
 def mark(found: Iterable[str]) -> str:
-    """The mark for something made from these files, named as in `sources`, on a page one folder deep.
+    """The mark for something made from these files, named as in `used_files`, on a page one folder deep.
 
     Raises `ResultError` where a result is gone, and `FileNotFoundError` for another file.
 
@@ -154,17 +154,19 @@ def _trials(files: Files) -> list[str]:
 
 
 def _benchmarks(files: Files) -> list[str]:
-    wanted = [measured for measured in benchmarks.read_all() if Path(measured.sources[0]).name in files["benchmarks"]]
+    wanted = [
+        measured for measured in benchmarks.read_all() if Path(measured.used_files[0]).name in files["benchmarks"]
+    ]
     if not wanted:
         return []
     links = ", ".join(
-        _link(m.sources[0], f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads") for m in wanted
+        _link(m.used_files[0], f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads") for m in wanted
     )
     return [_item("Benchmarks", links, *_made(m.made for m in wanted), again="make bench")]
 
 
 def _tables(files: Files) -> list[str]:
-    """Each published table with what the first line of its file says of it."""
+    """Each table of the paper with what the first line of its file says of it."""
     items = []
     for name in files["paper"]:
         says = (paths.paper_directory() / name).read_text("utf-8").splitlines()[0].lstrip("# ")
@@ -197,7 +199,7 @@ def _title(config: TrainingConfig) -> str:
 
 def _stored(record: Result | Trial, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
-    (file,) = record.sources
+    (file,) = record.used_files
     linked = label if file.startswith("runs/") else _link(file, label)
     return f"{linked} (<code>{record.config.hash[:8]}</code>)"
 

@@ -26,7 +26,7 @@ AFTER = Evaluation(2, 1, 1, 0, 16, (8, 2, 2), (120, 4, 2), (480, 8, 20))
 
 @pytest.mark.parametrize(("first", "second"), [(0.25, 0.25), (1.0, 1.0), (0.25, 0.5)])
 def test_the_published_counts_are_the_table_and_the_mean_field(first: float, second: float) -> None:
-    counts = energy_claims.published_counts("1-2-2-4-4", INPUT, [first, second])
+    counts = energy_claims.reported_counts("1-2-2-4-4", INPUT, [first, second])
     assert counts.steps == 7.102
     assert counts.quantization == [1, 2, 2, 4, 4]
     assert counts.arriving == pytest.approx([49 * 7.102, 1663.24 * first, 397.94 * second, 52.11, 17.29])
@@ -35,23 +35,23 @@ def test_the_published_counts_are_the_table_and_the_mean_field(first: float, sec
     assert counts.additions[1] == pytest.approx(1663.24 * first * 800)  # 5 x 5 filters of 32 channels
     assert counts.additions[0] == pytest.approx(313600 * 7.102 / 16)
     with pytest.raises(KeyError):
-        energy_claims.published_counts("4-4-4-4-4", INPUT, [first, second])
+        energy_claims.reported_counts("4-4-4-4-4", INPUT, [first, second])
     with pytest.raises(ValueError, match="shorter"):
-        energy_claims.published_counts("1-2-2-4-4", INPUT, [first])
+        energy_claims.reported_counts("1-2-2-4-4", INPUT, [first])
 
 
 def test_only_the_causal_accountings_depend_on_the_input_and_on_pooling() -> None:
-    few, many = (energy_claims.published_energies("1-2-2-4-4", INPUT, [share] * 2) for share in (0.25, 1.0))
-    assert few[SLIDES] == many[SLIDES] == pytest.approx(sum(energy_claims.slides_energies("1-2-2-4-4")))
+    few, many = (energy_claims.reported_energies("1-2-2-4-4", INPUT, [share] * 2) for share in (0.25, 1.0))
+    assert few[SLIDES] == many[SLIDES] == pytest.approx(sum(energy_claims.reported_layer_energies("1-2-2-4-4")))
     assert many[CAUSAL] - few[CAUSAL] == pytest.approx(0.9 * 0.75 * (1663.24 * 800 + 397.94 * 800) / 1000)
 
 
 def test_a_published_reduction_is_of_one_case_and_its_shares() -> None:
     cases = {"alike": {"none": [0.25, 0.25], "1-2-2-4-4": [0.25, 0.25]}, "apart": {"none": [0.25, 0.25]}}
-    found = energy_claims.published_reductions("1-2-2-4-4", INPUT, cases)
+    found = energy_claims.reported_reductions("1-2-2-4-4", INPUT, cases)
     assert list(found) == ["alike"]
     assert found["alike"][SLIDES] == pytest.approx(66.0, abs=0.05)
-    before, after = (energy_claims.published_energies(c, INPUT, [0.25, 0.25])[CAUSAL] for c in ("none", "1-2-2-4-4"))
+    before, after = (energy_claims.reported_energies(c, INPUT, [0.25, 0.25])[CAUSAL] for c in ("none", "1-2-2-4-4"))
     assert found["alike"][CAUSAL] == pytest.approx(100 * (1 - after / before))
 
 
@@ -59,7 +59,7 @@ def test_the_share_handed_on_is_that_of_each_pooling_layer() -> None:
     config = TrainingConfig("28x28-2C5(1)-P2-3C5(2)-P2-4(2)-10(4)", "fashion-mnist", 16)
     score = Evaluation(1, 1, 1, 0, 8, spikes=(80, 40, 4, 1), arriving=(300, 20, 30, 4))
     (result,) = group(config, score).results
-    assert energy_claims.handed_on(result) == [20 / 80, 30 / 40]
+    assert energy_claims.shares_handed_on(result) == [20 / 80, 30 / 40]
 
 
 def test_our_energies_are_those_of_the_counts() -> None:
@@ -89,10 +89,10 @@ def test_networks_without_a_common_seed_have_no_reduction() -> None:
 
 
 def test_the_bounds_hold_every_share_and_are_reached() -> None:
-    bounds = energy_claims.published_bounds("1-2-2-4-4", INPUT)
+    bounds = energy_claims.reported_bounds("1-2-2-4-4", INPUT)
     assert bounds[SLIDES][0] == bounds[SLIDES][1] == pytest.approx(66.0, abs=0.05)
     cases = {f"{a} {b}": {"none": [a, a], "1-2-2-4-4": [b, b]} for a in (0.25, 0.6, 1.0) for b in (0.25, 0.6, 1.0)}
-    found = energy_claims.published_reductions("1-2-2-4-4", INPUT, cases)
+    found = energy_claims.reported_reductions("1-2-2-4-4", INPUT, cases)
     for key in (CAUSAL, MEMORY):
         percents = [percent[key] for percent in found.values()]
         assert (min(percents), max(percents)) == pytest.approx(bounds[key])
@@ -104,7 +104,7 @@ def test_one_reading_of_the_formula_gives_the_claims() -> None:
         assert [name for name, value in found.items() if abs(value - claimed) < 0.05] == ["own spikes, with alpha"]
         assert found["own spikes, without alpha"] == pytest.approx(
             reduction_percent(
-                *(energy_claims.published_energies(c, INPUT, [1, 1])[WITHOUT_ALPHA] for c in (configuration, "none"))
+                *(energy_claims.reported_energies(c, INPUT, [1, 1])[WITHOUT_ALPHA] for c in (configuration, "none"))
             )
         )
 
@@ -113,7 +113,7 @@ def test_arriving_spikes_go_with_the_connections_of_the_next_layer() -> None:
     neurons, flops = zip(*((layer.neurons, layer.flops) for layer in reported.layers()), strict=True)
 
     def total(configuration: str) -> float:
-        spikes = energy_claims.slides_spikes(configuration)
+        spikes = energy_claims.reported_spikes(configuration)
         return sum(s / n * f for s, n, f in zip(spikes[:-1], neurons[:-1], flops[1:], strict=True))
 
     expected = reduction_percent(total("1-4-4-4-4"), total("none"))

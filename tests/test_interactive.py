@@ -15,7 +15,7 @@ import torch
 
 from book import interactive
 from tqttfs_lite import energy
-from tqttfs_lite.energy.synops import arrivals
+from tqttfs_lite.energy.synops import synaptic_operations
 from tqttfs_lite.experiments import experiment, paths
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.datasets import load
@@ -173,7 +173,7 @@ def test_the_network_in_the_browser_is_the_librarys(scripts: Path, digit_folder:
         assert [answer["times"][layer] for answer in answers] == expected.tolist()
     for image, answer in enumerate(answers):
         step, alone = int(found.step[image]), _only(found, image)
-        arriving = arrivals(network, times[image : image + 1], alone)
+        arriving = synaptic_operations(network, times[image : image + 1], alone)
         spikes = [int((layer < T).sum()) for layer in alone.firing_times]
         assert [(layer["arriving"], layer["additions"]) for layer in answer["counts"]] == arriving
         assert [layer["spikes"] for layer in answer["counts"]] == spikes

@@ -264,14 +264,14 @@ def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypa
         return result
 
     monkeypatch.setattr(experiment, "run", run)
-    (line,) = commands(marks.mark(result.sources))
+    (line,) = commands(marks.mark(result.used_files))
     assert cli.main(shlex.split(line)[1:]) == 0
     assert asked == [(result.config, True)]
 
 
 def test_a_mark_says_where_a_result_comes_from() -> None:
     result = results.read_all()[0]
-    text = BeautifulSoup(marks.mark(result.sources), "html.parser").get_text()
+    text = BeautifulSoup(marks.mark(result.used_files), "html.parser").get_text()
     made = {key: str(value) for key, value in result.made.items()}
     facts = [result.config.hash[:8], made["commit"][:12], made["date"][:10], made["torch"], made["python"]]
     assert all(fact in text for fact in facts)

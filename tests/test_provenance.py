@@ -74,7 +74,7 @@ class Log:
         def get(stored: Any, name: str) -> Any:
             if name in measured:
                 if id(stored) not in known:
-                    known[id(stored)] = stored, stored.sources
+                    known[id(stored)] = stored, stored.used_files
                 self.read.update(known[id(stored)][1])
             return object.__getattribute__(stored, name)
 

@@ -15,7 +15,7 @@ from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import comparisons, energy_claims
-from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, pairs, published, spread
+from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, published, spread, with_baselines
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -113,7 +113,7 @@ def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> No
         dearer: group(dearer, {0: 9}),  # its baseline is not there
         alone: group(alone, {2: 9}),  # its baseline has other seeds
     }
-    assert pairs(groups) == [(groups[best], groups[plain])]
+    assert with_baselines(groups) == [(groups[best], groups[plain])]
 
 
 def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:

@@ -34,7 +34,7 @@ def test_weights_that_run_are_behind_a_number() -> None:
 
 def test_a_group_has_the_files_of_its_seeds_and_of_their_dials() -> None:
     group = max(seed_statistics.published().values(), key=lambda group: len(group.dials))
-    assert set(group.sources) == {f"results/{result.config.name}.json" for result in group.results}
+    assert set(group.used_files) == {f"results/{result.config.name}.json" for result in group.results}
     stored = {result.config.name for result in group.results if results.beside(result, *DIALS).exists()}
     assert set(group.dials) == {f"dials/{name}.json" for name in stored} != set()
 
@@ -43,8 +43,8 @@ def test_a_comparison_has_the_claim_and_both_networks() -> None:
     claim, quantized, baseline = comparisons.of_claims(seed_statistics.published())[0]
     comparison = comparisons.Comparison(claim, quantized, None)
     assert quantized and baseline
-    assert set(comparison.sources) == {reported.CLAIMS, *quantized.sources}
-    assert set(comparison._replace(baseline=baseline).sources) == {*comparison.sources, *baseline.sources}
+    assert set(comparison.used_files) == {reported.CLAIMS, *quantized.used_files}
+    assert set(comparison._replace(baseline=baseline).used_files) == {*comparison.used_files, *baseline.used_files}
 
 
 def test_every_table_of_the_paper_has_a_name() -> None:

@@ -42,13 +42,13 @@ class Result:
     folder: Path | None = field(default=None, compare=False)  # that it was read from, if from neither
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
         return (used_files.name(result_file(self.config, published=self.published)),)
 
     def run_on(self, split: str) -> tuple[str, ...]:
         """The names of the files behind what its weights do on a split of its data set."""
-        return (*self.sources, used_files.name(self.checkpoint), f"{self.config.dataset}/{split}")
+        return (*self.used_files, used_files.name(self.checkpoint), f"{self.config.dataset}/{split}")
 
     @property
     def checkpoint(self) -> Path:
@@ -74,7 +74,7 @@ class Trial:
     made: dict[str, str | int]
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
         return (used_files.name(trial_file(self.config)),)
 

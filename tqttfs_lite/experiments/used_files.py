@@ -20,7 +20,7 @@ MIME = "application/vnd.tqttfs.sources+json"  # of a record, in the outputs of a
 def names(*made_from: Any) -> set[str]:
     """The names of all the files behind these.
 
-    They are names, records and groups of them, which know their `sources`, and None for what is not trained, also in
+    They are names, records and groups of them, which know their `used_files`, and None for what is not trained, also in
     collections.
 
     >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"sizes": "paper/layers.csv"}))
@@ -30,8 +30,8 @@ def names(*made_from: Any) -> set[str]:
     for source in made_from:
         if isinstance(source, str):
             found.add(source)
-        elif hasattr(type(source), "sources"):
-            found.update(source.sources)
+        elif hasattr(type(source), "used_files"):
+            found.update(source.used_files)
         elif source is not None:
             found |= names(*(source.values() if isinstance(source, Mapping) else source))
     return found

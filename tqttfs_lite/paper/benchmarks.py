@@ -83,7 +83,7 @@ class Measurement:
         return " and ".join(what for what, same in now.items() if not same)
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
         return (f"benchmarks/{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json",)
 

@@ -70,17 +70,17 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
     return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
 
 
-def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
+def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
     """What may be the shares of spikes that pooling hands on in the slides' networks.
 
-    They are the cases of `energy_claims.published_reductions`.
+    They are the cases of `energy_claims.reported_reductions`.
 
     The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
     maximum pooling, seed 0 of each.
     """
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
-    found = {name: energy_claims.handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
+    found = {name: energy_claims.shares_handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
     return {f"{words} handed on": shares for words, shares in cases.items()} | (
         {"our shares, maximum": found} if len(found) == 2 else {}
     )
@@ -107,7 +107,7 @@ class Comparison(NamedTuple):
     baseline: Group | None
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The names of the files behind the claim and our networks."""
         return tuple(sorted(used_files.names(reported.CLAIMS, self.quantized, self.baseline)))
 

@@ -1,4 +1,4 @@
-"""The paper's published tables, transcribed from its slides into tables/, as typed records.
+"""The tables that the paper reports, transcribed from its slides into tables/, as typed records.
 
 Source: Yang, Xuan, Kang, "TQ-TTFS: High-Accuracy and Energy-Efficient Spiking Neural Networks Using Temporal
 Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109/ASP-DAC58780.2024.10473964.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tqttfs_lite.experiments import datasets, paths
 from tqttfs_lite.spiking.notation import Architecture
 
-# The tables, by the names that `sources` gives them.
+# The tables, by the names that `used_files` gives them.
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
@@ -71,7 +71,7 @@ class Coding(NamedTuple):
     ttfs_coding: str
 
 
-class Published(NamedTuple):
+class Citation(NamedTuple):
     """A cited accuracy to set beside ours; None where the work gives none."""
 
     work: str
@@ -169,14 +169,14 @@ def coding() -> list[Coding]:
     return [Coding(**r) for r in _rows(CODING)]
 
 
-def literature() -> list[Published]:
+def literature() -> list[Citation]:
     """Accuracies of this paper and of other works."""
 
     def number(text: str) -> float | None:
         return float(text) if text else None
 
     return [
-        Published(
+        Citation(
             r["work"],
             r["network"],
             number(r["mnist_percent"]),

@@ -93,9 +93,9 @@ class Group(NamedTuple):
     results: tuple[Result, ...]
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The names of the results' files."""
-        return tuple(file for result in self.results for file in result.sources)
+        return tuple(file for result in self.results for file in result.used_files)
 
     @property
     def dials(self) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
     return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
 
 
-def pairs(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
+def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
     """Every quantized network with the baseline that was trained alike in everything but the degrees.
 
     Those that share a seed, the quantized network's results first.
