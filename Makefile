@@ -33,7 +33,7 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
-results: .venv/.installed ## train what is missing of the published study, data/study.yml
+results: .venv/.installed ## train what is missing of the released study, data/study.yml
 	$(BIN)/snakemake results
 
 queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core

@@ -155,13 +155,13 @@ def status_table(executions: list[Execution], torch: str) -> str:
 
 
 def numbers_sentence() -> str:
-    """What was computed again of the published numbers while the book was built.
+    """What was computed again of the book's numbers while the book was built.
 
     Raises `BookError` that names a number which does not hold: such a book is not built.
     """
     stored = results.read_all()
-    entries = [entry for entry in verification.verify("arithmetic") if not entry.source.startswith("notebooks/")]
-    if wrong := [f"{entry.source}, {entry.what}" for entry in entries if not entry.agrees]:
+    entries = [entry for entry in verification.verify("arithmetic") if not entry.file.startswith("notebooks/")]
+    if wrong := [f"{entry.file}, {entry.what}" for entry in entries if not entry.agrees]:
         raise BookError(f"{'; '.join(wrong)}: `tqttfs verify --level arithmetic` tells more")
     weights = sum(result.checkpoint.exists() for result in stored)
     return (

@@ -350,7 +350,7 @@ def write(folder: Path) -> str:
 
     Raises `FindingsError` where a result is missing.
     """
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     compared = all_compared(groups)
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)

@@ -1,7 +1,7 @@
 """The book's interactive figures: the data that their scripts read, their still pictures, their place on a page.
 
 A notebook has `<figure class="interactive" id="interactive-NAME">` with a caption and nothing else, which is a plain
-sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the published results,
+sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the released results,
 into the folder of their scripts, and puts a still picture and the script into each figure.  Without JavaScript the
 picture stays.  The folder's name carries a hash of its content, so that no browser mixes an old script with new data.
 """
@@ -141,8 +141,8 @@ def neuron_picture() -> Figure:
 
 
 def digit_result() -> results.Result:
-    """The published result whose weights the digit figure runs."""
-    return results.read(results.result_file(DIGIT, published=True))
+    """The released result whose weights the digit figure runs."""
+    return results.read(results.result_file(DIGIT, released=True))
 
 
 def digit_weights() -> bytes:
@@ -164,7 +164,7 @@ def digit_data() -> dict[str, Any]:
     """The network's shape, T_0 of the unquantized network, and the first test image of every class."""
     architecture = Architecture.parse(DIGIT.architecture)
     plain = recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps)
-    baseline = results.read(results.result_file(plain, published=True))
+    baseline = results.read(results.result_file(plain, released=True))
     test = datasets.load(DIGIT.dataset, "test")
     images = []
     for label, name in enumerate(datasets.get(DIGIT.dataset).classes):
@@ -195,8 +195,8 @@ def digit_picture(digit: dict[str, Any]) -> Figure:
 
 
 def tradeoff_data() -> dict[str, Any]:
-    """Accuracy, energies and steps of every published network that was trained by its recipe."""
-    groups = seed_statistics.published()
+    """Accuracy, energies and steps of every released network that was trained by its recipe."""
+    groups = seed_statistics.released()
     points = [_point(group, groups) for config, group in groups.items() if kind(config)]
     return {
         "kinds": list(KINDS),

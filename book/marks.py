@@ -92,7 +92,7 @@ def _summary(files: Files) -> str:
         "answer file": len(files["answers"]),
         "trial": len(files["search"]),
         "benchmark": len(files["benchmarks"]),
-        "published table": len(files["paper"]),
+        "paper table": len(files["paper"]),
     }
     words = [f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
     return ", ".join(words + [title for name, title in DATASETS.items() if files[name]])
@@ -111,13 +111,13 @@ def _results(files: Files) -> list[str]:
     groups: defaultdict[tuple[TrainingConfig, bool], list[Result]] = defaultdict(list)
     for result in stored:
         config = result.config if len(stored) <= FEW else replace(result.config, seed=0)
-        groups[config, result.published].append(result)
+        groups[config, result.released].append(result)
     items = []
-    for (config, published), group in groups.items():
+    for (config, released), group in groups.items():
         group.sort(key=lambda result: result.config.seed)
         seeds = [result.config.seed for result in group]
         run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
-        again = training_command(config, *(["--publish"] if published else []), seeds=seeds)
+        again = training_command(config, *(["--release"] if released else []), seeds=seeds)
         files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
         items.append(
             _item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, TODAY, again=again)

@@ -1,4 +1,4 @@
-"""Write the table of published results into the README: `python book/readme.py`."""
+"""Write the table of released results into the README: `python book/readme.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def table() -> str:
         "| data | network | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     for config in sorted(filter(follows_recipe, groups), key=lambda config: (config.dataset, config.architecture)):
         group = groups[config]
         cells = [

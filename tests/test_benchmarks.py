@@ -113,7 +113,7 @@ def test_a_benchmark_of_another_recipe_or_other_kernels_says_so(monkeypatch: pyt
     assert benchmarks.warning() == ""
 
 
-def test_the_networks_are_timed_as_they_are_published() -> None:
+def test_the_networks_are_timed_as_they_are_released() -> None:
     for network, best in bench.BEST.items():
         layers = Benchmark("train", network, best).build().layers
         windows = {(layer.max_window, layer.average_window) for layer in layers}

@@ -25,7 +25,7 @@ AFTER = Evaluation(2, 1, 1, 0, 16, (8, 2, 2), (120, 4, 2), (480, 8, 20))
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.25, 0.25), (1.0, 1.0), (0.25, 0.5)])
-def test_the_published_counts_are_the_table_and_the_mean_field(first: float, second: float) -> None:
+def test_the_reported_counts_are_the_table_and_the_mean_field(first: float, second: float) -> None:
     counts = energy_claims.reported_counts("1-2-2-4-4", INPUT, [first, second])
     assert counts.steps == 7.102
     assert counts.quantization == [1, 2, 2, 4, 4]
@@ -46,7 +46,7 @@ def test_only_the_causal_accountings_depend_on_the_input_and_on_pooling() -> Non
     assert many[CAUSAL] - few[CAUSAL] == pytest.approx(0.9 * 0.75 * (1663.24 * 800 + 397.94 * 800) / 1000)
 
 
-def test_a_published_reduction_is_of_one_case_and_its_shares() -> None:
+def test_a_reported_reduction_is_of_one_case_and_its_shares() -> None:
     cases = {"alike": {"none": [0.25, 0.25], "1-2-2-4-4": [0.25, 0.25]}, "apart": {"none": [0.25, 0.25]}}
     found = energy_claims.reported_reductions("1-2-2-4-4", INPUT, cases)
     assert list(found) == ["alike"]

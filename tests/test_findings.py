@@ -93,7 +93,7 @@ def test_energy_stands_under_every_accounting_and_every_case() -> None:
 
 
 def test_missing_results_are_an_error_that_names_the_network() -> None:
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     without = {config: g for config, g in groups.items() if config.dataset != "mnist"}
     with pytest.raises(findings.FindingsError, match="MNIST perceptron with degrees 1-2"):
         findings.all_compared(without)
@@ -103,10 +103,10 @@ def test_missing_results_are_an_error_that_names_the_network() -> None:
 
 
 @pytest.mark.data
-def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
+def test_the_page_shows_the_released_results(tmp_path: Path) -> None:
     text = plain(findings.write(tmp_path))
     assert (tmp_path / findings.FIGURE).read_text("utf-8").count("<svg") == 1
-    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.published()):
+    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released()):
         assert quantized and baseline
         assert gain(quantized, baseline).text(2) in text
         assert f"| +{claim.points} |" in text
@@ -114,14 +114,14 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
             assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
     assert "with maxima (40 epochs" in text  # what the pooling does to the gain
     assert re.search(r"slides' counts allow -\d+ to \d+ % causal and -\d+ to \d+ % with memory\.", text)
-    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.published())[:-1]:
+    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released())[:-1]:
         assert quantized and baseline
         saving = energy_claims.reductions(quantized, baseline)[SLIDES]
         assert f"{saving.text(1)} % for the {findings.name(claim)}" in text
 
 
 def test_steps_are_claimed_as_the_slides_print_them() -> None:
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     saved = {SLIDES: ({}, spread([20.0]))}
     steps = findings.found(findings.all_compared(groups), saved)[-1]
     assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
@@ -131,7 +131,7 @@ def test_steps_are_claimed_as_the_slides_print_them() -> None:
 
 
 def test_what_another_loss_makes_of_the_baselines_is_told_where_it_is_known() -> None:
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     compared = findings.all_compared(groups)
     told = findings.loss_sentences(groups, compared)
     corrected = comparisons.tick_corrected(groups, "fashion-mnist", "784-400-400-10")
@@ -157,7 +157,7 @@ def test_a_number_that_does_not_hold_stops_the_build(monkeypatch: pytest.MonkeyP
     with pytest.raises(build.BookError, match=r"results/one.json, correct: `tqttfs verify --level arithmetic`"):
         build.numbers_sentence()
     monkeypatch.setattr(
-        verification, "verify", lambda level: iter([wrong._replace(source="notebooks/07_accuracy.ipynb")])
+        verification, "verify", lambda level: iter([wrong._replace(file="notebooks/07_accuracy.ipynb")])
     )
     assert "0 numbers" in build.numbers_sentence()  # the committed outputs are not what the book is made of
 

@@ -64,7 +64,7 @@ def test_any_settings_are_a_configuration_or_a_value_error(changes: dict[str, An
 def stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A result file of one's own."""
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    return results.write(RESULT, results.result_file(CONFIG, published=False))
+    return results.write(RESULT, results.result_file(CONFIG, released=False))
 
 
 def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

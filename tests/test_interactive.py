@@ -1,4 +1,4 @@
-"""The interactive figures compute what the library computes, and their data are the published results."""
+"""The interactive figures compute what the library computes, and their data are the released results."""
 
 import json
 import os
@@ -237,7 +237,7 @@ def test_a_drawing_is_moved_to_the_middle_and_loses_nothing(scripts: Path) -> No
 
 
 def test_every_network_trained_by_its_recipe_is_a_point_with_its_result_files() -> None:
-    groups, points = seed_statistics.published(), interactive.tradeoff_data()["points"]
+    groups, points = seed_statistics.released(), interactive.tradeoff_data()["points"]
     expected = {c.architecture + c.coding: group for c, group in groups.items() if interactive.kind(c)}
     assert len(points) == len(expected) > 5
     for point in points:

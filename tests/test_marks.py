@@ -259,8 +259,8 @@ def commands(mark: str) -> list[str]:
 def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = results.read(path), []
 
-    def run(config: TrainingConfig, *, publish: bool) -> Result:
-        asked.append((config, publish))
+    def run(config: TrainingConfig, *, release: bool) -> Result:
+        asked.append((config, release))
         return result
 
     monkeypatch.setattr(experiment, "run", run)

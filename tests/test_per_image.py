@@ -1,4 +1,4 @@
-"""Answers of a network image by image, against the evaluation that published results rest on."""
+"""Answers of a network image by image, against the evaluation that released results rest on."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Result:
     torch.manual_seed(0)
     network = build(CONFIG)
     checkpoints.round_weights(network)
-    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, published=False))
+    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, released=False))
     test = load("mnist", "test")
     return Result(CONFIG, (), evaluate(network, test.images, test.labels), digest, {}, {})
 

@@ -31,7 +31,7 @@ from tqttfs_lite.spiking.notation import Architecture
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
 # The fields by which a record is found; each of the others is a number that was measured, or says where.
 IDENTITY = {
-    Result: {"config", "checkpoint_sha256", "published", "folder"},
+    Result: {"config", "checkpoint_sha256", "released", "folder"},
     Trial: {"config"},
     benchmarks.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
 }
@@ -149,7 +149,7 @@ RESULTS = [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11
 MNIST_PAIR = [recipe(network, "mnist", 8) for network in ("784-400(1)-10(1)", "784-400(1)-10(2)")]
 
 
-@pytest.mark.parametrize("trained", [study.read(study.published_file()), MNIST_PAIR], ids=["study", "one pair"])
+@pytest.mark.parametrize("trained", [study.read(study.released_file()), MNIST_PAIR], ids=["study", "one pair"])
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11")], ids=lambda path: path.stem
 )
@@ -162,9 +162,9 @@ def test_a_chapter_about_results_runs_on_a_data_folder_of_ones_own(
     list(uncited([cell for cell in cells if cell.cell_type == "code"], log))  # what it lacks is said in a sentence
 
 
-def test_the_first_page_is_made_from_the_published_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_page_is_made_from_the_released_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").symlink_to(paths.raw_directory().resolve())
-    fill(tmp_path, study.read(study.published_file()), monkeypatch)
+    fill(tmp_path, study.read(study.released_file()), monkeypatch)
     findings.write(tmp_path)
     assert (tmp_path / "findings.svg").stat().st_size
 

@@ -31,9 +31,9 @@ def test_the_race_marks_the_chosen_class_and_its_step() -> None:
 def test_the_comparison_shows_the_papers_accuracies_and_ours_with_their_intervals() -> None:
     rows = [("one", 98.6, spread([98.4, 98.6])), ("two", None, spread([89.0]))]
     (axes,) = result_figures.accuracy_comparison(rows).axes
-    published, *_ = axes.lines
+    reported, *_ = axes.lines
     (ours,) = axes.containers
-    assert list(zip(*published.get_data(), strict=True)) == [(98.6, 0)]
+    assert list(zip(*reported.get_data(), strict=True)) == [(98.6, 0)]
     assert list(ours[0].get_xdata()) == [98.5, 89.0]
     left, right = ours[2][0].get_segments()[0][:, 0]
     assert (right - left) / 2 == pytest.approx(rows[0][2].half_interval)

@@ -15,7 +15,7 @@ from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import comparisons, energy_claims
-from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, published, spread, with_baselines
+from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, released, spread, with_baselines
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -73,8 +73,8 @@ def test_a_gain_is_seed_by_seed_over_the_seeds_that_both_have() -> None:
         gain(group(QUANTIZED, {5: 1}), baseline)
 
 
-def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
-    groups = published()
+def test_released_results_are_grouped_by_what_is_not_the_seed() -> None:
+    groups = released()
     assert len(groups) > 1
     for config, found in groups.items():
         assert config.seed == 0
@@ -152,7 +152,7 @@ def test_seeds_are_compared_at_equal_steps_where_their_dials_reach_them(
     config = recipe("784-400-10", "mnist", 8)
     scores = [Evaluation(10, correct, correct, 0, 40, (0, 0)) for correct in (6, 8, 9)]
     seeds = [
-        Result(replace(config, seed=seed), (), score, "digest", {}, {}, published=True)
+        Result(replace(config, seed=seed), (), score, "digest", {}, {}, released=True)
         for seed, score in enumerate(scores)
     ]
     group = Group(config, tuple(seeds))

@@ -1,4 +1,4 @@
-"""LayerInput and additions against brute force: every spike, every weight."""
+"""Arriving spikes and additions against brute force: every spike, every weight."""
 
 from dataclasses import replace
 

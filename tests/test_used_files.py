@@ -21,7 +21,7 @@ def test_a_record_names_the_file_that_it_was_read_from() -> None:
 def test_a_result_of_ones_own_is_among_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = results.read_all()[0]
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    file = results.write(stored, results.result_file(stored.config, published=False))
+    file = results.write(stored, results.result_file(stored.config, released=False))
     name = f"runs/{stored.config.name}"
     assert results.read(file).run_on("test") == (f"{name}.json", f"{name}.safetensors", f"{stored.config.dataset}/test")
 
@@ -33,14 +33,14 @@ def test_weights_that_run_are_behind_a_number() -> None:
 
 
 def test_a_group_has_the_files_of_its_seeds_and_of_their_dials() -> None:
-    group = max(seed_statistics.published().values(), key=lambda group: len(group.dials))
+    group = max(seed_statistics.released().values(), key=lambda group: len(group.dials))
     assert set(group.used_files) == {f"results/{result.config.name}.json" for result in group.results}
     stored = {result.config.name for result in group.results if results.beside(result, *DIALS).exists()}
     assert set(group.dials) == {f"dials/{name}.json" for name in stored} != set()
 
 
 def test_a_comparison_has_the_claim_and_both_networks() -> None:
-    claim, quantized, baseline = comparisons.of_claims(seed_statistics.published())[0]
+    claim, quantized, baseline = comparisons.of_claims(seed_statistics.released())[0]
     comparison = comparisons.Comparison(claim, quantized, None)
     assert quantized and baseline
     assert set(comparison.used_files) == {reported.CLAIMS, *quantized.used_files}

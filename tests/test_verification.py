@@ -21,28 +21,28 @@ SMALL = {"epochs": 1, "averaging": 0.0}
 
 @pytest.fixture
 def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept.
+    """Two released seeds of one small network, which is its family's recipe; the weights of the first are kept.
 
     Of both there are answers and dials.
     """
     monkeypatch.setitem(config.RECIPES, ("mnist", "SMLP"), {**config.RECIPES["mnist", "SMLP"], **SMALL})
     for seed in (0, 1):
-        made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), publish=True, progress=False)
+        made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), release=True, progress=False)
     made.checkpoint.unlink()
     return home
 
 
 def differing(level: str = "checkpoints") -> list[str]:
-    return [f"{entry.source}: {entry.what}" for entry in verification.verify(level) if not entry.agrees]
+    return [f"{entry.file}: {entry.what}" for entry in verification.verify(level) if not entry.agrees]
 
 
-def test_what_was_published_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_released_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entries = list(verification.verify("checkpoints"))
     assert all(entry.agrees for entry in entries)
     # The slides, data sums, a checkpoint's sum, its counts, answers and dial; the other seed's answers; both dials.
     assert len(entries) == len(energy_claims.arithmetic()) + 2 + 1 + 8 + 1 + 1 + 1 + 2
     assert main(["verify"]) == 0
-    assert f"{len(entries)} of {len(entries)} published numbers confirmed" in capsys.readouterr().out
+    assert f"{len(entries)} of {len(entries)} numbers confirmed" in capsys.readouterr().out
     assert main(["verify", "--json"]) == 0
     assert [verification.Entry(**entry) for entry in json.loads(capsys.readouterr().out)] == entries
 
@@ -59,10 +59,10 @@ def test_each_level_includes_those_above_it(study: Path, monkeypatch: pytest.Mon
 
 def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    groups = seed_statistics.published()
+    groups = seed_statistics.released()
     allowed = verification.intervals(config, groups)
     again = list(verification.retrained(groups[config].results[0], allowed, "retrain"))
-    assert [(entry.found, entry.agrees) for entry in again] == [(entry.published, True) for entry in again]
+    assert [(entry.found, entry.agrees) for entry in again] == [(entry.expected, True) for entry in again]
     assert json.dumps([entry._asdict() for entry in again])  # NumPy's truth values are not JSON's
     elsewhere = {name: (low + 1e4, high + 1e4) for name, (low, high) in allowed.items()}
     assert not any(entry.agrees for entry in verification.retrained(groups[config].results[0], elsewhere, "retrain"))
@@ -71,7 +71,7 @@ def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None
 
 def test_a_family_says_together_how_far_seeds_spread(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = seed_statistics.published()[config]
+    group = seed_statistics.released()[config]
     alone = replace(config, architecture="784-12(2)-10(2)")
     groups = {config: group, alone: group._replace(config=alone, results=group.results[1:])}
     both, borrowed = verification.intervals(config, groups), verification.intervals(alone, groups)
@@ -90,7 +90,7 @@ def test_a_family_says_together_how_far_seeds_spread(study: Path) -> None:
 
 def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = seed_statistics.published()[config]
+    group = seed_statistics.released()[config]
     shifted = [replace(r, test=replace(r.test, correct=r.test.correct - 50)) for r in group.results]
     other = replace(config, architecture="784-12(2)-10(2)")
     two = verification.intervals(config, {config: group, other: group._replace(config=other, results=tuple(shifted))})
@@ -102,7 +102,7 @@ def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Pat
 
 def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = seed_statistics.published()[config]
+    group = seed_statistics.released()[config]
     alone = {config: group._replace(results=group.results[:1])}
     assert verification.intervals(config, alone) == {}
     (entry,) = verification.retrained(group.results[0], {}, "full")
@@ -111,7 +111,7 @@ def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study
 
 def test_the_quick_level_trains_the_mnist_perceptrons_of_the_slides() -> None:
     quick = [
-        config for config in seed_statistics.published() if config.time_steps == 8 and verification.is_quick(config)
+        config for config in seed_statistics.released() if config.time_steps == 8 and verification.is_quick(config)
     ]
     assert {c.architecture for c in quick if config.follows_recipe(c)} == set(reported.own_accuracy("mnist"))
 
@@ -260,7 +260,7 @@ def test_a_change_after_publication_is_named(study: Path, name: str) -> None:
 
 def test_the_outputs_of_the_committed_notebooks_are_of_the_files_that_are_there() -> None:
     entries = list(verification.pages())
-    assert {entry.source for entry in entries} >= {"notebooks/07_accuracy.ipynb", "notebooks/09_audit.ipynb"}
+    assert {entry.file for entry in entries} >= {"notebooks/07_accuracy.ipynb", "notebooks/09_audit.ipynb"}
     assert [entry for entry in entries if not entry.agrees] == []
 
 
@@ -284,7 +284,7 @@ def test_a_page_is_named_whose_file_has_changed_or_is_gone(
     else:
         file.write_text(text)
     (entry,) = verification.pages()
-    assert (entry.agrees, entry.source, entry.what) == (False, "notebooks/page.ipynb", "SHA-256 of results/one.json")
+    assert (entry.agrees, entry.file, entry.what) == (False, "notebooks/page.ipynb", "SHA-256 of results/one.json")
 
 
 @pytest.mark.parametrize(
@@ -305,4 +305,4 @@ def test_a_changed_digit_in_the_papers_tables_is_named(
     monkeypatch.setattr(reported, table, lambda: rows)
     assert main(["verify", "--level", "arithmetic"]) == 1
     captured = capsys.readouterr()
-    assert f"DIFFERS     paper, {what}: published" in captured.err
+    assert f"DIFFERS     paper, {what}: expected" in captured.err

@@ -68,7 +68,7 @@ def _train(parser: ArgumentParser) -> None:
     from tqttfs_lite.experiments.config import TrainingConfig
 
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--publish", action="store_true", help="store among the published results, not in data/runs/")
+    where.add_argument("--release", action="store_true", help="store among the released results, not in data/runs/")
     where.add_argument(
         "--validation-only",
         action="store_true",
@@ -102,7 +102,7 @@ def _study(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--commands",
         action="store_true",
-        help="print the commands that train what is not published yet, in the file's order, instead of training",
+        help="print the commands that train what is not released yet, in the file's order, instead of training",
     )
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
     parser.add_argument(
@@ -152,7 +152,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "evaluate": ("Evaluate trained networks again and compare with their result files.", _evaluate),
     "dial": ("Score a trained network at other output thresholds: at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under four accountings.", _energy),
-    "verify": ("Recompute what is published, and say what differs.", _verify),
+    "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
 }
 
 

@@ -41,7 +41,7 @@ def train(options: Namespace) -> int:
         _report(config, experiment.try_out(config).validation, "validation")
         print(f"trial       {results.trial_file(config)}")
         return 0
-    result = experiment.run(config, publish=options.publish)
+    result = experiment.run(config, release=options.release)
     _report(config, result.test)
     print(f"result      {results.find(config)}")
     return 0
@@ -51,8 +51,8 @@ def study(options: Namespace) -> int:
     configs = studies.read(options.file)
     if options.commands:
         for config in configs:
-            if not results.find(config, published_only=True):
-                print(training_command(config, "--publish"))
+            if not results.find(config, released_only=True):
+                print(training_command(config, "--release"))
         return 0
     if (paths.REPOSITORY / "Snakefile").exists():
         # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
@@ -105,7 +105,7 @@ def verify(options: Namespace) -> int:
         entries.append(entry)
         if not entry.agrees:
             print(
-                f"DIFFERS     {entry.source}, {entry.what}: published {entry.published}, allowed {entry.allowed},"
+                f"DIFFERS     {entry.file}, {entry.what}: expected {entry.expected}, allowed {entry.allowed},"
                 f" found {entry.found}",
                 file=sys.stderr,
             )
@@ -114,7 +114,7 @@ def verify(options: Namespace) -> int:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:
         print(DataFrame(verification.table(entries)).to_string(index=False))
-        print(f"{agreeing} of {len(entries)} published numbers confirmed")
+        print(f"{agreeing} of {len(entries)} numbers confirmed")
     return 0 if agreeing == len(entries) else 1
 
 

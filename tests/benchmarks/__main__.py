@@ -179,8 +179,8 @@ def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
 
 
 def inference(benchmark: Benchmark) -> dict[str, list[float]]:
-    """Decisions of the published network about test images, a batch at a time."""
-    network = experiment.trained_network(published(benchmark)).eval()
+    """Decisions of the released network about test images, a batch at a time."""
+    network = experiment.trained_network(released(benchmark)).eval()
     T = network.time_steps
     batches = encode(benchmark.data(IMAGES)[0], T).split(DECIDED)
 
@@ -207,10 +207,10 @@ def inference(benchmark: Benchmark) -> dict[str, list[float]]:
     return take_turns(dict(calls))
 
 
-def published(benchmark: Benchmark) -> Result:
+def released(benchmark: Benchmark) -> Result:
     """The network that its recipe made, with seed 0."""
     config = benchmarks.configuration(benchmark.network, benchmark.quantization)
-    return results.read(results.result_file(config, published=True))
+    return results.read(results.result_file(config, released=True))
 
 
 def growth(benchmark: Benchmark) -> dict[str, list[float]]:
@@ -264,7 +264,7 @@ def run(benchmark: Benchmark) -> None:
     training.reuse_memory()
     origin, started = experiment.made(), time.perf_counter()
     measured = {"train": train, "infer": inference, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
-    weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
+    weights = released(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
     content |= {"config": benchmarks.configuration(benchmark.network, benchmark.quantization).hash}

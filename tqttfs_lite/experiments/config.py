@@ -261,7 +261,7 @@ def family(architecture: Architecture) -> str:
 
 
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
-    """The published recipe of the network's family on this data set, with changes of one's own.
+    """The released recipe of the network's family on this data set, with changes of one's own.
 
     A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, initial weights of twice
     the usual width, averaged weights, a price of 0.003 nats a time step, and the plain values of `TrainingConfig` else.
@@ -276,7 +276,7 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 
 
 def follows_recipe(config: TrainingConfig) -> bool:
-    """Whether this is the published recipe, for whatever seed, with nothing changed."""
+    """Whether this is the released recipe, for whatever seed, with nothing changed."""
     return not changes(config)
 
 
@@ -294,8 +294,8 @@ def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int]
     """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
 
     >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
-    >>> training_command(config, "--publish")
-    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
+    >>> training_command(config, "--release")
+    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --release"
     """
     words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
     words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")

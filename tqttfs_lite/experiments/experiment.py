@@ -22,30 +22,30 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.rate_coding import Network
 
 
-def run(config: TrainingConfig, *, publish: bool = False, progress: bool = True) -> Result:
+def run(config: TrainingConfig, *, release: bool = False, progress: bool = True) -> Result:
     """The result of a configuration: from its file if there is one, else trained, evaluated once and stored.
 
-    With `publish` it ends up among the published results, wherever it was before.  Two processes that ask for the same
+    With `release` it ends up among the released results, wherever it was before.  Two processes that ask for the same
     configuration train it once: the second waits for the first.
 
     Raises `DatasetError` where the data sets are missing or damaged, and what `training.train` raises.
     """
-    if stored := results.find(config, published_only=publish):
+    if stored := results.find(config, released_only=release):
         return results.read(stored)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
         if not (stored := results.find(config)):
             origin = made()  # before training: the code that runs, not the one that is there when it ends
             (network, history), score, each = _train_and_evaluate(config, progress)
-            digest = checkpoints.write(network, results.checkpoint_file(config, published=False))
+            digest = checkpoints.write(network, results.checkpoint_file(config, released=False))
             result = Result(config, tuple(history), score, digest, data_sums(config.dataset), origin)
             answers.write(each, result)
             if config.coding == "ttfs":
                 dial.write(_dial(network, config), result)
-            stored = results.write(result, result_file(config, published=False))
+            stored = results.write(result, result_file(config, released=False))
             state_file(config).unlink()  # nothing is left to go on from
-        if publish and stored.parent != paths.results_directory():
-            stored = results.publish(results.read(stored))
+        if release and stored.parent != paths.results_directory():
+            stored = results.release(results.read(stored))
         return results.read(stored)
 
 

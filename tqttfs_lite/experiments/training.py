@@ -44,7 +44,7 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A finished training: the averaged weights, rounded as they are published, and how they came about."""
+    """A finished training: the averaged weights, rounded as they are released, and how they came about."""
 
     network: Network
     history: list[Epoch]

@@ -25,7 +25,7 @@ PEERS = ("SpikingJelly", "snnTorch")
 
 
 def configuration(network: str, quantization: str) -> TrainingConfig:
-    """What a network is timed as: the published recipe as it is now, with these degrees and seed 0.
+    """What a network is timed as: the released recipe as it is now, with these degrees and seed 0.
 
     >>> configuration("fashion-scnn", "1-2-2-4-4").pooling
     'average'
@@ -65,7 +65,7 @@ class Measurement:
     dtype: str
     threads: int
     made: dict[str, str | int]
-    weights: str  # the SHA-256 of the published checkpoint, or "random"
+    weights: str  # the SHA-256 of the released checkpoint, or "random"
     seconds: float  # that the benchmark took
     measured: dict[str, list[float]]
     config: str = ""  # the hash of `configuration` at that time; benchmarks did not always name it

@@ -32,7 +32,7 @@ def by_recipe(
 ) -> Group | None:
     """Our results of a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
 
-    `groups` are those of `seed_statistics.published`, `changes` what is to differ from the recipe.
+    `groups` are those of `seed_statistics.released`, `changes` what is to differ from the recipe.
     """
     architecture = Architecture.parse(network)
     architecture = architecture.with_quantization(degrees) if degrees else architecture
@@ -134,7 +134,7 @@ def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
 def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
     """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
 
-    From trials and from published results, seed 0 of each.
+    From trials and from released results, seed 0 of each.
     """
     known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
     known |= {result.config: result for result in results.read_all()}

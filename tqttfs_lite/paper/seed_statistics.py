@@ -148,8 +148,8 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(mean(values), stdev(values) if len(values) > 1 else nan, len(values))
 
 
-def published() -> dict[TrainingConfig, Group]:
-    """Every published result, by configuration with seed 0."""
+def released() -> dict[TrainingConfig, Group]:
+    """Every released result, by configuration with seed 0."""
     return grouped(read_all())
 
 

@@ -140,9 +140,9 @@ def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> Dat
 
 
 def run_details(result: Result) -> Markdown:
-    """Where a result comes from, as a table; a published result file is a link."""
+    """Where a result comes from, as a table; a released result file is a link."""
     name = f"{result.config.name}.json"
-    linked = result.published and paths.results_directory() == paths.REPOSITORY / "data" / "results"
+    linked = result.released and paths.results_directory() == paths.REPOSITORY / "data" / "results"
     commit, _, changes = str(result.made["commit"]).partition(" ")
     rows = {
         "result file": f"[{name}](../data/results/{name})" if linked else name,
