@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from book import interactive
-from tqttfs_lite import energy
+from tqttfs_lite.energy import models as energy
 from tqttfs_lite.energy.synops import synaptic_operations
 from tqttfs_lite.experiments import experiment, paths
 from tqttfs_lite.experiments.config import recipe

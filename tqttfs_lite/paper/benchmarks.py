@@ -13,13 +13,9 @@ from pandas import DataFrame
 
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
+from tqttfs_lite.paper.comparisons import paper_time_steps
+from tqttfs_lite.paper.reported import NETWORKS
 
-# The paper's three networks: architecture, data set, T.
-NETWORKS = {
-    "mnist-smlp": ("784-400-10", "mnist", 8),
-    "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16),
-    "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16),
-}
 OURS = "ours"
 PEERS = ("SpikingJelly", "snnTorch")
 
@@ -30,7 +26,8 @@ def configuration(network: str, quantization: str) -> TrainingConfig:
     >>> configuration("fashion-scnn", "1-2-2-4-4").pooling
     'average'
     """
-    return variant(recipe(*NETWORKS[network]), quantization)
+    dataset, architecture = NETWORKS[network]
+    return variant(recipe(architecture, dataset, paper_time_steps(dataset)), quantization)
 
 
 def kernels() -> str:

@@ -24,7 +24,7 @@ from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
-SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
+SCNN = Architecture.parse(reported.NETWORKS["fashion-scnn"][1])
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
 BEST = "1-2-2-4-4"  # the configuration that the slides single out
 

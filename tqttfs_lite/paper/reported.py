@@ -15,6 +15,13 @@ ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accurac
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
 
+# The paper's three networks: data set, and notation without degrees.
+NETWORKS = {
+    "mnist-smlp": ("mnist", "784-400-10"),
+    "fashion-smlp": ("fashion-mnist", "784-400-400-10"),
+    "fashion-scnn": ("fashion-mnist", "28x28-16C5-P2-32C5-P2-800-128-10"),
+}
+
 
 class Accuracy(NamedTuple):
     """One row of a table of accuracies; `architecture` is in the notation, `reference` as in the paper."""
@@ -152,15 +159,11 @@ def improvements() -> list[Improvement]:
     Improvement(dataset='mnist', network='784-400-10', degrees='1-2', points='0.5')
     """
     stated = claims()
+    small, middle, large = NETWORKS.values()
     return [
-        Improvement("mnist", "784-400-10", "1-2", stated["mnist_smlp_improvement"].value),
-        Improvement("fashion-mnist", "784-400-400-10", "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
-        Improvement(
-            "fashion-mnist",
-            "28x28-16C5-P2-32C5-P2-800-128-10",
-            "1-2-2-4-4",
-            stated["fashion_scnn_improvement_1-2-2-4-4"].value,
-        ),
+        Improvement(*small, "1-2", stated["mnist_smlp_improvement"].value),
+        Improvement(*middle, "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
+        Improvement(*large, "1-2-2-4-4", stated["fashion_scnn_improvement_1-2-2-4-4"].value),
     ]
 
 
@@ -176,15 +179,8 @@ def literature() -> list[Citation]:
         return float(text) if text else None
 
     return [
-        Citation(
-            r["work"],
-            r["network"],
-            number(r["mnist_percent"]),
-            number(r["fashion_mnist_percent"]),
-            r["note"],
-            {"yes": True, "no": False}[r["verified"]],
-        )
-        for r in _rows(LITERATURE)
+        Citation(work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
+        for work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
     ]
 
 
