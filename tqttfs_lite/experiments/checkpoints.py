@@ -3,7 +3,7 @@
 Released weights are multiples of 2^-12 that float16 holds.  A membrane potential is then a sum of multiples of 2^-12,
 which float32 adds without rounding, in any order, as long as the magnitudes stay below 2^12.  So every machine counts
 the same spikes, as long as it convolves by adding up.  Average pooling over 2x2 makes it multiples of 2^-14 and
-magnitudes below 2^10, each time; over windows that are no power of two it rounds.
+magnitudes below 2^10, each time; over windows whose size is not a power of two it rounds.
 """
 
 from __future__ import annotations

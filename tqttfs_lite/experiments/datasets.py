@@ -1,6 +1,6 @@
 """Data sets: a record for each one says what it is; here they are fetched, verified, read and split.
 
-MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds one's own.
+MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds your own.
 CIFAR-10 is here for images of three channels: its format is read and tested, but no result was trained on it.
 """
 
@@ -122,7 +122,7 @@ Source = Callable[[Dataset, Path], Path]
 
 
 def register(dataset: Dataset) -> Dataset:
-    """Make a data set of one's own known to this process, in place of an earlier one of its name; returns it.
+    """Make your own data set known to this process, in place of an earlier one of its name; returns it.
 
     Raises `InputError` for the name of a data set that comes with the library.
     """

@@ -1,4 +1,4 @@
-"""Where everything lies: the data folder and its parts, and what comes with the package."""
+"""Where everything is: the data folder and its parts, and what comes with the package."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def raw_directory() -> Path:
 
 
 def runs_directory() -> Path:
-    """Trainings of one's own, unfinished ones and results that are not released; ignored by git."""
+    """Your own trainings, unfinished or with results that are not released; ignored by git."""
     return data_directory() / "runs"
 
 

@@ -1,7 +1,7 @@
 """Result files: what a trained network scored, and everything that made it.
 
-Released results lie in `data/results/` with their weights in `data/checkpoints/`, and git keeps them.  A result of
-one's own lies with its weights in `data/runs/`, which git ignores, so that trying things out changes no table.
+Released results are in `data/results/` and their weights in `data/checkpoints/`, both kept by git.  Your own results
+are in `data/runs/` with their weights, which git ignores, so that trying things out changes no table.
 """
 
 from __future__ import annotations
@@ -92,13 +92,13 @@ def checkpoint_file(config: TrainingConfig, *, released: bool) -> Path:
 
 
 def beside(result: Result, folder: str, suffix: str) -> Path:
-    """The file in which something else is kept of a result's network, among the released ones or one's own."""
+    """The file in which something else is kept of a result's network, among the released ones or your own."""
     root = result.folder or (paths.data_directory() if result.released else paths.runs_directory())
     return root / folder / f"{result.config.name}{suffix}"
 
 
 def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
-    """The result file of a configuration that was trained before, released or else one's own; None if it was not."""
+    """The result file of a configuration: the released one, else your own; None if it was not trained before."""
     for released in (True,) if released_only else (True, False):
         for spelling in (config, as_image(config)):
             if (path := result_file(spelling, released=released)).exists():
@@ -107,7 +107,7 @@ def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
 
 
 def release(result: Result) -> Path:
-    """Move a result of one's own, its weights and what else is kept of it among the released ones.
+    """Move one of your own results, with its weights and what else is kept of it, to the released ones.
 
     Returns the result file.
     """
@@ -137,7 +137,7 @@ def write(result: Result, path: Path) -> Path:
 
 
 def write_trial(trial: Trial) -> Path:
-    """Store a trial likewise; returns the file."""
+    """Store a trial in the same way; returns the file."""
     return _write(trial, trial_file(trial.config), validation=asdict(trial.validation))
 
 
@@ -160,7 +160,7 @@ def read(path: Path) -> Result:
 
 
 def read_trial(path: Path) -> Trial:
-    """The inverse of `write_trial`; raises `ResultError` likewise."""
+    """The inverse of `write_trial`; raises `ResultError` as `read` does."""
     stored = _read(path, _StoredTrial)
     return Trial(stored.config, stored.history, stored.test, stored.made)
 
@@ -171,7 +171,7 @@ def read_trials() -> list[Trial]:
 
 
 def read_all(*, released: bool = True) -> list[Result]:
-    """Every released result, or every one of one's own, in the order of their names."""
+    """Every released result, or every one of your own, in the order of their names."""
     folder = paths.results_directory() if released else paths.runs_directory()
     return [read(path) for path in sorted(folder.glob("*.json"))]
 
@@ -222,7 +222,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
 
 
 def _check_counts(found: Evaluation, config: TrainingConfig) -> None:
-    """Raise `ValueError` for counts that cannot be."""
+    """Raise `ValueError` for counts that are impossible."""
     sizes = Architecture.parse(config.architecture).sizes()
     for name, most in (
         ("correct", found.correct_if_tied),

@@ -1,4 +1,4 @@
-"""The names of the files that a number is made from, and the sums by which a file that changes is found out.
+"""The names of the files that a number is made from, and the sums by which a later change of a file is detected.
 
 A name is that of a file in the data folder, as in results/….json, of a table of the paper, as in paper/layers.csv, or
 of a split of a data set, as in mnist/test.
@@ -43,7 +43,7 @@ def name(path: Path) -> str:
 
 
 def digest(file: str) -> str:
-    """The start of the SHA-256 sum of a file by its name; empty for a data set, whose sums are its own matter.
+    """The start of the SHA-256 sum of a file by its name; empty for a data set, which has sums of its own.
 
     Raises `FileNotFoundError` where it is gone.
     """

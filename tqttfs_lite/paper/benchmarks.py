@@ -70,7 +70,7 @@ class Measurement:
 
     @property
     def changed(self) -> str:
-        """What is no longer as it was when this was timed; empty where all of it is."""
+        """What has changed since this was timed, in words; empty if nothing has."""
         if not (self.config and self.kernels):
             return "unknown: it names neither its configuration nor its kernels"
         now = {
@@ -119,7 +119,7 @@ def warning() -> str:
 
 
 def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
-    """The stored benchmark of a network with the paper's best degrees or without any; raises `LookupError`."""
+    """The stored benchmark of a network with the paper's best degrees or unquantized; raises `LookupError`."""
     wanted = (kind, network, dtype, threads, quantized)
     for found in read_all():
         has_degrees = set(found.quantization.split("-")) != {"1"}

@@ -13,7 +13,7 @@ from tqttfs_lite.paper.seed_statistics import Group, Spread, gain, merged, paire
 from tqttfs_lite.spiking.losses import tick_correction
 from tqttfs_lite.spiking.notation import Architecture
 
-# What our networks with maximum pooling have other than the recipe.
+# How our networks with maximum pooling differ from the recipe.
 MAXIMUM_POOLING = {"pooling": "max", "epochs": 40}
 
 
@@ -71,11 +71,9 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
 
 
 def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
-    """What may be the shares of spikes that pooling hands on in the slides' networks.
+    """The shares of spikes that pooling may hand on in the slides' networks, for `energy_claims.reported_reductions`.
 
-    They are the cases of `energy_claims.reported_reductions`.
-
-    The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
+    The two ends, the same for every configuration; and, once they are trained, the shares of our own networks with
     maximum pooling, seed 0 of each.
     """
     names = reported.configurations()
@@ -134,7 +132,7 @@ def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
 def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
     """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
 
-    From trials and from released results, seed 0 of each.
+    They are taken from trials and from released results, seed 0 of each.
     """
     known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
     known |= {result.config: result for result in results.read_all()}

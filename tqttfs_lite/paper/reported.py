@@ -62,7 +62,7 @@ class Claim(NamedTuple):
 
 
 class Improvement(NamedTuple):
-    """By how many percentage points the slides' quantized network is above its baseline; `points` is text likewise."""
+    """By how many percentage points the slides' quantized network is above its baseline; `points` is text too."""
 
     dataset: str
     network: str  # in the notation, without degrees

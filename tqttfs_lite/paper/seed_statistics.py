@@ -19,7 +19,7 @@ from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
 
 
 class Spread(NamedTuple):
-    """The mean of a quantity over seeds and how far it is known."""
+    """The mean of a quantity over seeds, and how precisely it is known."""
 
     mean: float
     deviation: float  # standard deviation over seeds; nan for one seed
@@ -60,7 +60,7 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """By how much one mean is above another, each over seeds of its own."""
+    """By how much one mean exceeds another; each has its own seeds."""
 
     mean: float
     half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed

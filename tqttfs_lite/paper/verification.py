@@ -40,8 +40,12 @@ from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
 CONFIDENCE = 0.999
-DIAL_STRIDE = 12  # of the thresholds of a dial, that are counted again
-QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
+DIAL_STRIDE = 12  # every twelfth threshold of a dial is counted again
+QUANTITIES = {
+    "accuracy, %": 2,
+    "inference time steps": 3,
+    "silent images, %": 2,
+}  # and their decimals
 
 
 class Entry(NamedTuple):
@@ -154,7 +158,7 @@ def counts(result: Result, *, progress: bool = False) -> Iterator[Entry]:
     if results.beside(result, *results.DIALS).exists():
         try:
             stored_dial = dial.read(result).thinned(DIAL_STRIDE)
-        except ResultError:  # as said at the level above
+        except ResultError:  # reported already, at the level above
             return
         same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE)
         yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts, the network's", True, same)
@@ -198,7 +202,7 @@ def quantities(test: Evaluation) -> dict[str, float]:
 
 
 def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
-    """Where one more seed of a configuration lies with 99.9 %: each of `QUANTITIES` with its ends.
+    """The interval that holds one more seed of a configuration with 99.9 % probability, for each of `QUANTITIES`.
 
     About the configuration's own mean, with the standard deviation that all configurations of its family on its data
     set have in common, pooled by their degrees of freedom (Student's t).  Empty where each of them has one seed.

@@ -14,9 +14,9 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.training import finished_epochs, seconds_per_epoch
 from tqttfs_lite.spiking.firing import LONGEST_TIME
 
-# What IPython itself puts among a notebook's names, apart from functions.
+# What IPython itself adds to a notebook's names, apart from functions.
 IPYTHON = {"In", "Out"}
-CHECKED = "_parameters_checked"  # among a notebook's names, once they were
+CHECKED = "_parameters_checked"  # a notebook has this name once its parameters were checked
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | 
 
     `allowed` has what each may be: some of these words, numbers in a range, or any text, which is checked elsewhere.
 
-    `papermill -p NAME VALUE` only logs a NAME that it does not know; called right behind the parameters with
+    `papermill -p NAME VALUE` only logs a NAME that it does not know; called right after the parameters with
     `globals()`, this ends the run with one sentence instead.  Raises `InputError`.  Called again in the same kernel, it
     no longer looks for unknown names: what the cells below have assigned is among them.
 
@@ -88,7 +88,7 @@ def configuration(
 ) -> TrainingConfig:
     """What a notebook's parameters ask for: the recipe with these degrees, and its number of epochs where that is 0.
 
-    Raises `InputError` for a network that cannot be, and for one with degrees of its own that contradict these.
+    Raises `InputError` for an impossible network, and for one whose own degrees contradict these.
 
     >>> configuration("784-400-10(4)", "2-2", "mnist", 8)
     Traceback (most recent call last):

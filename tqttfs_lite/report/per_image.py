@@ -1,4 +1,4 @@
-"""What trained networks do, image by image: what they answer, when, and what becomes of it under other rules."""
+"""What trained networks do, image by image: what they answer, when, and what other rules would change."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataF
 
 
 def race(result: Result, index: int = 0) -> Figure:
-    """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
+    """Run one test image and draw how the output potentials race for the threshold; print how the race ended."""
     config, test = result.config, load(result.config.dataset, "test")
     names = get(config.dataset).classes
     with torch.no_grad():

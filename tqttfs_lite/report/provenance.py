@@ -11,11 +11,11 @@ from tqttfs_lite.experiments.used_files import MIME
 
 
 def cite(*made_from: Any) -> None:
-    """Record which files the output of this cell is made from; outside of a notebook there is none.
+    """Record which files the output of this cell is made from; outside a notebook nothing is recorded.
 
     `made_from` are results, groups of them, benchmarks and names of files, as `used_files.names` takes them.
     The record is an output of its own, of the type `MIME`, which no front end shows: the names of the files, and sums
-    by which a file that changes afterwards is found out.
+    by which a later change of a file is detected.
 
     Raises `FileNotFoundError` for a file that is not there.
     """

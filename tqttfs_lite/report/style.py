@@ -36,10 +36,7 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to `STYLE` and pandas' to whole tables; in a notebook, show figures as SVG.
-
-    Figures are alike on every run.
-    """
+    """Give matplotlib `STYLE`, have pandas show whole tables and, in a notebook, figures as SVG, alike on every run."""
     mpl.rcParams.update(STYLE)
     # Of a long network's name the last degrees would be cut off, of a long table the rows in its middle.
     for limit in ("max_colwidth", "max_rows", "max_columns"):

@@ -103,7 +103,7 @@ def trials(tried: Sequence[Trial]) -> DataFrame:
 
 
 def _changed(config: TrainingConfig) -> str:
-    """What a configuration has other than its recipe, apart from the epochs.
+    """How a configuration differs from its recipe, apart from the epochs.
 
     >>> from tqttfs_lite.experiments.config import recipe
     >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
@@ -131,7 +131,7 @@ def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> Dat
                 **dict(zip(percents, (plain, quantized, quantized - plain), strict=True)),
             }
         )
-    # Its columns are there without any pair, as in a data folder of one's own.
+    # Without any pair, as in a new data folder, the table still has its columns.
     table = DataFrame(rows, columns=["data", "network", "epochs", "changed", *percents])
     table = table.astype(dict.fromkeys(percents, float)).sort_values(
         ["data", "network", "epochs", "unquantized, %"], ascending=[True, True, False, False], ignore_index=True
