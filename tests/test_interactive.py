@@ -20,7 +20,7 @@ from tqttfs_lite.experiments import experiment, paths
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.paper import seed_statistics
-from tqttfs_lite.report import result_figures
+from tqttfs_lite.report import result_figures, style
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import clocks
@@ -257,8 +257,8 @@ def test_a_network_is_of_the_kind_that_it_was_trained_as() -> None:
 
 
 def test_the_colours_are_those_of_the_other_figures() -> None:
-    style = (SCRIPTS / "figures.css").read_text()
-    found = {name: color.upper() for name, color in re.findall(r"--([\w-]+): (#\w{6});", style)}
+    css = (SCRIPTS / "figures.css").read_text()
+    found = {name: color.upper() for name, color in re.findall(r"--([\w-]+): (#\w{6});", css)}
     names = {"IF": "if", "TTFS": "ttfs", "TQ-TTFS": "tq"}
     assert {names[name]: color for name, color in style.COLORS.items()}.items() <= found.items()
     assert {f"layer-{n}": color for n, color in enumerate(result_figures.LAYERS)}.items() <= found.items()
