@@ -29,13 +29,13 @@ def here(path):
 DATA = here(paths.data_directory())
 if re.search("[{}]", str(DATA)):
     raise WorkflowError(f"{DATA}: Snakemake takes braces for wildcards: name another folder in TQTTFS_DATA")
-PUBLISHED = {here(result_file(c, published=True)): c for c in study.read(study.published_file())}
-# A study of one's own takes a published result where there is one.
+RELEASED = {here(result_file(c, released=True)): c for c in study.read(study.released_file())}
+# A study of one's own takes a released result where there is one.
 OWN = {
-    here(result_file(c, published=result_file(c, published=True).exists())): c
+    here(result_file(c, released=result_file(c, released=True).exists())): c
     for c in (study.read(unquote(config["study"])) if "study" in config else [])
 }
-TRAININGS = PUBLISHED | OWN
+TRAININGS = RELEASED | OWN
 # Now that all of them are known: reading a study also finds those of installed packages.
 DATA_SETS = {name: [here(path) for path in kind.locations.values()] for name, kind in datasets.DATASETS.items()}
 
@@ -90,9 +90,9 @@ shell.prefix(
 # Data sets and results are `local`: shared by all machines, and never copied to a storage of Snakemake's.
 
 
-rule results:  # the published study
+rule results:  # the released study
     input:
-        local(list(PUBLISHED)),
+        local(list(RELEASED)),
 
 
 rule study:  # one's own: snakemake study --config study=FILE
@@ -138,7 +138,7 @@ rule train:
         data_of,
     output:
         # Not deleted before the job: another process may have made it since.  Its weights are no output, since of
-        # published results git keeps them for the first seed only.
+        # released results git keeps them for the first seed only.
         local(update(f"{DATA}/{{place,results|runs}}/{{name}}.json")),
     wildcard_constraints:
         name="|".join(re.escape(path.stem) for path in TRAININGS if missing(path)) or "(?!)",
@@ -146,10 +146,10 @@ rule train:
         "_build/logs/{place}/{name}.log",
     params:
         command=lambda wildcards, output: training_command(
-            TRAININGS[Path(output[0])], *["--publish"] * (wildcards.place == "results")
+            TRAININGS[Path(output[0])], *["--release"] * (wildcards.place == "results")
         ),
     threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
-    # For a cluster.  The largest published training took 1.3 GB and an hour, and Snakemake beside it half a GB.
+    # For a cluster.  The largest released training took 1.3 GB and an hour, and Snakemake beside it half a GB.
     # There is no GPU among them: this library trains on processors only.
     resources:
         mem_mb=2500,
@@ -164,14 +164,14 @@ rule notebook:
         STORED,
         LIBRARY,
         ENVIRONMENT,
-        list(PUBLISHED),
+        list(RELEASED),
         [ancient(file) for name in reported.ACCURACY for file in DATA_SETS[name]],  # the notebooks' data sets
         notebook="notebooks/{name}.ipynb",
     output:
         "_build/notebooks/{name}.ipynb",
     params:
         made_from=lambda wildcards: (
-            content(*STORED, *LIBRARY, *ENVIRONMENT, *PUBLISHED, Path("book/execute.py")),
+            content(*STORED, *LIBRARY, *ENVIRONMENT, *RELEASED, Path("book/execute.py")),
             cells(f"notebooks/{wildcards.name}.ipynb"),
         ),
     threads: 1

@@ -25,7 +25,7 @@ import yaml
 from book import findings, how_to_run, html_pages, interactive, marks
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
-from tqttfs_lite.paper import ledger, reported
+from tqttfs_lite.paper import reported, verification
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -155,13 +155,13 @@ def status_table(executions: list[Execution], torch: str) -> str:
 
 
 def numbers_sentence() -> str:
-    """What was computed again of the published numbers while the book was built.
+    """What was computed again of the book's numbers while the book was built.
 
     Raises `BookError` that names a number which does not hold: such a book is not built.
     """
     stored = results.read_all()
-    entries = [entry for entry in ledger.verify("arithmetic") if not entry.source.startswith("notebooks/")]
-    if wrong := [f"{entry.source}, {entry.what}" for entry in entries if not entry.agrees]:
+    entries = [entry for entry in verification.verify("arithmetic") if not entry.file.startswith("notebooks/")]
+    if wrong := [f"{entry.file}, {entry.what}" for entry in entries if not entry.agrees]:
         raise BookError(f"{'; '.join(wrong)}: `tqttfs verify --level arithmetic` tells more")
     weights = sum(result.checkpoint.exists() for result in stored)
     return (

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from book import marks
 from book.marks import DATASETS
 from tqttfs_lite.energy.models import SLIDES
-from tqttfs_lite.experiments import sources
+from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.paper import audit, comparisons, reported, summary
-from tqttfs_lite.paper.summary import Group, Spread
-from tqttfs_lite.report import analysis, charts, figures
+from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group, Spread
+from tqttfs_lite.report import per_image, result_figures, style
 from tqttfs_lite.spiking.notation import Architecture
 
 FIGURE, PREVIEW = "findings.svg", "findings.png"
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
         """Whether the seeds agree with the sign of what is printed.
 
         >>> seeds = [1.0, 1.1, 1.2], [-1.0, -1.2, -1.1], [-1.0, 0.0, 1.0]
-        >>> [Finding("", "2.5", summary.spread(ours), 1).direction for ours in seeds]
+        >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).direction for ours in seeds]
         ['yes', 'the opposite', 'open']
         """
         low, high = self.ours.interval
@@ -66,7 +66,7 @@ class Finding(NamedTuple):
         """Whether what is printed lies in the 95 % interval; open where zero lies there too.
 
         >>> seeds = [2.0, 2.5, 2.4], [1.0, 1.1, 1.2], [-2.0, 3.0, 4.0]
-        >>> [Finding("", "2.5", summary.spread(ours), 1).size for ours in seeds]
+        >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).size for ours in seeds]
         ['yes', 'no', 'open']
         """
         low, high = self.ours.interval
@@ -103,13 +103,13 @@ def all_compared(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
 def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> Savings:
     """Energy that the slides' best configuration saves; raises `FindingsError` where ours are not trained.
 
-    `images` are the mean input spikes up to each step, as of `analysis.input_spikes`.
+    `images` are the mean input spikes up to each step, as of `per_image.input_spikes`.
     """
     ours = comparisons.scnn_configurations(groups)
-    if audit.BEST not in ours:
+    if energy_claims.BEST not in ours:
         raise missing(reported.improvements()[-1])
-    papers = audit.published_reductions(audit.BEST, images, comparisons.handed_on(groups))
-    measured = audit.reductions(ours[audit.BEST], ours[audit.UNQUANTIZED])
+    papers = energy_claims.reported_reductions(energy_claims.BEST, images, comparisons.pooling_cases(groups))
+    measured = energy_claims.reductions(ours[energy_claims.BEST], ours[energy_claims.UNQUANTIZED])
     return {key: ({case: p[key] for case, p in papers.items()}, spread) for key, spread in measured.items()}
 
 
@@ -167,13 +167,13 @@ def others_sentence(compared: Sequence[Compared]) -> str:
     """What the paper's formula says of the networks for which the slides claim no saving."""
     said = []
     for claim, quantized, baseline, _ in compared[:-1]:
-        said.append(f"{audit.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
+        said.append(f"{energy_claims.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
     return f"The slides' formula alone gives {listed(said)}; below zero more energy is needed."
 
 
 def bounds_sentence(images: Sequence[float]) -> str:
     """What the slides' counts allow at all, whatever pooling hands on."""
-    bounds = audit.published_bounds(audit.BEST, images)
+    bounds = energy_claims.reported_bounds(energy_claims.BEST, images)
     said = [f"{low:.0f} to {high:.0f} % {key}" for key, (low, high) in bounds.items() if low < high]
     return f"With any share in either network the slides' counts allow {listed(said)}."
 
@@ -208,7 +208,7 @@ def loss_sentences(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
     """What a loss that treats all clocks alike makes of the baselines; empty where too few were trained with it."""
     told = []
     for (claim, _, baseline, _), quantized, corrected in tick_corrected(groups, compared):
-        gain = summary.difference(quantized.accuracy, corrected.accuracy)
+        gain = seed_statistics.difference(quantized.accuracy, corrected.accuracy)
         told.append(
             f"the unquantized {name(claim)} decides after {corrected.steps.text(2)} steps instead of"
             f" {baseline.steps.text(2)}, {corrected.silent.mean:.1f} % of its images are silent instead of"
@@ -231,12 +231,14 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     ]
     claim, quantized, baseline, _ = compared[-1]
     scnn = label(claim)
-    percent = reported.claims()[f"energy_reduction_{audit.BEST}"].value
+    percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
     findings.append(
         Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
     )
-    longer = audit.slides_steps(audit.BEST) - audit.slides_steps(audit.UNQUANTIZED)
-    ours = summary.spread([q.test.mean_steps - b.test.mean_steps for q, b in summary.paired(quantized, baseline)])
+    longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
+    ours = seed_statistics.spread(
+        [q.test.mean_steps - b.test.mean_steps for q, b in seed_statistics.paired(quantized, baseline)]
+    )
     findings.append(Finding(f"time steps that the decision takes longer, {scnn}", f"{longer:+.2f}", ours, 2))
     return findings
 
@@ -313,8 +315,8 @@ def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[
     pooled = comparisons.maximum_pooled(groups)
     if len(pooled) < 2:
         return ""
-    before = pooled[audit.UNQUANTIZED]
-    maximum = summary.gain(pooled[audit.BEST], before)
+    before = pooled[energy_claims.UNQUANTIZED]
+    maximum = seed_statistics.gain(pooled[energy_claims.BEST], before)
     return (
         f"The slides do not name the kind of pooling: the convolutional network gains {gain.text(2)} points with"
         f" averages ({baseline.config.epochs} epochs, {seeds(gain.seeds)}) and {maximum.text(2)} with maxima"
@@ -338,7 +340,7 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     networks = [(c.quantized, c.baseline) for c in compared]
     corrected = [pair for _, *pair in tick_corrected(groups, compared)]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
-    return sources.names(networks, corrected, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
+    return used_files.names(networks, corrected, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
 
 
 def write(folder: Path) -> str:
@@ -348,14 +350,14 @@ def write(folder: Path) -> str:
 
     Raises `FindingsError` where a result is missing.
     """
-    groups = summary.published()
+    groups = seed_statistics.released()
     compared = all_compared(groups)
-    images = analysis.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
+    images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)
-    figures.use_style()
+    style.use_style()
     gains = [(label(c.claim), float(c.claim.points), c.gain) for c in compared]
     ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
-    figure = charts.findings(gains, ends)
+    figure = result_figures.findings(gains, ends)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
     (folder / "_static").mkdir(exist_ok=True)
     figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)

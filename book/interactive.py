@@ -1,7 +1,7 @@
 """The book's interactive figures: the data that their scripts read, their still pictures, their place on a page.
 
 A notebook has `<figure class="interactive" id="interactive-NAME">` with a caption and nothing else, which is a plain
-sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the published results,
+sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the released results,
 into the folder of their scripts, and puts a still picture and the script into each figure.  Without JavaScript the
 picture stays.  The folder's name carries a hash of its content, so that no browser mixes an old script with new data.
 """
@@ -24,9 +24,9 @@ from tqttfs_lite.energy.models import CAUSAL
 from tqttfs_lite.experiments import datasets, experiment, results
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
-from tqttfs_lite.paper import audit, reported, summary
-from tqttfs_lite.paper.summary import Group, Spread
-from tqttfs_lite.report import charts, figures
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group, Spread
+from tqttfs_lite.report import method_figures, result_figures, style
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -45,7 +45,7 @@ DATASETS = {name: datasets.get(name).title for name in reported.ACCURACY}
 FIRST_DIGIT = 3  # the class whose image is there at the start
 
 KINDS = {"SMLP, TTFS": "o", "SCNN, TTFS": "s", "SMLP, rate coded": "^"}
-KIND_COLORS = dict(zip(KINDS, (charts.LAYERS[0], charts.OURS, figures.COLORS["TTFS"]), strict=True))
+KIND_COLORS = dict(zip(KINDS, (result_figures.LAYERS[0], result_figures.OURS, style.COLORS["TTFS"]), strict=True))
 
 
 class FigureError(ValueError):
@@ -120,7 +120,7 @@ def write(folder: Path) -> None:
     _write_json(folder / "digit.json", digit)
     (folder / "digit.bin").write_bytes(digit_weights())
     _write_json(folder / "tradeoff.json", points)
-    with plt.rc_context(figures.STYLE):
+    with plt.rc_context(style.STYLE):
         for name, picture in (
             ("neuron", neuron_picture()),
             ("digit", digit_picture(digit)),
@@ -137,12 +137,12 @@ def _write_json(path: Path, content: Any) -> None:
 def neuron_picture() -> Figure:
     times, W = torch.tensor(NEURON["times"]), torch.tensor([NEURON["weights"]])
     S_in = torch.stack([times == t for t in range(NEURON["T"])])[:, None].float()
-    return figures.membrane_traces(S_in, W, NEURON["q"], NEURON["theta"])
+    return method_figures.membrane_traces(S_in, W, NEURON["q"], NEURON["theta"])
 
 
 def digit_result() -> results.Result:
-    """The published result whose weights the digit figure runs."""
-    return results.read(results.result_file(DIGIT, published=True))
+    """The released result whose weights the digit figure runs."""
+    return results.read(results.result_file(DIGIT, released=True))
 
 
 def digit_weights() -> bytes:
@@ -164,7 +164,7 @@ def digit_data() -> dict[str, Any]:
     """The network's shape, T_0 of the unquantized network, and the first test image of every class."""
     architecture = Architecture.parse(DIGIT.architecture)
     plain = recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps)
-    baseline = results.read(results.result_file(plain, published=True))
+    baseline = results.read(results.result_file(plain, released=True))
     test = datasets.load(DIGIT.dataset, "test")
     images = []
     for label, name in enumerate(datasets.get(DIGIT.dataset).classes):
@@ -191,12 +191,12 @@ def digit_picture(digit: dict[str, Any]) -> Figure:
         V, S, steps, _ = network(encode(pixels[None], DIGIT.time_steps))
     decision = decode(V, S, steps, DIGIT.time_steps)
     classes = datasets.get(DIGIT.dataset).classes
-    return charts.output_race(V[:, 0], steps, classes, int(decision.label), int(decision.step), DIGIT.theta)
+    return result_figures.output_race(V[:, 0], steps, classes, int(decision.label), int(decision.step), DIGIT.theta)
 
 
 def tradeoff_data() -> dict[str, Any]:
-    """Accuracy, energies and steps of every published network that was trained by its recipe."""
-    groups = summary.published()
+    """Accuracy, energies and steps of every released network that was trained by its recipe."""
+    groups = seed_statistics.released()
     points = [_point(group, groups) for config, group in groups.items() if kind(config)]
     return {
         "kinds": list(KINDS),
@@ -236,7 +236,7 @@ def _point(group: Group, groups: dict[TrainingConfig, Group]) -> dict[str, Any]:
         "seeds": len(group.results),
         "accuracy": _spread(group.accuracy),
         "steps": _spread(group.steps),
-        "energies": {name: _spread(found) for name, found in audit.mean_energies(group, baseline).items()},
+        "energies": {name: _spread(found) for name, found in energy_claims.mean_energies(group, baseline).items()},
         "results": [f"{result.config.name}.json" for result in group.results],
     }
 
@@ -247,7 +247,7 @@ def _spread(value: Spread) -> dict[str, float | None]:
 
 
 def tradeoff_picture(data: dict[str, Any]) -> Figure:
-    figure, (row,) = figures.panels(1, len(DATASETS), height=3.2)
+    figure, (row,) = style.panels(1, len(DATASETS), height=3.2)
     for axes, (dataset, title) in zip(row, DATASETS.items(), strict=True):
         points = [point for point in data["points"] if point["dataset"] == dataset]
         for point in points:

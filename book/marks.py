@@ -19,8 +19,8 @@ from nbformat.v4 import new_markdown_cell
 from tqttfs_lite.experiments import datasets, paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import reported, speed
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import benchmarks, reported
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
@@ -46,7 +46,7 @@ def _take_record(cell: NotebookNode) -> set[str]:
 
 
 def mark(found: Iterable[str]) -> str:
-    """The mark for something made from these files, named as in `sources`, on a page one folder deep.
+    """The mark for something made from these files, named as in `used_files`, on a page one folder deep.
 
     Raises `ResultError` where a result is gone, and `FileNotFoundError` for another file.
 
@@ -92,7 +92,7 @@ def _summary(files: Files) -> str:
         "answer file": len(files["answers"]),
         "trial": len(files["search"]),
         "benchmark": len(files["benchmarks"]),
-        "published table": len(files["paper"]),
+        "paper table": len(files["paper"]),
     }
     words = [f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
     return ", ".join(words + [title for name, title in DATASETS.items() if files[name]])
@@ -111,13 +111,13 @@ def _results(files: Files) -> list[str]:
     groups: defaultdict[tuple[TrainingConfig, bool], list[Result]] = defaultdict(list)
     for result in stored:
         config = result.config if len(stored) <= FEW else replace(result.config, seed=0)
-        groups[config, result.published].append(result)
+        groups[config, result.released].append(result)
     items = []
-    for (config, published), group in groups.items():
+    for (config, released), group in groups.items():
         group.sort(key=lambda result: result.config.seed)
         seeds = [result.config.seed for result in group]
         run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
-        again = training_command(config, *(["--publish"] if published else []), seeds=seeds)
+        again = training_command(config, *(["--release"] if released else []), seeds=seeds)
         files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
         items.append(
             _item(_title(config), files_of_group, *_made(r.made for r in group), *run_here, TODAY, again=again)
@@ -154,17 +154,19 @@ def _trials(files: Files) -> list[str]:
 
 
 def _benchmarks(files: Files) -> list[str]:
-    wanted = [measured for measured in speed.read_all() if Path(measured.sources[0]).name in files["benchmarks"]]
+    wanted = [
+        measured for measured in benchmarks.read_all() if Path(measured.used_files[0]).name in files["benchmarks"]
+    ]
     if not wanted:
         return []
     links = ", ".join(
-        _link(m.sources[0], f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads") for m in wanted
+        _link(m.used_files[0], f"{m.kind} {m.network} {m.quantization} {m.dtype}, {m.threads} threads") for m in wanted
     )
     return [_item("Benchmarks", links, *_made(m.made for m in wanted), again="make bench")]
 
 
 def _tables(files: Files) -> list[str]:
-    """Each published table with what the first line of its file says of it."""
+    """Each table of the paper with what the first line of its file says of it."""
     items = []
     for name in files["paper"]:
         says = (paths.paper_directory() / name).read_text("utf-8").splitlines()[0].lstrip("# ")
@@ -197,7 +199,7 @@ def _title(config: TrainingConfig) -> str:
 
 def _stored(record: Result | Trial, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
-    (file,) = record.sources
+    (file,) = record.used_files
     linked = label if file.startswith("runs/") else _link(file, label)
     return f"{linked} (<code>{record.config.hash[:8]}</code>)"
 

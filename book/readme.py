@@ -1,10 +1,10 @@
-"""Write the table of published results into the README: `python book/readme.py`."""
+"""Write the table of released results into the README: `python book/readme.py`."""
 
 from __future__ import annotations
 
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import follows_recipe
-from tqttfs_lite.paper import reported, summary
+from tqttfs_lite.paper import reported, seed_statistics
 
 README = paths.REPOSITORY / "README.md"
 START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end of results -->\n"
@@ -16,7 +16,7 @@ def table() -> str:
         "| data | network | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    groups = summary.published()
+    groups = seed_statistics.released()
     for config in sorted(filter(follows_recipe, groups), key=lambda config: (config.dataset, config.architecture)):
         group = groups[config]
         cells = [

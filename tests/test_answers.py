@@ -39,12 +39,12 @@ def test_answers_are_those_of_the_decoder(home: Path) -> None:
     )
 
 
-def test_publishing_moves_the_answers_and_the_dial(home: Path) -> None:
+def test_releasing_moves_the_answers_and_the_dial(home: Path) -> None:
     own = experiment.run(CONFIG, progress=False)
     kept = experiment.answers_of(own), experiment.dial_of(own)
-    published = experiment.run(CONFIG, publish=True, progress=False)
-    assert all(torch.equal(a, b) for a, b in zip(kept[0], experiment.answers_of(published), strict=True))
-    assert kept[1] == experiment.dial_of(published)
+    released = experiment.run(CONFIG, release=True, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(kept[0], experiment.answers_of(released), strict=True))
+    assert kept[1] == experiment.dial_of(released)
     assert [path.parent.name for path in home.rglob(f"{CONFIG.name}*") if path.suffix in (".npz", ".json")].count(
         "runs"
     ) == 0
@@ -58,7 +58,7 @@ def test_a_rate_coded_network_answers_too(home: Path) -> None:
 
 
 def result_of(test: Evaluation) -> Result:
-    return Result(CONFIG, (), test, "digest", {}, {}, published=True)
+    return Result(CONFIG, (), test, "digest", {}, {}, released=True)
 
 
 @pytest.mark.parametrize("change", [{"correct": 1}, {"silent": 0}, {"steps": 9}, {"images": 4}])

@@ -12,7 +12,7 @@ import pytest
 import tqttfs_lite
 from tqttfs_lite.cli import COMMANDS, LEVELS
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.paper import ledger
+from tqttfs_lite.paper import verification
 
 
 def test_the_public_names_are_there_and_documented() -> None:
@@ -30,7 +30,7 @@ def test_help_is_told_before_anything_large_is_imported() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=paths.REPOSITORY
     )
     assert not {"torch", "pandas", "numpy", "torchvision", "matplotlib"} & set(done.stdout.split())
-    assert LEVELS == ledger.LEVELS
+    assert LEVELS == verification.LEVELS
 
 
 WRONG = """

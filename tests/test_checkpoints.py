@@ -45,7 +45,7 @@ def test_every_damage_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_potentials_of_published_weights_are_exact_in_float32(pooling: str) -> None:
+def test_potentials_of_released_weights_are_exact_in_float32(pooling: str) -> None:
     """The claim of the module: float32 and float64 give the same potentials to the last bit."""
     made = network("28x28-8C5(1)-P2-16C5(2)-P2-64(2)-10(4)", pooling=pooling)
     for weight in made.parameters():

@@ -17,7 +17,7 @@ from tqttfs_lite.experiments import experiment, paths, results
 from tqttfs_lite.experiments.config import RECIPES, TrainingConfig
 from tqttfs_lite.experiments.datasets import load
 
-TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--publish"]
+TRAIN = ["train", "784-16(1)-10(2)", "--dataset", "mnist", "--time-steps", "4", "--epochs", "1", "--release"]
 
 
 def test_train_stores_a_result_that_evaluate_and_verify_confirm(
@@ -31,7 +31,7 @@ def test_train_stores_a_result_that_evaluate_and_verify_confirm(
         assert main(command) == 0
         assert "1 of 1 confirmed" in capsys.readouterr().out
     assert main(["verify"]) == 0
-    assert "published numbers confirmed" in capsys.readouterr().out
+    assert "numbers confirmed" in capsys.readouterr().out
     monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("it was trained before"))
     assert main(TRAIN) == 0
 
@@ -61,12 +61,12 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     assert "another architecture" in capsys.readouterr().err
 
 
-def test_publishing_moves_a_result_of_ones_own(home: Path) -> None:
+def test_releasing_moves_a_result_of_ones_own(home: Path) -> None:
     assert main(TRAIN[:-1]) == 0
-    (own,) = results.read_all(published=False)
+    (own,) = results.read_all(released=False)
     assert main(TRAIN) == 0
-    (published,) = results.read_all()
-    assert published == own and published.published and results.read_all(published=False) == []
+    (released,) = results.read_all()
+    assert released == own and released.released and results.read_all(released=False) == []
     assert main(["verify"]) == 0
 
 
@@ -87,12 +87,12 @@ def test_a_result_says_what_made_it(home: Path) -> None:
     assert len(result.history) == 1 and result.seconds > 0
     assert result.made["torch"] == torch.__version__
     assert set(result.data_sha256) and len(result.checkpoint_sha256) == 64
-    assert results.read(results.result_file(result.config, published=True)) == result
+    assert results.read(results.result_file(result.config, released=True)) == result
 
 
-def test_a_result_of_ones_own_changes_nothing_published(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_result_of_ones_own_changes_nothing_released(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(TRAIN[:-1]) == 0
-    assert results.read_all() == [] and len(results.read_all(published=False)) == 1
+    assert results.read_all() == [] and len(results.read_all(released=False)) == 1
     (checkpoint,) = (home / "runs").glob("*.safetensors")
     assert main(["evaluate", str(checkpoint)]) == 0
     assert "1 of 1 confirmed" in capsys.readouterr().out
@@ -171,7 +171,7 @@ def test_every_committed_result_is_whole_and_its_checkpoint_unchanged() -> None:
 
 
 def test_what_is_named_is_what_is_read(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Other weights under the name of a published checkpoint are not taken for them, from whatever folder."""
+    """Other weights under the name of a released checkpoint are not taken for them, from whatever folder."""
     main(TRAIN)
     (checkpoint,) = (home / "checkpoints").iterdir()
     (result_file,) = (home / "results").glob("*.json")

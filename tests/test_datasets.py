@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import CheckpointError, ConfigError, DatasetError, InputError, ResultError
-from tqttfs_lite.experiments import datasets, experiment, paths, sources, training
+from tqttfs_lite.experiments import datasets, experiment, paths, training, used_files
 from tqttfs_lite.experiments.config import LARGEST_SEED, LONGEST_NOTATION, recipe
 from tqttfs_lite.experiments.datasets import Images, Sizes, data_sums, fetch, load
 from tqttfs_lite.paper import reported
@@ -123,7 +123,7 @@ def test_the_sums_of_results_cover_the_four_files(name):
 def test_splits(raw, published, monkeypatch):
     change(monkeypatch, "mnist", sources={"synthetic": delivers(published)})
     assert fetch("mnist") == raw / "MNIST" / "raw"
-    train, validation, test = (load("mnist", split) for split in sources.SPLITS)
+    train, validation, test = (load("mnist", split) for split in used_files.SPLITS)
     assert (len(train), len(validation), len(test)) == (TRAIN - 5_000, 5_000, TEST)
     for part, first in ((train, 0), (validation, TRAIN - 5_000), (test, 0)):
         expected = torch.arange(first, first + len(part))
@@ -133,7 +133,7 @@ def test_splits(raw, published, monkeypatch):
         assert torch.equal(part.labels, expected % 10)
 
 
-@pytest.mark.parametrize("split", sources.SPLITS)
+@pytest.mark.parametrize("split", used_files.SPLITS)
 def test_missing_data_names_the_file_and_the_remedy(raw, split):
     with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte is missing: run `tqttfs data mnist`"):
         load("mnist", split)
@@ -470,7 +470,7 @@ def test_commands_that_fail_hang_or_are_absent(monkeypatch, tmp_path):
 
 
 def test_digits_are_scikit_learns_in_three_fixed_parts():
-    parts = [load("digits", split) for split in sources.SPLITS]
+    parts = [load("digits", split) for split in used_files.SPLITS]
     assert [len(part) for part in parts] == [1_257, 180, 360]
     published = load_digits()
     pixels, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
@@ -525,7 +525,7 @@ def cifar(monkeypatch, tmp_path) -> Path:
 
 
 def test_color_images_have_their_channels_first(cifar):
-    train, validation, test = (load("cifar-10", split) for split in sources.SPLITS)
+    train, validation, test = (load("cifar-10", split) for split in used_files.SPLITS)
     assert [tuple(part.images.shape) for part in (train, validation, test)] == [
         (70, 3, 32, 32),
         (30, 3, 32, 32),
@@ -702,7 +702,7 @@ STRIPES = Dataset("stripes", "Stripes", (1, 2, 2), ("level", "upright"), Sizes(4
 @pytest.mark.data
 @pytest.mark.parametrize("name", PAPERS)
 def test_real_data(name):
-    train, validation, test = (load(name, split) for split in sources.SPLITS)
+    train, validation, test = (load(name, split) for split in used_files.SPLITS)
     assert [tuple(part.images.shape) for part in (train, validation, test)] == [
         (55_000, 28, 28),
         (5_000, 28, 28),

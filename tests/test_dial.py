@@ -23,7 +23,7 @@ CONFIG = TrainingConfig("784-16(1)-10(2)", "mnist", 8, epochs=1, initial_gain=2.
 
 @pytest.fixture
 def result(home: Path) -> Result:
-    return experiment.run(CONFIG, publish=True, progress=False)
+    return experiment.run(CONFIG, release=True, progress=False)
 
 
 @pytest.mark.parametrize("architecture", ["784-16(1)-10(1)", "784-16(1)-10(2)", "784-16(1)-10(3)", "784-16(4)-10(1)"])

@@ -35,8 +35,9 @@ def test_a_figure_is_drawn_whatever_the_shell_and_the_home_folder_say(tmp_path: 
         (folder := tmp_path / profile / "profile_default" / "startup").mkdir(parents=True)
         (folder / "00.py").write_text(startup.read_text("utf-8"), "utf-8")
     sources = [
-        "import os\nimport matplotlib.pyplot as plt\nfrom tqttfs_lite.report import figures\nfigures.use_style()",
-        "figures.surrogate_gradient()\nplt.show()",
+        "import os\nimport matplotlib.pyplot as plt\nfrom tqttfs_lite.report import method_figures, style\n"
+        "style.use_style()",
+        "method_figures.surrogate_gradient()\nplt.show()",
         "print(sum([1, 2]), __debug__, os.environ['OMP_NUM_THREADS'])",
     ]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]

@@ -12,8 +12,8 @@ from tqttfs_lite.experiments import paths, results
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import audit, comparisons, ledger, reported, summary
-from tqttfs_lite.paper.summary import Group, gain, spread
+from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics, verification
+from tqttfs_lite.paper.seed_statistics import Group, gain, spread
 
 MNIST = reported.improvements()[0]
 PLAIN = recipe(MNIST.network, MNIST.dataset, 8)
@@ -93,20 +93,20 @@ def test_energy_stands_under_every_accounting_and_every_case() -> None:
 
 
 def test_missing_results_are_an_error_that_names_the_network() -> None:
-    groups = summary.published()
+    groups = seed_statistics.released()
     without = {config: g for config, g in groups.items() if config.dataset != "mnist"}
     with pytest.raises(findings.FindingsError, match="MNIST perceptron with degrees 1-2"):
         findings.all_compared(without)
-    without = {config: g for config, g in groups.items() if config.architecture != str(audit.SCNN)}
+    without = {config: g for config, g in groups.items() if config.architecture != str(energy_claims.SCNN)}
     with pytest.raises(findings.FindingsError, match="convolutional network with degrees 1-2-2-4-4"):
         findings.savings(without, [49.0] * 16)
 
 
 @pytest.mark.data
-def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
+def test_the_page_shows_the_released_results(tmp_path: Path) -> None:
     text = plain(findings.write(tmp_path))
     assert (tmp_path / findings.FIGURE).read_text("utf-8").count("<svg") == 1
-    for claim, quantized, baseline in comparisons.of_claims(summary.published()):
+    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released()):
         assert quantized and baseline
         assert gain(quantized, baseline).text(2) in text
         assert f"| +{claim.points} |" in text
@@ -114,24 +114,24 @@ def test_the_page_shows_the_published_results(tmp_path: Path) -> None:
             assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
     assert "with maxima (40 epochs" in text  # what the pooling does to the gain
     assert re.search(r"slides' counts allow -\d+ to \d+ % causal and -\d+ to \d+ % with memory\.", text)
-    for claim, quantized, baseline in comparisons.of_claims(summary.published())[:-1]:
+    for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released())[:-1]:
         assert quantized and baseline
-        saving = audit.reductions(quantized, baseline)[SLIDES]
+        saving = energy_claims.reductions(quantized, baseline)[SLIDES]
         assert f"{saving.text(1)} % for the {findings.name(claim)}" in text
 
 
 def test_steps_are_claimed_as_the_slides_print_them() -> None:
-    groups = summary.published()
+    groups = seed_statistics.released()
     saved = {SLIDES: ({}, spread([20.0]))}
     steps = findings.found(findings.all_compared(groups), saved)[-1]
     assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
     _, quantized, baseline, _ = findings.all_compared(groups)[-1]
-    pairs = summary.paired(quantized, baseline)
+    pairs = seed_statistics.paired(quantized, baseline)
     assert steps.ours.mean == pytest.approx(sum(q.test.mean_steps - b.test.mean_steps for q, b in pairs) / len(pairs))
 
 
 def test_what_another_loss_makes_of_the_baselines_is_told_where_it_is_known() -> None:
-    groups = summary.published()
+    groups = seed_statistics.released()
     compared = findings.all_compared(groups)
     told = findings.loss_sentences(groups, compared)
     corrected = comparisons.tick_corrected(groups, "fashion-mnist", "784-400-400-10")
@@ -144,7 +144,7 @@ def test_what_another_loss_makes_of_the_baselines_is_told_where_it_is_known() ->
 def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "STAGE", tmp_path)
     monkeypatch.setattr(results, "read_all", lambda: [])
-    monkeypatch.setattr(summary, "read_all", lambda: [])
+    monkeypatch.setattr(seed_statistics, "read_all", lambda: [])
     with pytest.raises(build.BookError, match="the first page needs a result of the MNIST perceptron"):
         build.stage([])
 
@@ -152,11 +152,13 @@ def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: 
 def test_a_number_that_does_not_hold_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     words = build.numbers_sentence()
     assert f"rests on {len(results.read_all())} trainings" in words
-    wrong = ledger.Entry("arithmetic", "results/one.json", "correct", "98", "98", "97", agrees=False)
-    monkeypatch.setattr(ledger, "verify", lambda level: iter([wrong]))
+    wrong = verification.Entry("arithmetic", "results/one.json", "correct", "98", "98", "97", agrees=False)
+    monkeypatch.setattr(verification, "verify", lambda level: iter([wrong]))
     with pytest.raises(build.BookError, match=r"results/one.json, correct: `tqttfs verify --level arithmetic`"):
         build.numbers_sentence()
-    monkeypatch.setattr(ledger, "verify", lambda level: iter([wrong._replace(source="notebooks/07_accuracy.ipynb")]))
+    monkeypatch.setattr(
+        verification, "verify", lambda level: iter([wrong._replace(file="notebooks/07_accuracy.ipynb")])
+    )
     assert "0 numbers" in build.numbers_sentence()  # the committed outputs are not what the book is made of
 
 

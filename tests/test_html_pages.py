@@ -6,7 +6,7 @@ import pytest
 
 from book import html_pages
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.report import charts, figures
+from tqttfs_lite.report import result_figures, style
 
 PAGE = """<html><head><title>T</title></head><body><article><section><h1>A "title"<a class="headerlink">#</a></h1>
 <p>First,\n<em>here</em>.</p><p>Second.</p></section></article></body></html>"""
@@ -85,8 +85,8 @@ def test_a_page_without_a_paragraph_is_left_alone() -> None:
 
 
 def test_the_colours_of_the_pages_are_those_of_the_figures() -> None:
-    style = (paths.REPOSITORY / "book" / "_static" / "custom.css").read_text("utf-8")
+    css = (paths.REPOSITORY / "book" / "_static" / "custom.css").read_text("utf-8")
     names = "primary|link|secondary|accent|inline-code-links"
-    used = {colour.upper() for colour in re.findall(rf"--pst-color-(?:{names}): (#\w+);", style)}
-    palette = {colour.upper() for colour in [*figures.COLORS.values(), *charts.LAYERS]}
+    used = {colour.upper() for colour in re.findall(rf"--pst-color-(?:{names}): (#\w+);", css)}
+    palette = {colour.upper() for colour in [*style.COLORS.values(), *result_figures.LAYERS]}
     assert used and used <= palette

@@ -1,4 +1,4 @@
-"""The interactive figures compute what the library computes, and their data are the published results."""
+"""The interactive figures compute what the library computes, and their data are the released results."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from book import interactive
-from tqttfs_lite import energy
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy import models as energy
+from tqttfs_lite.energy.synops import synaptic_operations
 from tqttfs_lite.experiments import experiment, paths
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.datasets import load
-from tqttfs_lite.paper import summary
-from tqttfs_lite.report import charts, figures
+from tqttfs_lite.paper import seed_statistics
+from tqttfs_lite.report import result_figures, style
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import clocks
@@ -173,7 +173,7 @@ def test_the_network_in_the_browser_is_the_librarys(scripts: Path, digit_folder:
         assert [answer["times"][layer] for answer in answers] == expected.tolist()
     for image, answer in enumerate(answers):
         step, alone = int(found.step[image]), _only(found, image)
-        arriving = arrivals(network, times[image : image + 1], alone)
+        arriving = synaptic_operations(network, times[image : image + 1], alone)
         spikes = [int((layer < T).sum()) for layer in alone.firing_times]
         assert [(layer["arriving"], layer["additions"]) for layer in answer["counts"]] == arriving
         assert [layer["spikes"] for layer in answer["counts"]] == spikes
@@ -237,7 +237,7 @@ def test_a_drawing_is_moved_to_the_middle_and_loses_nothing(scripts: Path) -> No
 
 
 def test_every_network_trained_by_its_recipe_is_a_point_with_its_result_files() -> None:
-    groups, points = summary.published(), interactive.tradeoff_data()["points"]
+    groups, points = seed_statistics.released(), interactive.tradeoff_data()["points"]
     expected = {c.architecture + c.coding: group for c, group in groups.items() if interactive.kind(c)}
     assert len(points) == len(expected) > 5
     for point in points:
@@ -257,11 +257,11 @@ def test_a_network_is_of_the_kind_that_it_was_trained_as() -> None:
 
 
 def test_the_colours_are_those_of_the_other_figures() -> None:
-    style = (SCRIPTS / "figures.css").read_text()
-    found = {name: color.upper() for name, color in re.findall(r"--([\w-]+): (#\w{6});", style)}
+    css = (SCRIPTS / "figures.css").read_text()
+    found = {name: color.upper() for name, color in re.findall(r"--([\w-]+): (#\w{6});", css)}
     names = {"IF": "if", "TTFS": "ttfs", "TQ-TTFS": "tq"}
-    assert {names[name]: color for name, color in figures.COLORS.items()}.items() <= found.items()
-    assert {f"layer-{n}": color for n, color in enumerate(charts.LAYERS)}.items() <= found.items()
+    assert {names[name]: color for name, color in style.COLORS.items()}.items() <= found.items()
+    assert {f"layer-{n}": color for n, color in enumerate(result_figures.LAYERS)}.items() <= found.items()
     assert {f"kind-{n}": color for n, color in enumerate(interactive.KIND_COLORS.values())}.items() <= found.items()
 
 

@@ -22,10 +22,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from book import build, marks
 from tqttfs_lite import cli, energy
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import experiment, paths, results, sources
+from tqttfs_lite.experiments import experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.sources import MIME
+from tqttfs_lite.experiments.used_files import MIME
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -259,19 +259,19 @@ def commands(mark: str) -> list[str]:
 def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = results.read(path), []
 
-    def run(config: TrainingConfig, *, publish: bool) -> Result:
-        asked.append((config, publish))
+    def run(config: TrainingConfig, *, release: bool) -> Result:
+        asked.append((config, release))
         return result
 
     monkeypatch.setattr(experiment, "run", run)
-    (line,) = commands(marks.mark(result.sources))
+    (line,) = commands(marks.mark(result.used_files))
     assert cli.main(shlex.split(line)[1:]) == 0
     assert asked == [(result.config, True)]
 
 
 def test_a_mark_says_where_a_result_comes_from() -> None:
     result = results.read_all()[0]
-    text = BeautifulSoup(marks.mark(result.sources), "html.parser").get_text()
+    text = BeautifulSoup(marks.mark(result.used_files), "html.parser").get_text()
     made = {key: str(value) for key, value in result.made.items()}
     facts = [result.config.hash[:8], made["commit"][:12], made["date"][:10], made["torch"], made["python"]]
     assert all(fact in text for fact in facts)
@@ -281,11 +281,11 @@ def test_a_mark_says_where_a_result_comes_from() -> None:
 
 def test_many_results_are_listed_by_configuration() -> None:
     stored = results.read_all()
-    mark = marks.mark(sources.names(stored))
+    mark = marks.mark(used_files.names(stored))
     assert len(commands(mark)) == len({replace(result.config, seed=0) for result in stored})
     assert any(line.startswith("for seed in 0 1") for line in commands(mark))
     assert mark.count("<a href=") == len(stored)
-    assert len(commands(marks.mark(sources.names(stored[: marks.FEW])))) == marks.FEW
+    assert len(commands(marks.mark(used_files.names(stored[: marks.FEW])))) == marks.FEW
 
 
 def test_a_result_that_is_gone_is_an_error() -> None:

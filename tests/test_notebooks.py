@@ -1,12 +1,10 @@
 """What all notebooks promise: checked parameters, described figures, clean outputs."""
 
 import ast
-import math
 import re
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
@@ -14,7 +12,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import recipe
-from tqttfs_lite.report import figures, notebook
+from tqttfs_lite.report import notebook
 from tqttfs_lite.report.notebook import SEED, Within, check_parameters
 
 FOLDER = paths.REPOSITORY / "notebooks"
@@ -113,20 +111,6 @@ def test_no_table_is_cut(path: Path) -> None:
     ]
     assert not any(re.search(r"<t[dh]>[^<]*\.\.\.</t[dh]>", table) for table in tables)
     assert any("use_style()" in cell.source for cell in cells(path))
-
-
-def test_a_table_in_a_notebook_is_shown_whole() -> None:
-    name = "28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)"
-    with pd.option_context("display.max_rows", 10, "display.max_columns", 5, "display.max_colwidth", 20):
-        figures.use_style()
-        shown = pd.DataFrame({f"column {i}": [name] * 80 for i in range(30)})._repr_html_()
-    assert shown.count(name) == 80 * 30
-
-
-def test_a_data_folder_without_trials_or_networks_has_empty_tables(home: Path) -> None:
-    both = notebook.paired_trials(notebook.pairs_of_trials())
-    assert notebook.trials([]).empty and both.empty
-    assert math.isnan(both["unquantized, %"].max() - both["quantized, %"].max())  # as chapter 7 compares them
 
 
 def test_degrees_that_contradict_one_another_are_refused() -> None:

@@ -14,7 +14,7 @@ from tqttfs_lite import files
 from tqttfs_lite.experiments import paths
 
 
-def test_everything_moves_with_the_environment_but_the_published_facts(monkeypatch, tmp_path):
+def test_everything_moves_with_the_environment_but_the_released_facts(monkeypatch, tmp_path):
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
     assert paths.data_directory() == tmp_path
     assert paths.raw_directory() == tmp_path / "raw"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy.synops import synaptic_operations
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
@@ -131,4 +131,4 @@ def test_additions_equal_spikingjellys_synaptic_operations() -> None:
                 spikes = (arriving[n] == t) & (t < found.step.view(-1, *[1] * (arriving[n].ndim - 1)))
                 layer((network.layers[n - 1].handed_on(arriving[n]) == t if n else spikes).float()[None])
         counted.append(counter.get_total())
-    assert counted == [count.additions for count in arrivals(network, times, found)]
+    assert counted == [count.additions for count in synaptic_operations(network, times, found)]

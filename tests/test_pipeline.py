@@ -57,7 +57,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_published_results_are_all_there(clone: Path) -> None:
+def test_the_released_results_are_all_there(clone: Path) -> None:
     assert "Nothing to be done" in output("results", data=clone)
 
 
@@ -75,12 +75,12 @@ def test_a_data_set_is_fetched_by_a_job_of_its_own_and_only_where_a_file_is_miss
     assert "fetch_fashion_mnist" not in plan
 
 
-def test_what_is_missing_of_the_published_study_is_trained_and_published(clone: Path) -> None:
+def test_what_is_missing_of_the_released_study_is_trained_and_released(clone: Path) -> None:
     one = next(clone.glob("results/mnist_784-400-10_q1-2_T8_seed4_*.json"))
     one.unlink()
     plan = output("results", "--dry-run", "--printshellcmds", "--quiet", "host", data=clone)
     (command,) = re.findall(r"tqttfs train .*", plan)
-    assert command.startswith("tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --publish ")
+    assert command.startswith("tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --release ")
 
 
 def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_study_killed_at_random_moments_ends_with_the_same_counts_and_weights(
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_make_queue_trains_and_publishes_what_its_file_asks_for(tmp_path: Path) -> None:
+def test_make_queue_trains_and_releases_what_its_file_asks_for(tmp_path: Path) -> None:
     queue = tmp_path / "a: queue #1's.yml"
     queue.write_text(STUDY.replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 2", "epochs: 1"), "utf-8")
     (tmp_path / "raw").symlink_to(paths.raw_directory())

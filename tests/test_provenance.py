@@ -19,28 +19,28 @@ import pytest
 import torch
 
 from book import findings
-from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, sources, study
+from tqttfs_lite.experiments import checkpoints, datasets, dial, paths, results, study, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import comparisons, reported, speed
-from tqttfs_lite.report import notebook, provenance
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import benchmarks, comparisons, reported
+from tqttfs_lite.report import provenance
 from tqttfs_lite.spiking.notation import Architecture
 
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
 # The fields by which a record is found; each of the others is a number that was measured, or says where.
 IDENTITY = {
-    Result: {"config", "checkpoint_sha256", "published", "folder"},
+    Result: {"config", "checkpoint_sha256", "released", "folder"},
     Trial: {"config"},
-    speed.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
+    benchmarks.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
 }
 # What reads the paper's tables only to find a network or its name.
 LOOK_UP = (
     comparisons.paper_time_steps,
     comparisons.scnn_configurations,
     comparisons.short,
-    notebook.pairs_of_trials,
+    comparisons.pairs_of_trials,
 )
 
 
@@ -61,12 +61,12 @@ class Log:
         for record, identity in IDENTITY.items():
             self.watch_fields(record, {field.name for field in fields(record)} - identity)
         self.watch(reported._rows, lambda table: table)
-        self.watch(checkpoints.read, lambda network, path, digest: sources.name(path))
-        self.watch(dial.read, lambda result: sources.name(results.beside(result, *DIALS)))
+        self.watch(checkpoints.read, lambda network, path, digest: used_files.name(path))
+        self.watch(dial.read, lambda result: used_files.name(results.beside(result, *DIALS)))
         self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)
         for function in LOOK_UP:
             self.leave_out(function)
-        self.replace(provenance.cite, lambda *made_from: self.cited.update(sources.names(*made_from)))
+        self.replace(provenance.cite, lambda *made_from: self.cited.update(used_files.names(*made_from)))
 
     def watch_fields(self, record: type, measured: set[str]) -> None:
         known: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id, with the record, so that no other gets its id
@@ -74,7 +74,7 @@ class Log:
         def get(stored: Any, name: str) -> Any:
             if name in measured:
                 if id(stored) not in known:
-                    known[id(stored)] = stored, stored.sources
+                    known[id(stored)] = stored, stored.used_files
                 self.read.update(known[id(stored)][1])
             return object.__getattribute__(stored, name)
 
@@ -149,7 +149,7 @@ RESULTS = [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11
 MNIST_PAIR = [recipe(network, "mnist", 8) for network in ("784-400(1)-10(1)", "784-400(1)-10(2)")]
 
 
-@pytest.mark.parametrize("trained", [study.read(study.published_file()), MNIST_PAIR], ids=["study", "one pair"])
+@pytest.mark.parametrize("trained", [study.read(study.released_file()), MNIST_PAIR], ids=["study", "one pair"])
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path.stem[:2] in ("07", "08", "09", "11")], ids=lambda path: path.stem
 )
@@ -162,9 +162,9 @@ def test_a_chapter_about_results_runs_on_a_data_folder_of_ones_own(
     list(uncited([cell for cell in cells if cell.cell_type == "code"], log))  # what it lacks is said in a sentence
 
 
-def test_the_first_page_is_made_from_the_published_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_page_is_made_from_the_released_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").symlink_to(paths.raw_directory().resolve())
-    fill(tmp_path, study.read(study.published_file()), monkeypatch)
+    fill(tmp_path, study.read(study.released_file()), monkeypatch)
     findings.write(tmp_path)
     assert (tmp_path / "findings.svg").stat().st_size
 

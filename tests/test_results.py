@@ -14,7 +14,7 @@ from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import summary
+from tqttfs_lite.paper import seed_statistics
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
 SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))
@@ -28,7 +28,7 @@ def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_result_is_read_back() -> None:
     result = Result(CONFIG, HISTORY, SCORE, "0" * 64, {"file": "sum"}, {"commit": "abc", "threads": 1})
-    path = results.write(result, results.result_file(CONFIG, published=False))
+    path = results.write(result, results.result_file(CONFIG, released=False))
     assert results.read(path) == result
 
 
@@ -116,7 +116,7 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
 )
 def test_counts_that_cannot_be_are_refused(change: dict[str, object], words: str) -> None:
     result = Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {})
-    path = results.write(result, results.result_file(CONFIG, published=False))
+    path = results.write(result, results.result_file(CONFIG, released=False))
     content = json.loads(path.read_text())
     content["test"] |= change
     path.write_text(json.dumps(content))
@@ -126,7 +126,7 @@ def test_counts_that_cannot_be_are_refused(change: dict[str, object], words: str
 
 @pytest.mark.parametrize("digest", [None, "", "0" * 63, "g" * 64])
 def test_a_result_without_the_sum_of_its_weights_is_refused(digest: str | None) -> None:
-    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, published=False))
+    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, released=False))
     content = json.loads(path.read_text())
     content["checkpoint_sha256"] = digest
     path.write_text(json.dumps(content))
@@ -143,16 +143,16 @@ def test_a_result_under_the_former_spelling_of_its_network_is_found(
     assert former.name == "mnist_28x28-8-10_q1-2_T4_seed0_2dbc1572"
     new = experiment.run(CONFIG, progress=False)
     old = replace(new, config=former)
-    results.write(old, results.result_file(former, published=False))
+    results.write(old, results.result_file(former, released=False))
     new.checkpoint.rename(old.checkpoint)
-    results.result_file(CONFIG, published=False).unlink()
+    results.result_file(CONFIG, released=False).unlink()
     monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("trained again"))
     found = experiment.run(TrainingConfig("28x28-8-10(2)", "mnist", 4, epochs=1, batch_size=32), progress=False)
     assert found == old and found.checkpoint == old.checkpoint
     assert experiment.evaluate_again(found) == new.test
-    published = experiment.run(CONFIG, publish=True, progress=False)
-    assert published.published and published == old
-    assert list(summary.grouped([published])) == [CONFIG]
+    released = experiment.run(CONFIG, release=True, progress=False)
+    assert released.released and released == old
+    assert list(seed_statistics.grouped([released])) == [CONFIG]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_result_under_the_former_spelling_of_its_network_is_found(
     ],
 )
 def test_a_file_of_another_kind_is_refused_in_one_short_sentence(content: str, words: str) -> None:
-    path = results.result_file(CONFIG, published=False)
+    path = results.result_file(CONFIG, released=False)
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ResultError, match=words) as refused:
@@ -182,7 +182,7 @@ def test_a_file_of_another_kind_is_refused_in_one_short_sentence(content: str, w
     ],
 )
 def test_what_no_run_writes_is_refused(before: str, after: str, words: str) -> None:
-    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, published=False))
+    path = results.write(Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {}), results.result_file(CONFIG, released=False))
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))

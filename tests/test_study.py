@@ -13,7 +13,7 @@ from tqttfs_lite.cli import main
 from tqttfs_lite.errors import StudyError
 from tqttfs_lite.experiments import experiment, paths, results, study
 from tqttfs_lite.experiments.config import follows_recipe, recipe
-from tqttfs_lite.paper import summary
+from tqttfs_lite.paper import seed_statistics
 
 PART = {"dataset": "mnist", "time_steps": 4, "architectures": ["784-16-10"], "degrees": ["1-1", "1-2"], "seeds": [0, 3]}
 EXAMPLE = paths.REPOSITORY / "data" / "example_study.yml"
@@ -43,7 +43,7 @@ def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_the_published_study_is_what_the_published_results_are() -> None:
+def test_the_released_study_is_what_the_released_results_are() -> None:
     """A result that nobody can train again from the study, or one that is promised and not there, fails.
 
     The recipe with the tick-corrected loss and rate coding are part of it; former recipes and other variations, which
@@ -52,7 +52,7 @@ def test_the_published_study_is_what_the_published_results_are() -> None:
     known = [result.config for result in results.read_all()]
     recipe_but = {config: replace(config, loss="soft-decoder") for config in known if config.loss == "tick-corrected"}
     stored = {c for c in known if follows_recipe(recipe_but.get(c, c)) or c.coding == "rate"}
-    assert set(study.read(study.published_file())) == stored
+    assert set(study.read(study.released_file())) == stored
 
 
 def test_the_example_is_a_study() -> None:
@@ -147,7 +147,7 @@ def test_a_bad_file_ends_the_command_with_one_sentence(
 def test_the_summary_has_a_row_for_each_configuration() -> None:
     configs = study.configurations([{**PART, "settings": {"epochs": 1}}])
     scores = [experiment.run(config, progress=False) for config in configs]
-    table = summary.table(scores).set_index("network")
+    table = seed_statistics.table(scores).set_index("network")
     assert list(table.index) == ["784-16(1)-10(1)", "784-16(1)-10(2)"]
     mean = (scores[2].test.accuracy + scores[3].test.accuracy) / 2
     assert table.loc["784-16(1)-10(2)", "accuracy, %"].startswith(f"{mean:.2f} ± ")
@@ -186,6 +186,6 @@ def test_a_study_without_its_results_ends_with_an_error(
 
 def test_the_committed_schema_is_the_one_of_the_code() -> None:
     """Editors complete and check a study by it; where this fails, write it again as `study.schema` says."""
-    for file in (study.published_file(), EXAMPLE):
+    for file in (study.released_file(), EXAMPLE):
         assert file.read_text("utf-8").startswith("# yaml-language-server: $schema=study.schema.json\n")
     assert (paths.REPOSITORY / "data" / "study.schema.json").read_text("utf-8") == study.schema()

@@ -31,7 +31,7 @@ def same_weights(a: training.Trained, b: training.Trained) -> bool:
 
 
 @pytest.mark.usefixtures("small_data")
-def test_training_learns_and_publishes_rounded_weights() -> None:
+def test_training_learns_and_releases_rounded_weights() -> None:
     trained = train(replace(TINY, epochs=6), progress=False)
     assert trained.history[-1].validation_accuracy > 95
     assert trained.history[-1].loss < trained.history[0].loss

@@ -8,16 +8,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tqttfs_lite.errors import TqttfsError
-    from tqttfs_lite.experiments.config import TrainingConfig, recipe
-    from tqttfs_lite.experiments.evaluation import evaluate
-    from tqttfs_lite.experiments.experiment import run, trained_network
-    from tqttfs_lite.experiments.training import train
-    from tqttfs_lite.spiking.coding import decode, encode
-    from tqttfs_lite.spiking.inference import infer
-    from tqttfs_lite.spiking.network import SpikingNetwork
-    from tqttfs_lite.spiking.neuron import tq_ttfs_neuron
-    from tqttfs_lite.spiking.notation import Architecture
+    from tqttfs_lite.errors import TqttfsError as TqttfsError
+    from tqttfs_lite.experiments.config import TrainingConfig as TrainingConfig
+    from tqttfs_lite.experiments.config import recipe as recipe
+    from tqttfs_lite.experiments.evaluation import evaluate as evaluate
+    from tqttfs_lite.experiments.experiment import run as run
+    from tqttfs_lite.experiments.experiment import trained_network as trained_network
+    from tqttfs_lite.experiments.training import train as train
+    from tqttfs_lite.spiking.coding import decode as decode
+    from tqttfs_lite.spiking.coding import encode as encode
+    from tqttfs_lite.spiking.inference import infer as infer
+    from tqttfs_lite.spiking.network import SpikingNetwork as SpikingNetwork
+    from tqttfs_lite.spiking.neuron import tq_ttfs_neuron as tq_ttfs_neuron
+    from tqttfs_lite.spiking.notation import Architecture as Architecture
 
     __version__: str
 
@@ -38,21 +41,7 @@ _HOMES = {
     "trained_network": "experiments.experiment",
 }
 
-__all__ = [
-    "Architecture",
-    "SpikingNetwork",
-    "TqttfsError",
-    "TrainingConfig",
-    "decode",
-    "encode",
-    "evaluate",
-    "infer",
-    "recipe",
-    "run",
-    "tq_ttfs_neuron",
-    "train",
-    "trained_network",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

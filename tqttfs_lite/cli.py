@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from tqttfs_lite.errors import TqttfsError
 
-LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `paper.ledger` says what each is
+LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `paper.verification` says what each is
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _train(parser: ArgumentParser) -> None:
     from tqttfs_lite.experiments.config import TrainingConfig
 
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--publish", action="store_true", help="store among the published results, not in data/runs/")
+    where.add_argument("--release", action="store_true", help="store among the released results, not in data/runs/")
     where.add_argument(
         "--validation-only",
         action="store_true",
@@ -116,7 +116,7 @@ def _study(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--commands",
         action="store_true",
-        help="print the commands that train what is not published yet, in the file's order, instead of training",
+        help="print the commands that train what is not released yet, in the file's order, instead of training",
     )
     _device(parser)
     parser.add_argument(
@@ -178,7 +178,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "evaluate": ("Evaluate trained networks again and compare with their result files.", _evaluate),
     "dial": ("Score a trained network at other output thresholds: at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under four accountings.", _energy),
-    "verify": ("Recompute what is published, and say what differs.", _verify),
+    "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
 }
 
 

@@ -22,7 +22,7 @@ from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import ledger, reported, summary
+from tqttfs_lite.paper import reported, seed_statistics, verification
 from tqttfs_lite.spiking.notation import Architecture
 
 DRY_RUN = {"-n", "-np", "--dry-run", "--dryrun"}  # of snakemake
@@ -41,7 +41,7 @@ def train(options: Namespace) -> int:
         _report(config, experiment.try_out(config, device=options.device).validation, "validation")
         print(f"trial       {results.trial_file(config)}")
         return 0
-    result = experiment.run(config, publish=options.publish, device=options.device)
+    result = experiment.run(config, release=options.release, device=options.device)
     _report(config, result.test)
     print(f"result      {results.find(config)}")
     return 0
@@ -51,8 +51,8 @@ def study(options: Namespace) -> int:
     configs = studies.read(options.file)
     if options.commands:
         for config in configs:
-            if not results.find(config, published_only=True):
-                print(training_command(config, "--publish"))
+            if not results.find(config, released_only=True):
+                print(training_command(config, "--release"))
         return 0
     on_gpu = devices.choose(options.device).type != "cpu"
     if (paths.REPOSITORY / "Snakefile").exists() and not on_gpu:
@@ -69,7 +69,7 @@ def study(options: Namespace) -> int:
         experiment.run_together(configs, at_once=options.at_once if on_gpu else 1, device=options.device)
     stored = [path for config in configs if (path := results.find(config))]
     if len(stored) == len(configs):
-        print(summary.table(map(results.read, stored)).to_string(index=False))
+        print(seed_statistics.table(map(results.read, stored)).to_string(index=False))
     elif not DRY_RUN.intersection(options.snakemake):
         raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are not there: nothing to summarize")
     return 0
@@ -102,11 +102,11 @@ def dial(options: Namespace) -> int:
 
 def verify(options: Namespace) -> int:
     entries = []
-    for entry in ledger.verify(options.level, device=options.device, progress=not options.json):
+    for entry in verification.verify(options.level, device=options.device, progress=not options.json):
         entries.append(entry)
         if not entry.agrees:
             print(
-                f"DIFFERS     {entry.source}, {entry.what}: published {entry.published}, allowed {entry.allowed},"
+                f"DIFFERS     {entry.file}, {entry.what}: expected {entry.expected}, allowed {entry.allowed},"
                 f" found {entry.found}",
                 file=sys.stderr,
             )
@@ -114,8 +114,8 @@ def verify(options: Namespace) -> int:
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:
-        print(DataFrame(ledger.table(entries)).to_string(index=False))
-        print(f"{agreeing} of {len(entries)} published numbers confirmed")
+        print(DataFrame(verification.table(entries)).to_string(index=False))
+        print(f"{agreeing} of {len(entries)} numbers confirmed")
     return 0 if agreeing == len(entries) else 1
 
 

@@ -35,7 +35,7 @@ def shortened(text: str) -> str:
 
 
 class TqttfsError(Exception):
-    """The base of all of them: whoever catches it has caught every mistake of a user, and no defect of ours."""
+    """The base of all of them: catching it catches every mistake of a user, and no defect of the library."""
 
 
 class InputError(TqttfsError, ValueError):
@@ -43,7 +43,7 @@ class InputError(TqttfsError, ValueError):
 
 
 class NotationError(InputError):
-    """A text that is not an architecture: `position` is the offending character, `allowed` what may stand there."""
+    """A text that is not an architecture: `position` is the offending character, `allowed` says what may be there."""
 
     def __init__(self, text: str, position: int, allowed: str) -> None:
         self.text, self.position, self.allowed = text, position, allowed
@@ -70,7 +70,7 @@ class CheckpointError(TqttfsError, RuntimeError):
 
 
 class ResultError(TqttfsError, RuntimeError):
-    """A result file that is missing, damaged, or says something else than its configuration."""
+    """A result file that is missing, damaged, or that contradicts its configuration."""
 
 
 class DivergenceError(TqttfsError, FloatingPointError):

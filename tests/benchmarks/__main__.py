@@ -28,7 +28,7 @@ from tqttfs_lite import files
 from tqttfs_lite.experiments import experiment, paths, results, training
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import speed
+from tqttfs_lite.paper import benchmarks
 from tqttfs_lite.spiking import losses
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
@@ -60,7 +60,7 @@ class Benchmark:
 
     def build(self, quantization: str = "", time_steps: int = 0) -> SpikingNetwork:
         """The network with random weights that are multiples of 1/4, which both types add without rounding."""
-        config = speed.configuration(self.network, quantization or self.quantization)
+        config = benchmarks.configuration(self.network, quantization or self.quantization)
         architecture = Architecture.parse(config.architecture)
         network = SpikingNetwork(architecture, time_steps or config.time_steps, pooling=config.pooling)
         torch.manual_seed(0)
@@ -71,7 +71,7 @@ class Benchmark:
         return network
 
     def data(self, images: int) -> tuple[Tensor, Tensor]:
-        test = load(speed.configuration(self.network, self.quantization).dataset, "test")
+        test = load(benchmarks.configuration(self.network, self.quantization).dataset, "test")
         return test.images[:images], test.labels[:images]
 
     def under(self, call: Callable[[], Tensor]) -> Callable[[], Tensor]:
@@ -181,8 +181,8 @@ def floor(network: SpikingNetwork, dtype: torch.dtype, first: int = 0) -> Call:
 
 
 def inference(benchmark: Benchmark) -> dict[str, list[float]]:
-    """Decisions of the published network about test images, a batch at a time."""
-    network = experiment.trained_network(published(benchmark)).eval()
+    """Decisions of the released network about test images, a batch at a time."""
+    network = experiment.trained_network(released(benchmark)).eval()
     T = network.time_steps
     batches = encode(benchmark.data(IMAGES)[0], T).split(DECIDED)
 
@@ -209,16 +209,16 @@ def inference(benchmark: Benchmark) -> dict[str, list[float]]:
     return take_turns(dict(calls))
 
 
-def published(benchmark: Benchmark) -> Result:
+def released(benchmark: Benchmark) -> Result:
     """The network that its recipe made, with seed 0."""
-    config = speed.configuration(benchmark.network, benchmark.quantization)
-    return results.read(results.result_file(config, published=True))
+    config = benchmarks.configuration(benchmark.network, benchmark.quantization)
+    return results.read(results.result_file(config, released=True))
 
 
 def growth(benchmark: Benchmark) -> dict[str, list[float]]:
     """Training steps of the library as T, the degrees and the batch grow."""
     best = BEST[benchmark.network]
-    T = speed.configuration(benchmark.network, best).time_steps
+    T = benchmarks.configuration(benchmark.network, best).time_steps
     finer = [int(q) for q in best.split("-")]
     settings: dict[str, tuple[str, int, int]] = {}
     settings |= {f"T {steps}": (best, steps, BATCH) for steps in (8, 16, 32, 64)}
@@ -266,11 +266,11 @@ def run(benchmark: Benchmark) -> None:
     training.reuse_memory()
     origin, started = experiment.made(torch.device("cpu")), time.perf_counter()
     measured = {"train": train, "infer": inference, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
-    weights = published(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
+    weights = released(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
     seconds = time.perf_counter() - started
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
-    content |= {"config": speed.configuration(benchmark.network, benchmark.quantization).hash}
-    content |= {"kernels": speed.kernels()}
+    content |= {"config": benchmarks.configuration(benchmark.network, benchmark.quantization).hash}
+    content |= {"kernels": benchmarks.kernels()}
     with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.gpu              all of it
     python -m tests.benchmarks.gpu equal bench  some of it
 
-`bench` and `aside` store what they measure in `data/benchmarks/`, as `tests.benchmarks` does.  Data sets, published
+`bench` and `aside` store what they measure in `data/benchmarks/`, as `tests.benchmarks` does.  Data sets, released
 checkpoints and the library's dependencies have to be there; `bench` wants SpikingJelly and snnTorch too.
 """
 
@@ -28,7 +28,7 @@ from tqttfs_lite.experiments import devices, experiment, paths, results, trainin
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.trainer import Trainer
-from tqttfs_lite.paper import speed
+from tqttfs_lite.paper import benchmarks
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.network import Output
 
@@ -71,7 +71,7 @@ def run(together: Sequence[Trainer], steps: int) -> None:
 def equal() -> None:
     """Counts of every stored network as on the processor; side by side the weights of a training alone; no waiting."""
     for network in NETWORKS:
-        result = results.read(results.result_file(config(network), published=True))
+        result = results.read(results.result_file(config(network), released=True))
         started = time.perf_counter()
         same = experiment.evaluate_again(result, device="cuda") == result.test
         print(f"{network}: test counts {'equal' if same else 'DIFFER'}, {time.perf_counter() - started:.1f} s")
@@ -139,7 +139,7 @@ def profile() -> None:
 
 
 def train() -> None:
-    """One seed of each network to the end, without publishing it."""
+    """One seed of each network to the end, without storing it."""
     for network in NETWORKS:
         started = time.perf_counter()
         with training.closing(training.Progress([config(network)], shown=False)) as shown:
@@ -221,7 +221,7 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
             if width > 8 and network == "fashion-scnn":
                 continue
             torch.cuda.empty_cache()
-            chosen = speed.configuration(network, degrees)
+            chosen = benchmarks.configuration(network, degrees)
             together = trainers([replace(chosen, seed=seed) for seed in range(width)])
             run(together, 10)
             seconds = []
@@ -237,10 +237,10 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
 
 
 def store(benchmark: Benchmark, measured: dict[str, list[float]], began: float) -> None:
-    chosen = speed.configuration(benchmark.network, benchmark.quantization)
+    chosen = benchmarks.configuration(benchmark.network, benchmark.quantization)
     content = {**asdict(benchmark), "made": experiment.made(devices.choose("cuda")), "weights": "random"}
     content |= {"seconds": time.perf_counter() - began, "measured": measured}
-    content |= {"config": chosen.hash, "kernels": speed.kernels()}
+    content |= {"config": chosen.hash, "kernels": benchmarks.kernels()}
     with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     shown = "; ".join(f"{name} {1000 * median(seconds):.3f} ms" for name, seconds in measured.items())

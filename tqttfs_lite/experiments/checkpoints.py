@@ -1,9 +1,9 @@
 """Trained weights as safetensors files: float16, on a grid on which evaluation is exact.
 
-Published weights are multiples of 2^-12 that float16 holds.  A membrane potential is then a sum of multiples of 2^-12,
+Released weights are multiples of 2^-12 that float16 holds.  A membrane potential is then a sum of multiples of 2^-12,
 which float32 adds without rounding, in any order, as long as the magnitudes stay below 2^12.  So every machine counts
 the same spikes, as long as it convolves by adding up.  Average pooling over 2x2 makes it multiples of 2^-14 and
-magnitudes below 2^10, each time; over windows that are no power of two it rounds.
+magnitudes below 2^10, each time; over windows whose size is not a power of two it rounds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import CheckpointError
-from tqttfs_lite.spiking.rate import Network
+from tqttfs_lite.spiking.rate_coding import Network
 
 GRID = 2.0**-12
 
 
 @torch.no_grad()
 def round_weights(network: nn.Module) -> None:
-    """Round every weight to the published precision, in place.
+    """Round every weight to the released precision, in place.
 
     >>> network = nn.Linear(4, 2, bias=False)
     >>> round_weights(network)

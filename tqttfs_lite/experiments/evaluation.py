@@ -13,13 +13,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tqttfs_lite.energy.models import Counts
-from tqttfs_lite.energy.operations import Arrivals, arrivals
+from tqttfs_lite.energy.synops import LayerInput, synaptic_operations
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments.checks import STRICT
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import Network, RateNetwork, decode_rate
+from tqttfs_lite.spiking.rate_coding import Network, RateNetwork, decode_rate
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Count = Annotated[int, Field(ge=0)]
@@ -151,13 +151,13 @@ def evaluate_each(
             answer, winners = decode_rate(output)
             step = torch.full_like(answer, T)
             spikes += torch.tensor(output.spikes[1:])
-            counts = [Arrivals(n, n * size.neurons) for n, size in zip(output.spikes, sizes, strict=False)]
+            counts = [LayerInput(n, n * size.neurons) for n, size in zip(output.spikes, sizes, strict=False)]
         else:
             spike_times = encode(pixels, T)
             inference = infer(network, spike_times)
             answer, step, winners = inference.label, inference.step, inference.first
             spikes += torch.tensor([int((times < T).sum()) for times in inference.firing_times])
-            counts = arrivals(network, spike_times, inference)
+            counts = synaptic_operations(network, spike_times, inference)
         arriving += torch.tensor([count.spikes for count in counts])
         additions += torch.tensor([count.additions for count in counts])
         decided = winners.any(dim=1)

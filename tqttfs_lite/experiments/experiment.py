@@ -24,27 +24,27 @@ from tqttfs_lite.experiments.results import Result, Trial, result_file
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.experiments.training import Progress, Trained, state_file, train, train_together
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.rate import Network
+from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
 
 
-def run(config: TrainingConfig, *, publish: bool = False, device: str | None = None, progress: bool = True) -> Result:
+def run(config: TrainingConfig, *, release: bool = False, device: str | None = None, progress: bool = True) -> Result:
     """`run_together` of one configuration."""
-    return run_together([config], publish=publish, device=device, progress=progress)[0]
+    return run_together([config], release=release, device=device, progress=progress)[0]
 
 
 def run_together(
     configs: Sequence[TrainingConfig],
     *,
     at_once: int = 1,
-    publish: bool = False,
+    release: bool = False,
     device: str | None = None,
     progress: bool = True,
 ) -> list[Result]:
     """The result of each configuration: from its file if there is one, else trained, evaluated once and stored.
 
-    With `publish` it ends up among the published results, wherever it was before.  Two processes that ask for the same
+    With `release` it ends up among the released results, wherever it was before.  Two processes that ask for the same
     configuration train it once: the second waits for the first.
 
     What is missing is trained on `device`, which is chosen as in `devices.choose` and recorded in the result, so many
@@ -56,21 +56,21 @@ def run_together(
 
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
         score, each = _score(trained.network, config, progress)
-        digest = checkpoints.write(trained.network, results.checkpoint_file(config, published=False))
+        digest = checkpoints.write(trained.network, results.checkpoint_file(config, released=False))
         result = Result(config, tuple(trained.history), score, digest, data_sums(config.dataset), origin)
         answers.write(each, result)
         if config.coding == "ttfs":
             dial.write(_dial(trained.network, config), result)
-        results.write(result, result_file(config, published=False))
+        results.write(result, result_file(config, released=False))
         state_file(config).unlink()  # nothing is left to go on from
 
-    def publish_own(config: TrainingConfig) -> None:
-        if publish and not results.find(config, published_only=True) and (own := results.find(config)):
-            results.publish(_of_todays_images(results.read(own)))
+    def release_own(config: TrainingConfig) -> None:
+        if release and not results.find(config, released_only=True) and (own := results.find(config)):
+            results.release(_of_todays_images(results.read(own)))
 
-    missing = [config for config in configs if not results.find(config, published_only=publish)]
-    _train_missing(missing, results.find, store, at_once, device, progress, then=publish_own)
-    found = (results.find(config, published_only=publish) for config in configs)
+    missing = [config for config in configs if not results.find(config, released_only=release)]
+    _train_missing(missing, results.find, store, at_once, device, progress, then=release_own)
+    found = (results.find(config, released_only=release) for config in configs)
     return [_of_todays_images(results.read(path)) for path in found if path]
 
 

@@ -1,4 +1,4 @@
-"""Where everything lies: the data folder and its parts, and what comes with the package."""
+"""Where everything is: the data folder and its parts, and what comes with the package."""
 
 import os
 from pathlib import Path
@@ -32,17 +32,17 @@ def raw_directory() -> Path:
 
 
 def runs_directory() -> Path:
-    """Trainings of one's own, unfinished ones and results that are not published; ignored by git."""
+    """Your own trainings, unfinished or with results that are not released; ignored by git."""
     return data_directory() / "runs"
 
 
 def checkpoints_directory() -> Path:
-    """The published weights, `<experiment>.safetensors`."""
+    """The released weights, `<experiment>.safetensors`."""
     return data_directory() / "checkpoints"
 
 
 def results_directory() -> Path:
-    """The published numbers, `<experiment>.json`."""
+    """The released numbers, `<experiment>.json`."""
     return data_directory() / "results"
 
 

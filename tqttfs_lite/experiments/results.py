@@ -1,7 +1,7 @@
 """Result files: what a trained network scored, and everything that made it.
 
-Published results lie in `data/results/` with their weights in `data/checkpoints/`, and git keeps them.  A result of
-one's own lies with its weights in `data/runs/`, which git ignores, so that trying things out changes no table.
+Released results are in `data/results/` and their weights in `data/checkpoints/`, both kept by git.  Your own results
+are in `data/runs/` with their weights, which git ignores, so that trying things out changes no table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import paths, sources
+from tqttfs_lite.experiments import paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
@@ -39,23 +39,23 @@ class Result:
     checkpoint_sha256: str
     data_sha256: dict[str, str]
     made: dict[str, str | int]  # date, commit, versions, processor, threads, training data type
-    published: bool = field(default=False, compare=False)  # which of the two places it was read from
+    released: bool = field(default=False, compare=False)  # which of the two places it was read from
     folder: Path | None = field(default=None, compare=False)  # that it was read from, if from neither
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
-        return (sources.name(result_file(self.config, published=self.published)),)
+        return (used_files.name(result_file(self.config, released=self.released)),)
 
     def run_on(self, split: str) -> tuple[str, ...]:
         """The names of the files behind what its weights do on a split of its data set."""
-        return (*self.sources, sources.name(self.checkpoint), f"{self.config.dataset}/{split}")
+        return (*self.used_files, used_files.name(self.checkpoint), f"{self.config.dataset}/{split}")
 
     @property
     def checkpoint(self) -> Path:
-        """The file of its weights; published results of further seeds are kept without."""
+        """The file of its weights; released results of further seeds are kept without."""
         if self.folder is None:
-            return checkpoint_file(self.config, published=self.published)
+            return checkpoint_file(self.config, released=self.released)
         beside = self.folder.parent / "checkpoints" if self.folder.name == "results" else self.folder
         return beside / f"{self.config.name}.safetensors"
 
@@ -77,53 +77,53 @@ class Trial:
     curve: Curve | None = None  # none of rate-coded networks; older trials have none either
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
-        return (sources.name(trial_file(self.config)),)
+        return (used_files.name(trial_file(self.config)),)
 
 
 def trial_file(config: TrainingConfig) -> Path:
     return paths.search_directory() / f"{config.name}.json"
 
 
-def result_file(config: TrainingConfig, *, published: bool) -> Path:
-    return (paths.results_directory() if published else paths.runs_directory()) / f"{config.name}.json"
+def result_file(config: TrainingConfig, *, released: bool) -> Path:
+    return (paths.results_directory() if released else paths.runs_directory()) / f"{config.name}.json"
 
 
-def checkpoint_file(config: TrainingConfig, *, published: bool) -> Path:
-    return (paths.checkpoints_directory() if published else paths.runs_directory()) / f"{config.name}.safetensors"
+def checkpoint_file(config: TrainingConfig, *, released: bool) -> Path:
+    return (paths.checkpoints_directory() if released else paths.runs_directory()) / f"{config.name}.safetensors"
 
 
 def beside(result: Result, folder: str, suffix: str) -> Path:
-    """The file in which something else is kept of a result's network, among the published ones or one's own."""
-    root = result.folder or (paths.data_directory() if result.published else paths.runs_directory())
+    """The file in which something else is kept of a result's network, among the released ones or your own."""
+    root = result.folder or (paths.data_directory() if result.released else paths.runs_directory())
     return root / folder / f"{result.config.name}{suffix}"
 
 
-def find(config: TrainingConfig, *, published_only: bool = False) -> Path | None:
-    """The result file of a configuration that was trained before, published or else one's own; None if it was not."""
-    for published in (True,) if published_only else (True, False):
+def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
+    """The result file of a configuration: the released one, else your own; None if it was not trained before."""
+    for released in (True,) if released_only else (True, False):
         for spelling in (config, as_image(config)):
-            if (path := result_file(spelling, published=published)).exists():
+            if (path := result_file(spelling, released=released)).exists():
                 return path
     return None
 
 
-def publish(result: Result) -> Path:
-    """Move a result of one's own, its weights and what else is kept of it among the published ones.
+def release(result: Result) -> Path:
+    """Move one of your own results, with its weights and what else is kept of it, to the released ones.
 
     Returns the result file.
     """
-    with files.atomic_write(checkpoint_file(result.config, published=True)) as temporary:
+    with files.atomic_write(checkpoint_file(result.config, released=True)) as temporary:
         temporary.write_bytes(result.checkpoint.read_bytes())
-    published = replace(result, published=True)
+    released = replace(result, released=True)
     for kept in (ANSWERS, DIALS):
         if (own := beside(result, *kept)).exists():
-            with files.atomic_write(beside(published, *kept)) as temporary:
+            with files.atomic_write(beside(released, *kept)) as temporary:
                 temporary.write_bytes(own.read_bytes())
             own.unlink()
-    path = write(result, result_file(result.config, published=True))
-    result_file(result.config, published=False).unlink()
+    path = write(result, result_file(result.config, released=True))
+    result_file(result.config, released=False).unlink()
     result.checkpoint.unlink()
     return path
 
@@ -154,8 +154,8 @@ def read(path: Path) -> Result:
     """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
     path = path.absolute()
     stored = _read(path, _StoredResult)
-    published = path.parent == paths.results_directory()
-    elsewhere = None if published or path.parent == paths.runs_directory() else path.parent
+    released = path.parent == paths.results_directory()
+    elsewhere = None if released or path.parent == paths.runs_directory() else path.parent
     return Result(
         stored.config,
         stored.history,
@@ -163,13 +163,13 @@ def read(path: Path) -> Result:
         stored.checkpoint_sha256,
         stored.data_sha256,
         stored.made,
-        published,
+        released,
         elsewhere,
     )
 
 
 def read_trial(path: Path) -> Trial:
-    """The inverse of `write_trial`; raises `ResultError` likewise."""
+    """The inverse of `write_trial`; raises `ResultError` as `read` does."""
     stored = _read(path, _StoredTrial)
     return Trial(stored.config, stored.history, stored.test, stored.made, stored.thresholds, stored.curve)
 
@@ -179,9 +179,9 @@ def read_trials() -> list[Trial]:
     return [read_trial(path) for path in sorted(paths.search_directory().glob("*.json"))]
 
 
-def read_all(*, published: bool = True) -> list[Result]:
-    """Every published result, or every one of one's own, in the order of their names."""
-    folder = paths.results_directory() if published else paths.runs_directory()
+def read_all(*, released: bool = True) -> list[Result]:
+    """Every released result, or every one of your own, in the order of their names."""
+    folder = paths.results_directory() if released else paths.runs_directory()
     return [read(path) for path in sorted(folder.glob("*.json"))]
 
 

@@ -8,7 +8,7 @@
       settings: {epochs: 5}         # what differs from the recipe; left out, nothing
 
 A file is a list of such parts; a part asks for every combination of its architectures, degrees and seeds.
-`data/study.yml` is the published study, and the Snakefile trains whatever a study asks for.
+`data/study.yml` is the released study, and the Snakefile trains whatever a study asks for.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Part(BaseModel):
     settings: Annotated[Settings, Field(description="what differs from the recipe")] = {}
 
 
-def published_file() -> Path:
-    """The study behind the published results; always the repository's own, like the paper's tables."""
+def released_file() -> Path:
+    """The study behind the released results; always the repository's own, like the paper's tables."""
     return paths.REPOSITORY / "data" / "study.yml"
 
 

@@ -27,7 +27,7 @@ from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.losses import LOSSES
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import Network, RateNetwork
+from tqttfs_lite.spiking.rate_coding import Network, RateNetwork
 
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")

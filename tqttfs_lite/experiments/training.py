@@ -20,7 +20,7 @@ from tqttfs_lite.experiments import checkpoints, datasets, devices, paths
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images, content_sum, load
 from tqttfs_lite.experiments.trainer import Trainer
-from tqttfs_lite.spiking.rate import Network
+from tqttfs_lite.spiking.rate_coding import Network
 
 SECONDS_BETWEEN_CHECKPOINTS = 10  # at least, on a GPU, where an epoch may take less time than to store it
 
@@ -35,7 +35,7 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A finished training: the averaged weights, rounded as they are published, and how they came about."""
+    """A finished training: the averaged weights, rounded as they are released, and how they came about."""
 
     network: Network
     history: list[Epoch]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tqttfs_lite.experiments import sources
-from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
-from tqttfs_lite.paper import audit, reported
-from tqttfs_lite.paper.summary import Group, Spread, gain, merged, paired
+from tqttfs_lite.experiments import results, used_files
+from tqttfs_lite.experiments.config import TrainingConfig, family, recipe, unquantized
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.paper import energy_claims, reported
+from tqttfs_lite.paper.seed_statistics import Group, Spread, gain, merged, paired
 from tqttfs_lite.spiking.losses import tick_correction
 from tqttfs_lite.spiking.notation import Architecture
 
-# What our networks with maximum pooling have other than the recipe.
+# How our networks with maximum pooling differ from the recipe.
 MAXIMUM_POOLING = {"pooling": "max", "epochs": 40}
 
 
@@ -31,7 +32,7 @@ def by_recipe(
 ) -> Group | None:
     """Our results of a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
 
-    `groups` are those of `summary.published`, `changes` what is to differ from the recipe.
+    `groups` are those of `seed_statistics.released`, `changes` what is to differ from the recipe.
     """
     architecture = Architecture.parse(network)
     architecture = architecture.with_quantization(degrees) if degrees else architecture
@@ -60,22 +61,24 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
     Those that share a seed with the unquantized network; empty where that is not trained yet.
     """
     found = {
-        name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), None if name == audit.UNQUANTIZED else name)
+        name: by_recipe(
+            groups, "fashion-mnist", str(energy_claims.SCNN), None if name == energy_claims.UNQUANTIZED else name
+        )
         for name in reported.configurations()
     }
-    baseline = found[audit.UNQUANTIZED]
+    baseline = found[energy_claims.UNQUANTIZED]
     return {name: group for name, group in found.items() if baseline and group and paired(group, baseline)}
 
 
-def handed_on(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
-    """What may be the shares of spikes that pooling hands on in the slides' networks, for `audit.published_reductions`.
+def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
+    """The shares of spikes that pooling may hand on in the slides' networks, for `energy_claims.reported_reductions`.
 
-    The two ends, the same for every configuration; and, where they are trained, the shares of our own networks with
+    The two ends, the same for every configuration; and, once they are trained, the shares of our own networks with
     maximum pooling, seed 0 of each.
     """
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
-    found = {name: audit.handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
+    found = {name: energy_claims.shares_handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
     return {f"{words} handed on": shares for words, shares in cases.items()} | (
         {"our shares, maximum": found} if len(found) == 2 else {}
     )
@@ -86,9 +89,10 @@ def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
 
     By configuration; without those that are not trained.
     """
-    degrees = {audit.UNQUANTIZED: None, audit.BEST: audit.BEST}
+    degrees = {energy_claims.UNQUANTIZED: None, energy_claims.BEST: energy_claims.BEST}
     found = {
-        name: by_recipe(groups, "fashion-mnist", str(audit.SCNN), degrees[name], **MAXIMUM_POOLING) for name in degrees
+        name: by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), degrees[name], **MAXIMUM_POOLING)
+        for name in degrees
     }
     return {name: group for name, group in found.items() if group}
 
@@ -101,9 +105,9 @@ class Comparison(NamedTuple):
     baseline: Group | None
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The names of the files behind the claim and our networks."""
-        return tuple(sorted(sources.names(reported.CLAIMS, self.quantized, self.baseline)))
+        return tuple(sorted(used_files.names(reported.CLAIMS, self.quantized, self.baseline)))
 
     @property
     def gain(self) -> Spread | None:
@@ -122,6 +126,21 @@ def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
             by_recipe(groups, claim.dataset, claim.network),
         )
         for claim in reported.improvements()
+    ]
+
+
+def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
+    """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
+
+    They are taken from trials and from released results, seed 0 of each.
+    """
+    known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
+    known |= {result.config: result for result in results.read_all()}
+    return [
+        (quantized, known[plain])
+        for config, quantized in known.items()
+        if config.seed == 0 and config.architecture in reported.own_accuracy(config.dataset)
+        if (plain := unquantized(config)) in known and plain != config
     ]
 
 

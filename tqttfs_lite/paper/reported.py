@@ -1,4 +1,4 @@
-"""The paper's published tables, transcribed from its slides into tables/, as typed records.
+"""The tables that the paper reports, transcribed from its slides into tables/, as typed records.
 
 Source: Yang, Xuan, Kang, "TQ-TTFS: High-Accuracy and Energy-Efficient Spiking Neural Networks Using Temporal
 Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109/ASP-DAC58780.2024.10473964.
@@ -10,10 +10,17 @@ from typing import NamedTuple
 from tqttfs_lite.experiments import datasets, paths
 from tqttfs_lite.spiking.notation import Architecture
 
-# The tables, by the names that `sources` gives them.
+# The tables, by the names that `used_files` gives them.
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
+
+# The paper's three networks: data set, and notation without degrees.
+NETWORKS = {
+    "mnist-smlp": ("mnist", "784-400-10"),
+    "fashion-smlp": ("fashion-mnist", "784-400-400-10"),
+    "fashion-scnn": ("fashion-mnist", "28x28-16C5-P2-32C5-P2-800-128-10"),
+}
 
 
 class Accuracy(NamedTuple):
@@ -55,7 +62,7 @@ class Claim(NamedTuple):
 
 
 class Improvement(NamedTuple):
-    """By how many percentage points the slides' quantized network is above its baseline; `points` is text likewise."""
+    """By how many percentage points the slides' quantized network is above its baseline; `points` is text too."""
 
     dataset: str
     network: str  # in the notation, without degrees
@@ -71,7 +78,7 @@ class Coding(NamedTuple):
     ttfs_coding: str
 
 
-class Published(NamedTuple):
+class Citation(NamedTuple):
     """A cited accuracy to set beside ours; None where the work gives none."""
 
     work: str
@@ -152,15 +159,11 @@ def improvements() -> list[Improvement]:
     Improvement(dataset='mnist', network='784-400-10', degrees='1-2', points='0.5')
     """
     stated = claims()
+    small, middle, large = NETWORKS.values()
     return [
-        Improvement("mnist", "784-400-10", "1-2", stated["mnist_smlp_improvement"].value),
-        Improvement("fashion-mnist", "784-400-400-10", "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
-        Improvement(
-            "fashion-mnist",
-            "28x28-16C5-P2-32C5-P2-800-128-10",
-            "1-2-2-4-4",
-            stated["fashion_scnn_improvement_1-2-2-4-4"].value,
-        ),
+        Improvement(*small, "1-2", stated["mnist_smlp_improvement"].value),
+        Improvement(*middle, "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
+        Improvement(*large, "1-2-2-4-4", stated["fashion_scnn_improvement_1-2-2-4-4"].value),
     ]
 
 
@@ -169,22 +172,15 @@ def coding() -> list[Coding]:
     return [Coding(**r) for r in _rows(CODING)]
 
 
-def literature() -> list[Published]:
+def literature() -> list[Citation]:
     """Accuracies of this paper and of other works."""
 
     def number(text: str) -> float | None:
         return float(text) if text else None
 
     return [
-        Published(
-            r["work"],
-            r["network"],
-            number(r["mnist_percent"]),
-            number(r["fashion_mnist_percent"]),
-            r["note"],
-            {"yes": True, "no": False}[r["verified"]],
-        )
-        for r in _rows(LITERATURE)
+        Citation(work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
+        for work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
     ]
 
 

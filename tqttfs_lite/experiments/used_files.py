@@ -1,4 +1,4 @@
-"""The names of the files that a number is made from, and the sums by which a file that changes is found out.
+"""The names of the files that a number is made from, and the sums by which a later change of a file is detected.
 
 A name is that of a file in the data folder, as in results/….json, of a table of the paper, as in paper/layers.csv, or
 of a split of a data set, as in mnist/test.
@@ -20,7 +20,7 @@ MIME = "application/vnd.tqttfs.sources+json"  # of a record, in the outputs of a
 def names(*made_from: Any) -> set[str]:
     """The names of all the files behind these.
 
-    They are names, records and groups of them, which know their `sources`, and None for what is not trained, also in
+    They are names, records and groups of them, which know their `used_files`, and None for what is not trained, also in
     collections.
 
     >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"sizes": "paper/layers.csv"}))
@@ -30,8 +30,8 @@ def names(*made_from: Any) -> set[str]:
     for source in made_from:
         if isinstance(source, str):
             found.add(source)
-        elif hasattr(type(source), "sources"):
-            found.update(source.sources)
+        elif hasattr(type(source), "used_files"):
+            found.update(source.used_files)
         elif source is not None:
             found |= names(*(source.values() if isinstance(source, Mapping) else source))
     return found
@@ -43,7 +43,7 @@ def name(path: Path) -> str:
 
 
 def digest(file: str) -> str:
-    """The start of the SHA-256 sum of a file by its name; empty for a data set, whose sums are its own matter.
+    """The start of the SHA-256 sum of a file by its name; empty for a data set, which has sums of its own.
 
     Raises `FileNotFoundError` where it is gone.
     """

@@ -11,72 +11,72 @@ import nbformat
 import pytest
 
 from tqttfs_lite.cli import main
-from tqttfs_lite.experiments import answers, config, experiment, paths, results, sources
+from tqttfs_lite.experiments import answers, config, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import recipe
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import audit, ledger, reported, summary
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics, verification
 
 SMALL = {"epochs": 1, "averaging": 0.0}
 
 
 @pytest.fixture
 def study(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two published seeds of one small network, which is its family's recipe; the weights of the first are kept.
+    """Two released seeds of one small network, which is its family's recipe; the weights of the first are kept.
 
     Of both there are answers and dials.
     """
     monkeypatch.setitem(config.RECIPES, ("mnist", "SMLP"), {**config.RECIPES["mnist", "SMLP"], **SMALL})
     for seed in (0, 1):
-        made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), publish=True, progress=False)
+        made = experiment.run(recipe("784-12(1)-10(2)", "mnist", 4, seed=seed), release=True, progress=False)
     made.checkpoint.unlink()
     return home
 
 
 def differing(level: str = "checkpoints") -> list[str]:
-    return [f"{entry.source}: {entry.what}" for entry in ledger.verify(level) if not entry.agrees]
+    return [f"{entry.file}: {entry.what}" for entry in verification.verify(level) if not entry.agrees]
 
 
-def test_what_was_published_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    entries = list(ledger.verify("checkpoints"))
+def test_what_was_released_is_confirmed_count_by_count(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = list(verification.verify("checkpoints"))
     assert all(entry.agrees for entry in entries)
     # The slides, data sums, a checkpoint's sum, its counts, answers and dial; the other seed's answers; both dials.
-    assert len(entries) == len(audit.arithmetic()) + 2 + 1 + 8 + 1 + 1 + 1 + 2
+    assert len(entries) == len(energy_claims.arithmetic()) + 2 + 1 + 8 + 1 + 1 + 1 + 2
     assert main(["verify"]) == 0
-    assert f"{len(entries)} of {len(entries)} published numbers confirmed" in capsys.readouterr().out
+    assert f"{len(entries)} of {len(entries)} numbers confirmed" in capsys.readouterr().out
     assert main(["verify", "--json"]) == 0
-    assert [ledger.Entry(**entry) for entry in json.loads(capsys.readouterr().out)] == entries
+    assert [verification.Entry(**entry) for entry in json.loads(capsys.readouterr().out)] == entries
 
 
 def test_each_level_includes_those_above_it(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "is_quick", lambda config: True)
-    found = [list(ledger.verify(level)) for level in ledger.LEVELS]
+    monkeypatch.setattr(verification, "is_quick", lambda config: True)
+    found = [list(verification.verify(level)) for level in verification.LEVELS]
     assert found[1][: len(found[0])] == found[0]
     assert [entry.level for entry in found[2][len(found[1]) :]] == ["retrain"] * 3  # seed 0
     assert [entry.level for entry in found[3][len(found[1]) :]] == ["full"] * 6  # both seeds
     with pytest.raises(ValueError, match="choose one of arithmetic, checkpoints, retrain, full"):
-        next(ledger.verify("twice"))
+        next(verification.verify("twice"))
 
 
 def test_a_retraining_has_to_fall_where_one_more_seed_would(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    groups = summary.published()
-    allowed = ledger.intervals(config, groups)
-    again = list(ledger.retrained(groups[config].results[0], allowed, "retrain"))
-    assert [(entry.found, entry.agrees) for entry in again] == [(entry.published, True) for entry in again]
+    groups = seed_statistics.released()
+    allowed = verification.intervals(config, groups)
+    again = list(verification.retrained(groups[config].results[0], allowed, "retrain"))
+    assert [(entry.found, entry.agrees) for entry in again] == [(entry.expected, True) for entry in again]
     assert json.dumps([entry._asdict() for entry in again])  # NumPy's truth values are not JSON's
     elsewhere = {name: (low + 1e4, high + 1e4) for name, (low, high) in allowed.items()}
-    assert not any(entry.agrees for entry in ledger.retrained(groups[config].results[0], elsewhere, "retrain"))
+    assert not any(entry.agrees for entry in verification.retrained(groups[config].results[0], elsewhere, "retrain"))
     assert not list(paths.runs_directory().glob("*.safetensors")), "a retraining leaves nothing behind"
 
 
 def test_a_family_says_together_how_far_seeds_spread(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = summary.published()[config]
+    group = seed_statistics.released()[config]
     alone = replace(config, architecture="784-12(2)-10(2)")
     groups = {config: group, alone: group._replace(config=alone, results=group.results[1:])}
-    both, borrowed = ledger.intervals(config, groups), ledger.intervals(alone, groups)
-    for name in ledger.QUANTITIES:
-        first, second = (ledger.quantities(result.test)[name] for result in group.results)
+    both, borrowed = verification.intervals(config, groups), verification.intervals(alone, groups)
+    for name in verification.QUANTITIES:
+        first, second = (verification.quantities(result.test)[name] for result in group.results)
         # One degree of freedom: a standard deviation of |a - b| / sqrt(2), and 636.619 of Student's table.
         assert sum(both[name]) / 2 == pytest.approx((first + second) / 2)
         assert both[name][1] - both[name][0] == pytest.approx(
@@ -90,11 +90,11 @@ def test_a_family_says_together_how_far_seeds_spread(study: Path) -> None:
 
 def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = summary.published()[config]
+    group = seed_statistics.released()[config]
     shifted = [replace(r, test=replace(r.test, correct=r.test.correct - 50)) for r in group.results]
     other = replace(config, architecture="784-12(2)-10(2)")
-    two = ledger.intervals(config, {config: group, other: group._replace(config=other, results=tuple(shifted))})
-    one = ledger.intervals(config, {config: group})
+    two = verification.intervals(config, {config: group, other: group._replace(config=other, results=tuple(shifted))})
+    one = verification.intervals(config, {config: group})
     # The same deviation twice: two degrees of freedom, 31.599 for 636.619; the other mean does not matter.
     widths = [found["accuracy, %"][1] - found["accuracy, %"][0] for found in (one, two)]
     assert widths[1] / widths[0] == pytest.approx(31.599 / 636.619, rel=1e-4)
@@ -102,15 +102,17 @@ def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Pat
 
 def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
-    group = summary.published()[config]
+    group = seed_statistics.released()[config]
     alone = {config: group._replace(results=group.results[:1])}
-    assert ledger.intervals(config, alone) == {}
-    (entry,) = ledger.retrained(group.results[0], {}, "full")
+    assert verification.intervals(config, alone) == {}
+    (entry,) = verification.retrained(group.results[0], {}, "full")
     assert (entry.agrees, entry.what, entry.level) == (False, "its interval", "full")
 
 
 def test_the_quick_level_trains_the_mnist_perceptrons_of_the_slides() -> None:
-    quick = [config for config in summary.published() if config.time_steps == 8 and ledger.is_quick(config)]
+    quick = [
+        config for config in seed_statistics.released() if config.time_steps == 8 and verification.is_quick(config)
+    ]
     assert {c.architecture for c in quick if config.follows_recipe(c)} == set(reported.own_accuracy("mnist"))
 
 
@@ -257,8 +259,8 @@ def test_a_change_after_publication_is_named(study: Path, name: str) -> None:
 
 
 def test_the_outputs_of_the_committed_notebooks_are_of_the_files_that_are_there() -> None:
-    entries = list(ledger.pages())
-    assert {entry.source for entry in entries} >= {"notebooks/07_accuracy.ipynb", "notebooks/09_audit.ipynb"}
+    entries = list(verification.pages())
+    assert {entry.file for entry in entries} >= {"notebooks/07_accuracy.ipynb", "notebooks/09_audit.ipynb"}
     assert [entry for entry in entries if not entry.agrees] == []
 
 
@@ -272,17 +274,17 @@ def test_a_page_is_named_whose_file_has_changed_or_is_gone(
     file = tmp_path / "data/results/one.json"
     file.write_text("{1: 1}")
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    record = nbformat.v4.new_output("display_data", {MIME: {"results/one.json": sources.digest("results/one.json")}})
+    record = nbformat.v4.new_output("display_data", {MIME: {"results/one.json": used_files.digest("results/one.json")}})
     cell = nbformat.v4.new_code_cell(outputs=[record])
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks/page.ipynb")
-    (entry,) = ledger.pages()
+    (entry,) = verification.pages()
     assert entry.agrees
     if (text := change(file.read_text())) is None:
         file.unlink()
     else:
         file.write_text(text)
-    (entry,) = ledger.pages()
-    assert (entry.agrees, entry.source, entry.what) == (False, "notebooks/page.ipynb", "SHA-256 of results/one.json")
+    (entry,) = verification.pages()
+    assert (entry.agrees, entry.file, entry.what) == (False, "notebooks/page.ipynb", "SHA-256 of results/one.json")
 
 
 @pytest.mark.parametrize(
@@ -303,4 +305,4 @@ def test_a_changed_digit_in_the_papers_tables_is_named(
     monkeypatch.setattr(reported, table, lambda: rows)
     assert main(["verify", "--level", "arithmetic"]) == 1
     captured = capsys.readouterr()
-    assert f"DIFFERS     paper, {what}: published" in captured.err
+    assert f"DIFFERS     paper, {what}: expected" in captured.err

@@ -14,8 +14,8 @@ from tests.benchmarks import __main__ as bench
 from tests.benchmarks.__main__ import ROUNDS, Benchmark, all_benchmarks, take_turns
 from tests.benchmarks.peers import Peer, add_windows, at_the_end_of_windows, first_of_window, variants
 from tqttfs_lite.experiments import paths, results
-from tqttfs_lite.paper import speed
-from tqttfs_lite.paper.speed import Measurement, Ratio
+from tqttfs_lite.paper import benchmarks
+from tqttfs_lite.paper.benchmarks import Measurement, Ratio
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.network import PoolingMode, SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
@@ -31,7 +31,7 @@ def test_every_benchmark_is_stored_and_every_stored_one_exists() -> None:
     files = {path.stem for path in paths.benchmarks_directory().glob("*.json")}
     assert files == {benchmark.name for benchmark in all_benchmarks()}
     checkpoints = {result.checkpoint_sha256 for result in results.read_all()}
-    for found in speed.read_all():
+    for found in benchmarks.read_all():
         assert found.weights in (checkpoints if found.kind == "infer" else {"random"})
         rounds = 1 if found.kind == "memory" else ROUNDS
         assert {len(values) for values in found.measured.values()} == {rounds}
@@ -56,7 +56,7 @@ def test_the_fastest_peer_is_another_library() -> None:
 
 def test_a_benchmark_that_was_not_run_is_named() -> None:
     with pytest.raises(LookupError, match="train of mnist-smlp in float16 with 7 threads: make bench"):
-        speed.find("train", "mnist-smlp", "float16", 7)
+        benchmarks.find("train", "mnist-smlp", "float16", 7)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def small_bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run_small(benchmark: Benchmark) -> Measurement:
     bench.run(benchmark)
-    (found,) = speed.read_all()
+    (found,) = benchmarks.read_all()
     assert {len(seconds) for seconds in found.measured.values()} == {1 if benchmark.kind == "memory" else 2}
     assert found.changed == ""
     return found
@@ -102,22 +102,22 @@ def test_every_kind_of_benchmark_runs_beside_the_peers(small_bench: None, benchm
 def test_a_benchmark_of_another_recipe_or_other_kernels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measurement(ours=[1.0])
     assert "unknown" in found.changed
-    now = {"config": speed.configuration("mnist-smlp", "1-2").hash, "kernels": speed.kernels()}
+    now = {"config": benchmarks.configuration("mnist-smlp", "1-2").hash, "kernels": benchmarks.kernels()}
     found = replace(found, **now)
     assert found.changed == ""
     assert replace(found, config="another").changed == "the recipe"
     assert replace(found, config="another", kernels="others").changed == "the recipe and the kernels"
-    monkeypatch.setattr(speed, "read_all", lambda: [found, replace(found, kernels="others")])
-    assert speed.warning().startswith("1 of 2 benchmarks")
-    monkeypatch.setattr(speed, "read_all", lambda: [found])
-    assert speed.warning() == ""
+    monkeypatch.setattr(benchmarks, "read_all", lambda: [found, replace(found, kernels="others")])
+    assert benchmarks.warning().startswith("1 of 2 benchmarks")
+    monkeypatch.setattr(benchmarks, "read_all", lambda: [found])
+    assert benchmarks.warning() == ""
 
 
-def test_the_networks_are_timed_as_they_are_published() -> None:
+def test_the_networks_are_timed_as_they_are_released() -> None:
     for network, best in bench.BEST.items():
         layers = Benchmark("train", network, best).build().layers
         windows = {(layer.max_window, layer.average_window) for layer in layers}
-        pooled = (2, 1) if speed.configuration(network, best).pooling == "max" else (1, 2)
+        pooled = (2, 1) if benchmarks.configuration(network, best).pooling == "max" else (1, 2)
         assert windows == ({(1, 1), pooled} if "scnn" in network else {(1, 1)})
 
 
@@ -140,12 +140,12 @@ def test_peers_pool_as_the_network_does(pooling: PoolingMode, binned: bool) -> N
 
 
 def test_the_targets_are_judged_by_the_stored_benchmarks() -> None:
-    table = speed.targets()
+    table = benchmarks.targets()
     for _, row in table.iterrows():
         side, aim = row["aim"].rsplit(" ", 1)
         value = float(row["measured"].split()[0])
         assert row["reached"] == ("yes" if (value <= float(aim)) == (side == "at most") else "no")
-    scnn = speed.find("train", "fashion-scnn")
+    scnn = benchmarks.find("train", "fashion-scnn")
     rounds = zip(scnn.measured["ours"], scnn.measured["floor"], strict=True)
     assert table["measured"].iloc[0].startswith(f"{statistics.median(a / b for a, b in rounds):.2f} ")
 

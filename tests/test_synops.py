@@ -1,4 +1,4 @@
-"""Arrivals and additions against brute force: every spike, every weight."""
+"""Arriving spikes and additions against brute force: every spike, every weight."""
 
 from dataclasses import replace
 
@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from tqttfs_lite.energy.operations import arrivals
+from tqttfs_lite.energy.synops import synaptic_operations
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import RateNetwork
+from tqttfs_lite.spiking.rate_coding import RateNetwork
 
 T = 8
 GENERATOR = torch.Generator().manual_seed(0)
@@ -63,7 +63,7 @@ def test_a_convolution_counts_every_spike_and_every_neuron_that_it_reaches(pooli
                 expected[layer + 1][1] += reached(network.layers[1], (3, 4, 4), place) if layer == 0 else 6
         expected[3][0] += int(fired[2].sum())
         expected[3][1] += 4 * int(fired[2].sum())
-    assert [list(count) for count in arrivals(network, times, found)] == expected
+    assert [list(count) for count in synaptic_operations(network, times, found)] == expected
     assert all(additions for _, additions in expected)
 
 

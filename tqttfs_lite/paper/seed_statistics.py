@@ -13,13 +13,13 @@ from pandas import DataFrame
 from scipy.stats import t as student
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import dial, sources
+from tqttfs_lite.experiments import dial, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, unquantized
 from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
 
 
 class Spread(NamedTuple):
-    """The mean of a quantity over seeds and how far it is known."""
+    """The mean of a quantity over seeds, and how precisely it is known."""
 
     mean: float
     deviation: float  # standard deviation over seeds; nan for one seed
@@ -60,7 +60,7 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """By how much one mean is above another, each over seeds of its own."""
+    """By how much one mean exceeds another; each has its own seeds."""
 
     mean: float
     half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed
@@ -93,15 +93,15 @@ class Group(NamedTuple):
     results: tuple[Result, ...]
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The names of the results' files."""
-        return tuple(file for result in self.results for file in result.sources)
+        return tuple(file for result in self.results for file in result.used_files)
 
     @property
     def dials(self) -> tuple[str, ...]:
         """The names of the files of the dials that are stored."""
         files = [beside(result, *DIALS) for result in self.results]
-        return tuple(sources.name(file) for file in files if file.exists())
+        return tuple(used_files.name(file) for file in files if file.exists())
 
     @property
     def accuracy(self) -> Spread:
@@ -148,8 +148,8 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(mean(values), stdev(values) if len(values) > 1 else nan, len(values))
 
 
-def published() -> dict[TrainingConfig, Group]:
-    """Every published result, by configuration with seed 0."""
+def released() -> dict[TrainingConfig, Group]:
+    """Every released result, by configuration with seed 0."""
     return grouped(read_all())
 
 
@@ -189,7 +189,7 @@ def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
     return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
 
 
-def pairs(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
+def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
     """Every quantized network with the baseline that was trained alike in everything but the degrees.
 
     Those that share a seed, the quantized network's results first.

@@ -11,7 +11,7 @@ from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.neuron import if_neuron
 from tqttfs_lite.spiking.notation import Architecture
-from tqttfs_lite.spiking.rate import RateNetwork, RateOutput, decode_rate, encode_as_rate
+from tqttfs_lite.spiking.rate_coding import RateNetwork, RateOutput, decode_rate, encode_as_rate
 
 CONFIG = TrainingConfig("784-16-10", "mnist", 8, coding="rate", epochs=2, batch_size=32, initial_gain=2.0)
 

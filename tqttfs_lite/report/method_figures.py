@@ -1,21 +1,13 @@
-"""One function per figure, in one quiet style; each returns a matplotlib Figure.
-
-Colours are those of Okabe and Ito, which readers with a colour vision deficiency tell apart, and each neuron has the
-same one everywhere.  Figures are dark on a white card, so that they read alike on a light and on a dark page.
-"""
+"""Figures of neurons and codes, one function each; each returns a matplotlib Figure."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from itertools import product
 from math import ceil, pi
-from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -23,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import ticks
 from tqttfs_lite.spiking.network import clocks
@@ -30,48 +23,7 @@ from tqttfs_lite.spiking.neuron import THRESHOLD, if_neuron, tq_ttfs_neuron, ttf
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.surrogate import ATAN, Atan
 
-COLORS = {"IF": "#0072B2", "TTFS": "#D55E00", "TQ-TTFS": "#009E73"}
-INK, MUTED, FAINT, CARD = "#333333", "#767676", "#D0D0D0", "#FFFFFF"
-WIDTH = 7.2  # inches, the book's column
 MOST_FRAMES = 16  # of one image; beyond that they are too small to see
-
-STYLE: dict[Any, Any] = {
-    **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), CARD),
-    **dict.fromkeys(("text.color", "axes.titlecolor", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
-    "svg.hashsalt": "tqttfs-lite",  # the same figure is the same file
-}
-
-
-def use_style() -> None:
-    """Set matplotlib's defaults to `STYLE` and pandas' to whole tables; in a notebook, show figures as SVG.
-
-    Figures are alike on every run.
-    """
-    mpl.rcParams.update(STYLE)
-    # Of a long network's name the last degrees would be cut off, of a long table the rows in its middle.
-    for limit in ("max_colwidth", "max_rows", "max_columns"):
-        pd.set_option(f"display.{limit}", None)
-    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
-        from matplotlib_inline.config import InlineBackend
-
-        backend = InlineBackend.instance(parent=shell)
-        backend.shell = shell
-        backend.print_figure_kwargs = dict[str, Any](bbox_inches="tight", metadata={"Date": None})
-        backend.figure_formats = {"svg"}
-
-
-def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure as wide as the book's column, `height` inches high, and its axes [rows, columns]."""
-    return plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
 
 
 def time_axis(axes: Axes, time_steps: int) -> None:

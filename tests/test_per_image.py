@@ -1,4 +1,4 @@
-"""Answers of a network image by image, against the evaluation that published results rest on."""
+"""Answers of a network image by image, against the evaluation that released results rest on."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.trainer import build
-from tqttfs_lite.report import analysis
+from tqttfs_lite.report import per_image
 from tqttfs_lite.spiking.coding import encode
 
 CONFIG = TrainingConfig("784-16(1)-10(3)", "mnist", 8, initial_gain=4.0)
@@ -28,28 +28,28 @@ def result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Result:
         return Images(images, torch.randint(0, 10, (200,), generator=generator))
 
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    monkeypatch.setattr(analysis, "load", load)
+    monkeypatch.setattr(per_image, "load", load)
     monkeypatch.setattr(experiment, "load", load)
     torch.manual_seed(0)
     network = build(CONFIG)
     checkpoints.round_weights(network)
-    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, published=False))
+    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, released=False))
     test = load("mnist", "test")
     return Result(CONFIG, (), evaluate(network, test.images, test.labels), digest, {}, {})
 
 
 def test_the_answers_are_those_of_the_evaluation(result: Result) -> None:
-    answers = analysis.answers(result, batch_size=50)
+    answers = per_image.answers(result, batch_size=50)
     assert (answers["label"] == answers["answer"]).sum() == result.test.correct
     assert answers["step"].sum() == result.test.steps
-    assert 0 < (answers["by"] == analysis.LAST_POTENTIAL).sum() == result.test.silent
-    matrix = analysis.confusion(answers, list("abcdefghij"))
+    assert 0 < (answers["by"] == per_image.LAST_POTENTIAL).sum() == result.test.silent
+    matrix = per_image.confusion(answers, list("abcdefghij"))
     assert matrix.to_numpy().trace() == result.test.correct
     assert matrix.to_numpy().sum() == 200
 
 
 def test_stopped_at_the_end_it_is_the_evaluation_and_stopped_before_it_has_decided_less(result: Result) -> None:
-    table = analysis.stopped_at(result, batch_size=50)
+    table = per_image.stopped_at(result, batch_size=50)
     assert table.index.tolist() == [3, 6, 8]
     assert table["right, %"].iloc[-1] == pytest.approx(result.test.accuracy)
     assert table["decided, %"].iloc[-1] == pytest.approx(100 - 100 * result.test.silent / 200)
@@ -58,28 +58,28 @@ def test_stopped_at_the_end_it_is_the_evaluation_and_stopped_before_it_has_decid
 
 
 def test_the_same_weights_run_on_other_clocks(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = analysis.run_with(result, ["1-3", "2-4"], progress=False)
+    table = per_image.run_with(result, ["1-3", "2-4"], progress=False)
     assert table.loc["1-3"].tolist() == pytest.approx(
         [result.test.accuracy, result.test.mean_steps, 100 * result.test.silent / 200]
     )
     other = build(replace(CONFIG, architecture="784-16(2)-10(4)"))
     checkpoints.read(other, result.checkpoint)
-    test = analysis.load("mnist", "test")
+    test = per_image.load("mnist", "test")
     assert table.loc["2-4", "inference time steps"] == evaluate(other, test.images, test.labels).mean_steps
-    monkeypatch.setattr(analysis, "evaluate", lambda *_: pytest.fail("the result says it already"))
-    assert analysis.run_with(result, ["1-3"], progress=False).loc["1-3"].equals(table.loc["1-3"])
+    monkeypatch.setattr(per_image, "evaluate", lambda *_: pytest.fail("the result says it already"))
+    assert per_image.run_with(result, ["1-3"], progress=False).loc["1-3"].equals(table.loc["1-3"])
 
 
 def test_the_first_training_images_are_scored(result: Result) -> None:
-    train = analysis.load("mnist", "train")
+    train = per_image.load("mnist", "train")
     expected = evaluate(experiment.trained_network(result), train.images[:60], train.labels[:60])
-    assert analysis.on_training_images(result, 60) == expected
+    assert per_image.on_training_images(result, 60) == expected
 
 
 @pytest.mark.usefixtures("result")
 def test_the_input_spikes_are_counted_up_to_and_including_each_step() -> None:
-    images = analysis.load("mnist", "test").images
-    counts = analysis.input_spikes("mnist", 8)
+    images = per_image.load("mnist", "test").images
+    counts = per_image.input_spikes("mnist", 8)
     assert counts[0] == int((encode(images, 8) == 0).sum()) / 200
     assert counts[2] == int((encode(images, 8) <= 2).sum()) / 200
     assert counts[-1] == 784

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from book.refresh import numbered_clips
-from tqttfs_lite.report import figures
+from tqttfs_lite.report import method_figures, style
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
@@ -29,21 +29,21 @@ TTFS = torch.tensor([1, 1, 2, 5, 8], dtype=torch.uint8)
 TQ = torch.tensor([3, 3, 7, 8, 8], dtype=torch.uint8)
 
 EVERY_FIGURE: dict[str, Callable[[], Figure]] = {
-    "encoding_curve": lambda: figures.encoding_curve(T),
-    "image_as_spikes": lambda: figures.image_as_spikes(IMAGE, T),
-    "spike_raster": lambda: figures.spike_raster({"an image": encode(IMAGE, T)}, T),
-    "membrane_traces": lambda: figures.membrane_traces(S_IN, W, q=4),
-    "surrogate_gradient": figures.surrogate_gradient,
-    "layer_clocks": lambda: figures.layer_clocks(NETWORK, T),
-    "quantized_firing_times": lambda: figures.quantized_firing_times(TTFS, TQ, 4, T),
+    "encoding_curve": lambda: method_figures.encoding_curve(T),
+    "image_as_spikes": lambda: method_figures.image_as_spikes(IMAGE, T),
+    "spike_raster": lambda: method_figures.spike_raster({"an image": encode(IMAGE, T)}, T),
+    "membrane_traces": lambda: method_figures.membrane_traces(S_IN, W, q=4),
+    "surrogate_gradient": method_figures.surrogate_gradient,
+    "layer_clocks": lambda: method_figures.layer_clocks(NETWORK, T),
+    "quantized_firing_times": lambda: method_figures.quantized_firing_times(TTFS, TQ, 4, T),
 }
 
 
 @pytest.fixture(autouse=True)
-def style() -> Iterator[None]:
+def styled() -> Iterator[None]:
     mpl.use("Agg")
     with mpl.rc_context():
-        figures.use_style()
+        style.use_style()
         yield
     plt.close("all")
 
@@ -72,36 +72,20 @@ def test_a_figure_is_the_same_file_every_time(draw: Callable[[], Figure]) -> Non
 @pytest.mark.parametrize("draw", EVERY_FIGURE.values(), ids=EVERY_FIGURE)
 def test_a_figure_is_a_white_card_as_wide_as_the_column(draw: Callable[[], Figure]) -> None:
     figure = draw()
-    assert figure.get_size_inches()[0] == figures.WIDTH
-    assert to_rgb(figure.get_facecolor()) == to_rgb(figures.CARD)
-    assert all(to_rgb(axes.get_facecolor()) == to_rgb(figures.CARD) for axes in figure.axes)
-
-
-def luminance(color: str) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-
-def contrast(color: str) -> float:
-    """With the card, as WCAG defines it."""
-    return (luminance(figures.CARD) + 0.05) / (luminance(color) + 0.05)
-
-
-def test_text_and_lines_stand_out_from_the_card() -> None:
-    assert contrast(figures.INK) >= 7
-    assert contrast(figures.MUTED) >= 4.5
-    assert min(map(contrast, figures.COLORS.values())) >= 3
+    assert figure.get_size_inches()[0] == style.WIDTH
+    assert to_rgb(figure.get_facecolor()) == to_rgb(style.CARD)
+    assert all(to_rgb(axes.get_facecolor()) == to_rgb(style.CARD) for axes in figure.axes)
 
 
 def test_the_encoding_curve_is_the_encoder() -> None:
-    straight, stairs = figures.encoding_curve(T).axes[0].lines
+    straight, stairs = method_figures.encoding_curve(T).axes[0].lines
     assert stairs.get_xdata().tolist() == list(range(256))
     assert stairs.get_ydata().tolist() == encode(torch.arange(256, dtype=torch.uint8), T).tolist()
     assert np.abs(straight.get_ydata() - stairs.get_ydata()).max() < 0.5
 
 
 def test_every_pixel_shows_in_the_frame_of_its_step() -> None:
-    picture, *frames = figures.image_as_spikes(IMAGE, T).axes
+    picture, *frames = method_figures.image_as_spikes(IMAGE, T).axes
     assert picture.images[0].get_array().tolist() == IMAGE.tolist()
     assert [frame.get_title(loc="left") for frame in frames] == [f"t = {t}" for t in range(T)]
     stacked = np.stack([frame.images[0].get_array() for frame in frames])
@@ -111,49 +95,57 @@ def test_every_pixel_shows_in_the_frame_of_its_step() -> None:
 
 @pytest.mark.parametrize(("time_steps", "frames"), [(1, 1), (3, 3), (16, 16), (17, 16), (254, 16)])
 def test_an_image_has_at_most_sixteen_frames_from_the_first_step_to_the_last(time_steps: int, frames: int) -> None:
-    titles = [axes.get_title(loc="left") for axes in figures.image_as_spikes(IMAGE, time_steps).axes[1:]]
+    titles = [axes.get_title(loc="left") for axes in method_figures.image_as_spikes(IMAGE, time_steps).axes[1:]]
     assert len(titles) == len(set(titles)) == frames
     assert titles[0] == "t = 0" and titles[-1] == f"t = {time_steps - 1}"
 
 
 def test_the_raster_has_one_dash_per_pixel_and_counts_them() -> None:
     times = encode(IMAGE, T)
-    dots, counts = figures.spike_raster({"an image": times}, T).axes
+    dots, counts = method_figures.spike_raster({"an image": times}, T).axes
     dashes = np.stack([dots.lines[0].get_xdata(), dots.lines[0].get_ydata()]).reshape(2, -1, 3)[:, :, :2].mean(axis=2)
     np.testing.assert_allclose(dashes, [times.flatten().tolist(), np.arange(9)])
     assert [bar.get_height() for bar in counts.patches] == torch.bincount(times.flatten().long(), minlength=T).tolist()
 
 
 def test_membrane_traces_are_the_neurons() -> None:
-    axes = np.reshape(figures.membrane_traces(S_IN, W, q=4).axes, (3, 3))
+    axes = np.reshape(method_figures.membrane_traces(S_IN, W, q=4).axes, (3, 3))
     for column, (V, S) in enumerate([if_neuron(S_IN, W), ttfs_neuron(S_IN, W), tq_ttfs_neuron(S_IN, W, 4)]):
         threshold, trace = axes[1, column].lines[:2]
         assert set(threshold.get_ydata()) == {1.0}
         assert trace.get_xdata().tolist() == list(range(T))
         assert trace.get_ydata().tolist() == V.flatten().tolist()
-        assert trace.get_color() == list(figures.COLORS.values())[column]
+        assert trace.get_color() == list(style.COLORS.values())[column]
         assert spike_steps(axes[2, column]) == S.flatten().nonzero().flatten().tolist()
 
 
 def test_the_quantized_neuron_shows_its_ticks_and_no_other_does() -> None:
-    axes = np.reshape(figures.membrane_traces(S_IN, W, q=3).axes, (3, 3))
+    axes = np.reshape(method_figures.membrane_traces(S_IN, W, q=3).axes, (3, 3))
     dotted = [[line.get_xdata()[0] for line in panel.lines if line.get_linestyle() == ":"] for panel in axes.flat]
     assert dotted == 3 * [[], [], [2, 5]]
 
 
 def test_without_a_degree_there_are_two_neurons() -> None:
-    top = figures.membrane_traces(S_IN, W).axes[:2]
+    top = method_figures.membrane_traces(S_IN, W).axes[:2]
     assert [axes.get_title(loc="left") for axes in top] == ["IF", "TTFS"]
 
 
 def test_inputs_show_their_sign_and_whether_they_are_received() -> None:
-    received_by_if, received_by_ttfs = figures.membrane_traces(S_IN, W).axes[:2]
-    assert points(received_by_if) == {(1, 0): figures.INK, (2, 1): figures.CARD, (5, 2): figures.INK}
-    assert points(received_by_ttfs) == {(1, 0): figures.INK, (2, 1): figures.CARD, (5, 2): figures.FAINT}
+    received_by_if, received_by_ttfs = method_figures.membrane_traces(S_IN, W).axes[:2]
+    assert points(received_by_if) == {
+        (1, 0): style.INK,
+        (2, 1): style.CARD,
+        (5, 2): style.INK,
+    }
+    assert points(received_by_ttfs) == {
+        (1, 0): style.INK,
+        (2, 1): style.CARD,
+        (5, 2): style.FAINT,
+    }
 
 
 def test_the_surrogate_is_the_antiderivative_of_what_the_backward_pass_uses() -> None:
-    step, slope = figures.surrogate_gradient(alpha=3.0).axes
+    step, slope = method_figures.surrogate_gradient(alpha=3.0).axes
     x, smooth = step.lines[1].get_data()
     assert step.lines[0].get_ydata().tolist() == (x > 0).tolist()
     np.testing.assert_allclose(slope.lines[0].get_ydata(), Atan(3.0).derivative(torch.as_tensor(x)))
@@ -161,7 +153,7 @@ def test_the_surrogate_is_the_antiderivative_of_what_the_backward_pass_uses() ->
 
 
 def test_layer_clocks_have_a_dot_per_tick_and_bars_that_cover_every_step_before_the_last() -> None:
-    (axes,) = figures.layer_clocks(NETWORK, T).axes
+    (axes,) = method_figures.layer_clocks(NETWORK, T).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         *("input", "layer 1, q = 1", "layer 2, q = 2", "layer 3, q = 3")
     ]
@@ -172,7 +164,7 @@ def test_layer_clocks_have_a_dot_per_tick_and_bars_that_cover_every_step_before_
 
 
 def test_firing_times_are_counted_in_pairs_without_neurons_that_never_fire() -> None:
-    (axes,) = figures.quantized_firing_times(TTFS, TQ, 4, T).axes
+    (axes,) = method_figures.quantized_firing_times(TTFS, TQ, 4, T).axes
     discs = axes.collections[0]
     assert discs.get_offsets().tolist() == [[1, 3], [2, 7], [5, 8]]
     np.testing.assert_allclose(discs.get_sizes() / discs.get_sizes().max(), [1, 0.5, 0.5])
@@ -181,13 +173,13 @@ def test_firing_times_are_counted_in_pairs_without_neurons_that_never_fire() -> 
 
 
 def test_after_the_last_tick_the_staircase_says_never() -> None:
-    (axes,) = figures.quantized_firing_times(TTFS, TQ, 3, T).axes
+    (axes,) = method_figures.quantized_firing_times(TTFS, TQ, 3, T).axes
     assert axes.lines[0].get_ydata().tolist() == [2, 2, 2, 5, 5, 5, 8, 8]
 
 
 def test_a_population_that_never_fires_is_an_empty_figure() -> None:
     never = torch.full((3,), T, dtype=torch.uint8)
-    (axes,) = figures.quantized_firing_times(never, never, 4, T).axes
+    (axes,) = method_figures.quantized_firing_times(never, never, 4, T).axes
     assert len(axes.collections[0].get_offsets()) == 0
 
 

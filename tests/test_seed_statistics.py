@@ -9,15 +9,13 @@ from statistics import StatisticsError
 import pytest
 from scipy.stats import ttest_ind
 
-from tqttfs_lite.experiments import dial, results
+from tqttfs_lite.experiments import dial
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
-from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import audit, comparisons
-from tqttfs_lite.paper.summary import Group, difference, gain, merged, paired, pairs, published, spread
-from tqttfs_lite.report import notebook
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.paper import comparisons, energy_claims
+from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, released, spread, with_baselines
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -75,8 +73,8 @@ def test_a_gain_is_seed_by_seed_over_the_seeds_that_both_have() -> None:
         gain(group(QUANTIZED, {5: 1}), baseline)
 
 
-def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
-    groups = published()
+def test_released_results_are_grouped_by_what_is_not_the_seed() -> None:
+    groups = released()
     assert len(groups) > 1
     for config, found in groups.items():
         assert config.seed == 0
@@ -86,11 +84,11 @@ def test_published_results_are_grouped_by_what_is_not_the_seed() -> None:
 
 
 def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline() -> None:
-    plain = recipe(str(audit.SCNN), "fashion-mnist", 16)
+    plain = recipe(str(energy_claims.SCNN), "fashion-mnist", 16)
     best = variant(plain, "1-2-2-4-4")
     groups = {plain: group(plain, {0: 8}), best: group(best, {0: 9}), replace(best, epochs=1): group(best, {0: 1})}
-    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-2-2-4-4") == groups[best]
-    assert comparisons.by_recipe(groups, "fashion-mnist", str(audit.SCNN), "1-4-4-4-4") is None
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), "1-2-2-4-4") == groups[best]
+    assert comparisons.by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), "1-4-4-4-4") is None
     assert comparisons.scnn_configurations(groups) == {"none": groups[plain], "1-2-2-4-4": groups[best]}
     assert comparisons.scnn_configurations({best: groups[best]}) == {}
 
@@ -115,30 +113,7 @@ def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> No
         dearer: group(dearer, {0: 9}),  # its baseline is not there
         alone: group(alone, {2: 9}),  # its baseline has other seeds
     }
-    assert pairs(groups) == [(groups[best], groups[plain])]
-
-
-def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = recipe("784-400-10", "mnist", 8)
-    best = variant(plain, "1-2")
-
-    def scored(config: TrainingConfig, percent: float) -> Trial:
-        score = Evaluation(10, 9, 9, 0, 20, (1, 1))
-        return Trial(config, (Epoch(1.0, percent - 9, 2.0, 1.0), Epoch(0.5, percent, 2.0, 1.0)), score, {})
-
-    def kept(config: TrainingConfig, percent: float) -> Result:
-        return Result(config, scored(config, percent).history, scored(config, percent).validation, "", {}, {})
-
-    dearer = [replace(config, step_cost=0.5) for config in (plain, best)]
-    trials = [scored(dearer[0], 97.0), scored(dearer[1], 96.5), scored(replace(best, theta=2.0), 99.0)]
-    monkeypatch.setattr(results, "read_trials", lambda: trials)
-    other_seed, sweep = replace(plain, seed=1), variant(plain, "2-2")
-    monkeypatch.setattr(results, "read_all", lambda: [kept(c, 98.0) for c in (plain, best, other_seed, sweep)])
-    table = notebook.paired_trials(notebook.pairs_of_trials())
-    assert table[["changed", "unquantized, %", "quantized, %", "difference"]].to_numpy().tolist() == [
-        ["nothing", 98.0, 98.0, 0.0],
-        ["step_cost 0.5", 97.0, 96.5, -0.5],
-    ]
+    assert with_baselines(groups) == [(groups[best], groups[plain])]
 
 
 def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:
@@ -177,7 +152,7 @@ def test_seeds_are_compared_at_equal_steps_where_their_dials_reach_them(
     config = recipe("784-400-10", "mnist", 8)
     scores = [Evaluation(10, correct, correct, 0, 40, (0, 0)) for correct in (6, 8, 9)]
     seeds = [
-        Result(replace(config, seed=seed), (), score, "digest", {}, {}, published=True)
+        Result(replace(config, seed=seed), (), score, "digest", {}, {}, released=True)
         for seed, score in enumerate(scores)
     ]
     group = Group(config, tuple(seeds))

@@ -13,24 +13,21 @@ from pandas import DataFrame
 
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
+from tqttfs_lite.paper.comparisons import paper_time_steps
+from tqttfs_lite.paper.reported import NETWORKS
 
-# The paper's three networks: architecture, data set, T.
-NETWORKS = {
-    "mnist-smlp": ("784-400-10", "mnist", 8),
-    "fashion-smlp": ("784-400-400-10", "fashion-mnist", 16),
-    "fashion-scnn": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16),
-}
 OURS = "ours"
 PEERS = ("SpikingJelly", "snnTorch")
 
 
 def configuration(network: str, quantization: str) -> TrainingConfig:
-    """What a network is timed as: the published recipe as it is now, with these degrees and seed 0.
+    """What a network is timed as: the released recipe as it is now, with these degrees and seed 0.
 
     >>> configuration("fashion-scnn", "1-2-2-4-4").pooling
     'average'
     """
-    return variant(recipe(*NETWORKS[network]), quantization)
+    dataset, architecture = NETWORKS[network]
+    return variant(recipe(architecture, dataset, paper_time_steps(dataset)), quantization)
 
 
 def kernels() -> str:
@@ -65,7 +62,7 @@ class Measurement:
     dtype: str
     threads: int
     made: dict[str, str | int]
-    weights: str  # the SHA-256 of the published checkpoint, or "random"
+    weights: str  # the SHA-256 of the released checkpoint, or "random"
     seconds: float  # that the benchmark took
     measured: dict[str, list[float]]
     config: str = ""  # the hash of `configuration` at that time; benchmarks did not always name it
@@ -73,7 +70,7 @@ class Measurement:
 
     @property
     def changed(self) -> str:
-        """What is no longer as it was when this was timed; empty where all of it is."""
+        """What has changed since this was timed, in words; empty if nothing has."""
         if not (self.config and self.kernels):
             return "unknown: it names neither its configuration nor its kernels"
         now = {
@@ -83,7 +80,7 @@ class Measurement:
         return " and ".join(what for what, same in now.items() if not same)
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def used_files(self) -> tuple[str, ...]:
         """The name of its file."""
         return (f"benchmarks/{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json",)
 
@@ -122,7 +119,7 @@ def warning() -> str:
 
 
 def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
-    """The stored benchmark of a network with the paper's best degrees or without any; raises `LookupError`."""
+    """The stored benchmark of a network with the paper's best degrees or unquantized; raises `LookupError`."""
     wanted = (kind, network, dtype, threads, quantized)
     for found in read_all():
         has_degrees = set(found.quantization.split("-")) != {"1"}

@@ -17,14 +17,16 @@ from tqttfs_lite.spiking.inference import Inference
 from tqttfs_lite.spiking.network import SpikingNetwork
 
 
-class Arrivals(NamedTuple):
+class LayerInput(NamedTuple):
     """What arrives at the synapses of one layer, summed over a batch of images."""
 
     spikes: int
     additions: int
 
 
-def arrivals(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found: Inference) -> list[Arrivals]:
+def synaptic_operations(
+    network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found: Inference
+) -> list[LayerInput]:
     """Of every layer, up to and including each image's decision: the input's spikes first, then those between layers.
 
     Maximum pooling hands on the first spike of a window; of an average every spike of the window is handed on.
@@ -34,6 +36,6 @@ def arrivals(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found
     counts, window = [], 1
     for layer, times in zip(network.layers, found.firing_times, strict=True):
         additions = torch.where(spikes, layer.fan_out(window).to(spikes.device), 0)
-        counts.append(Arrivals(int(spikes.sum()), int(additions.sum())))
+        counts.append(LayerInput(int(spikes.sum()), int(additions.sum())))
         spikes, window = layer.handed_on(times) < network.time_steps, layer.average_window
     return counts

@@ -1,4 +1,4 @@
-"""What trained networks do, image by image: what they answer, when, and what becomes of it under other rules."""
+"""What trained networks do, image by image: what they answer, when, and what other rules would change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqttfs_lite.experiments import experiment
 from tqttfs_lite.experiments.datasets import get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.report import charts
+from tqttfs_lite.report import result_figures
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.notation import Architecture
@@ -65,7 +65,7 @@ def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataF
 
 
 def race(result: Result, index: int = 0) -> Figure:
-    """Run one test image and draw how the output potentials race for the threshold; says how the race ended."""
+    """Run one test image and draw how the output potentials race for the threshold; print how the race ended."""
     config, test = result.config, load(result.config.dataset, "test")
     names = get(config.dataset).classes
     with torch.no_grad():
@@ -74,7 +74,7 @@ def race(result: Result, index: int = 0) -> Figure:
     label, step = int(decision.label), int(decision.step)
     how = f"the first output spike came on step {step}" if output.S.any() else "no output neuron fired by the last step"
     print(f"{how} of {config.time_steps}: the answer is {names[label]}, the label {names[test.labels[index]]}")
-    return charts.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
+    return result_figures.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
 
 
 def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:

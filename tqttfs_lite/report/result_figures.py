@@ -1,4 +1,4 @@
-"""Figures of results, in the style of `figures`: trainings, decisions, accuracies and energies."""
+"""Figures of results, one function each: trainings, decisions, accuracies and energies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pandas import DataFrame
 from torch import Tensor
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.summary import Spread
-from tqttfs_lite.report.figures import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
+from tqttfs_lite.paper.seed_statistics import Spread
+from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
 
 OURS = COLORS["TQ-TTFS"]

@@ -21,15 +21,15 @@ from tqttfs_lite.energy.models import (
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import reported
-from tqttfs_lite.paper.summary import Group, Spread, paired, spread
+from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
-SCNN = Architecture.parse("28x28-16C5-P2-32C5-P2-800-128-10")
+SCNN = Architecture.parse(reported.NETWORKS["fashion-scnn"][1])
 UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
 BEST = "1-2-2-4-4"  # the configuration that the slides single out
 
 
-def published_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
+def reported_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
     """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
 
     The slides print neither arriving spikes nor additions.  `input_spikes`, the mean number up to each step, is read at
@@ -48,36 +48,36 @@ def published_counts(configuration: str, input_spikes: Sequence[float], handed_o
     return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
 
 
-def published_energies(
+def reported_energies(
     configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]
 ) -> dict[str, float]:
-    """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `published_counts`."""
-    return _totals(published_counts(configuration, input_spikes, handed_on), slides_steps(UNQUANTIZED))
+    """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `reported_counts`."""
+    return _totals(reported_counts(configuration, input_spikes, handed_on), reported_steps(UNQUANTIZED))
 
 
-def published_reductions(
+def reported_reductions(
     configuration: str, input_spikes: Sequence[float], cases: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> dict[str, dict[str, float]]:
     """By how many percent a configuration on the slides needs less than the unquantized one.
 
     By case and by accounting.  What is not known of the slides' networks is a case: by configuration, the shares of
-    spikes that pooling hands on.  `input_spikes` are as for `published_counts`.
+    spikes that pooling hands on.  `input_spikes` are as for `reported_counts`.
     """
     found = {}
     for words, shares in cases.items():
         if configuration in shares:
-            before, after = (published_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
+            before, after = (reported_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
             found[words] = {key: reduction_percent(after[key], before[key]) for key in after}
     return found
 
 
-def published_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[str, tuple[float, float]]:
+def reported_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[str, tuple[float, float]]:
     """The least and the most percent that the slides' counts allow to be saved, by accounting.
 
     Each of the two networks may hand on through pooling anything from a quarter of its spikes to all of them.
     """
     unquantized, quantized = (
-        [published_energies(name, input_spikes, [share] * len(_pooled_layers(SCNN))) for share in (0.25, 1.0)]
+        [reported_energies(name, input_spikes, [share] * len(_pooled_layers(SCNN))) for share in (0.25, 1.0)]
         for name in (UNQUANTIZED, configuration)
     )
     return {
@@ -89,17 +89,17 @@ def published_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[
     }
 
 
-def slides_steps(configuration: str) -> float:
+def reported_steps(configuration: str) -> float:
     """Mean inference time steps of a configuration on the slides."""
     return _rows(configuration)[0].inference_time_steps
 
 
-def slides_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
+def reported_layer_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
     """Nanojoules per layer of a configuration on the slides, by their formula from their counts."""
-    return layer_energies(SCNN.sizes(), slides_spikes(configuration), slides_alphas(configuration), addition_pj)
+    return layer_energies(SCNN.sizes(), reported_spikes(configuration), reported_alphas(configuration), addition_pj)
 
 
-def slides_spikes(configuration: str) -> list[float]:
+def reported_spikes(configuration: str) -> list[float]:
     """Mean spikes per image of every layer of a configuration on the slides."""
     return [row.spikes for row in _rows(configuration)]
 
@@ -112,8 +112,8 @@ def readings(configuration: str) -> dict[str, float]:
     """
 
     def total(name: str, arriving: bool, with_alpha: bool) -> float:
-        sizes, spikes = SCNN.sizes(), slides_spikes(name)
-        alphas = slides_alphas(name) if with_alpha else [1.0] * len(sizes)
+        sizes, spikes = SCNN.sizes(), reported_spikes(name)
+        alphas = reported_alphas(name) if with_alpha else [1.0] * len(sizes)
         if arriving:
             driven = [LayerSize(before.neurons, layer.flops) for before, layer in pairwise(sizes)]
             return sum(layer_energies(driven, spikes[:-1], alphas[1:]))
@@ -128,10 +128,10 @@ def readings(configuration: str) -> dict[str, float]:
     }
 
 
-def slides_alphas(configuration: str) -> list[float]:
+def reported_alphas(configuration: str) -> list[float]:
     """Alpha of every layer of a configuration on the slides, from their inference time steps, not cut."""
     degrees = [row.q for row in _rows(configuration)]
-    return frequency_coefficients(slides_steps(configuration), slides_steps(UNQUANTIZED), degrees)
+    return frequency_coefficients(reported_steps(configuration), reported_steps(UNQUANTIZED), degrees)
 
 
 def _rows(configuration: str) -> list[reported.LayerEnergy]:
@@ -141,7 +141,7 @@ def _rows(configuration: str) -> list[reported.LayerEnergy]:
     return rows
 
 
-def handed_on(result: Result) -> list[float]:
+def shares_handed_on(result: Result) -> list[float]:
     """The share of its neurons' spikes that each pooling layer of a network of ours handed on, on the test set."""
     test = result.test
     layers = _pooled_layers(Architecture.parse(result.config.architecture))
@@ -208,16 +208,16 @@ def arithmetic() -> list[Check]:
         checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
         checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
     for configuration in reported.configurations():
-        for row, alpha in zip(_rows(configuration), slides_alphas(configuration), strict=True):
+        for row, alpha in zip(_rows(configuration), reported_alphas(configuration), strict=True):
             if configuration != UNQUANTIZED:  # it is printed as a bare 1
                 cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
                 checks.append(Check(f"alpha, {configuration}, {row.layer}", row.alpha, cut))
     claims = reported.claims()
-    unquantized = sum(slides_energies(UNQUANTIZED))
+    unquantized = sum(reported_layer_energies(UNQUANTIZED))
     for name, claim in claims.items():
         kind, _, configuration = name.rpartition("_")
         if kind in ("energy_reduction", "energy_efficiency"):
-            found = sum(slides_energies(configuration))
+            found = sum(reported_layer_energies(configuration))
             value = reduction_percent(found, unquantized) if kind == "energy_reduction" else unquantized / found
             checks.append(Check(name, claim.value, _as_printed(value, claim.value)))
     for dataset, network, degrees, points in reported.improvements():

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.summary import spread
-from tqttfs_lite.report import charts
+from tqttfs_lite.paper.seed_statistics import spread
+from tqttfs_lite.report import result_figures, style
 
 
 def test_the_learning_curve_shows_every_epoch() -> None:
-    figure = charts.learning_curve([Epoch(0.5, 90.0, 4.0, 1.0), Epoch(0.25, 95.0, 4.0, 1.0)])
+    figure = result_figures.learning_curve([Epoch(0.5, 90.0, 4.0, 1.0), Epoch(0.25, 95.0, 4.0, 1.0)])
     loss, accuracy = (axes.lines[0] for axes in figure.axes)
     assert list(loss.get_ydata()) == [0.5, 0.25]
     assert list(accuracy.get_ydata()) == [90.0, 95.0]
@@ -19,9 +19,9 @@ def test_the_learning_curve_shows_every_epoch() -> None:
 
 def test_the_race_marks_the_chosen_class_and_its_step() -> None:
     V = torch.tensor([[0.1, 0.2], [0.3, 1.5]])
-    figure = charts.output_race(V, steps=(1, 3), classes=("a", "b"), label=1, decision_step=4)
+    figure = result_figures.output_race(V, steps=(1, 3), classes=("a", "b"), label=1, decision_step=4)
     (axes,) = figure.axes
-    coloured = [line for line in axes.lines if line.get_color() == charts.OURS]
+    coloured = [line for line in axes.lines if line.get_color() == result_figures.OURS]
     assert [list(line.get_ydata()) for line in coloured] == [pytest.approx([0.2, 1.5])]
     assert list(coloured[0].get_xdata()) == [2, 4]
     assert any(list(line.get_xdata()) == [4, 4] for line in axes.lines)
@@ -30,10 +30,10 @@ def test_the_race_marks_the_chosen_class_and_its_step() -> None:
 
 def test_the_comparison_shows_the_papers_accuracies_and_ours_with_their_intervals() -> None:
     rows = [("one", 98.6, spread([98.4, 98.6])), ("two", None, spread([89.0]))]
-    (axes,) = charts.accuracy_comparison(rows).axes
-    published, *_ = axes.lines
+    (axes,) = result_figures.accuracy_comparison(rows).axes
+    reported, *_ = axes.lines
     (ours,) = axes.containers
-    assert list(zip(*published.get_data(), strict=True)) == [(98.6, 0)]
+    assert list(zip(*reported.get_data(), strict=True)) == [(98.6, 0)]
     assert list(ours[0].get_xdata()) == [98.5, 89.0]
     left, right = ours[2][0].get_segments()[0][:, 0]
     assert (right - left) / 2 == pytest.approx(rows[0][2].half_interval)
@@ -41,47 +41,47 @@ def test_the_comparison_shows_the_papers_accuracies_and_ours_with_their_interval
 
 
 def test_the_comparison_of_nothing_is_an_empty_figure() -> None:
-    (axes,) = charts.accuracy_comparison([]).axes
+    (axes,) = result_figures.accuracy_comparison([]).axes
     assert not axes.get_yticklabels()
 
 
 def test_the_sweep_shows_accuracy_and_steps() -> None:
-    accuracy, steps = charts.sweep([("1-2", 98.6, spread([98.5]), spread([2.5, 2.7]))]).axes
+    accuracy, steps = result_figures.sweep([("1-2", 98.6, spread([98.5]), spread([2.5, 2.7]))]).axes
     assert list(accuracy.containers[0][0].get_xdata()) == [98.5]
     assert list(steps.containers[0][0].get_xdata()) == [pytest.approx(2.6)]
 
 
 def test_the_confusion_matrix_shades_mistakes_and_prints_counts() -> None:
     table = pd.DataFrame([[9, 1], [0, 8]], index=["a", "b"], columns=["a", "b"])
-    (axes,) = charts.confusion_matrix(table).axes
+    (axes,) = result_figures.confusion_matrix(table).axes
     assert axes.images[0].get_array().tolist() == [[0, 1], [0, 0]]
     assert sorted(text.get_text() for text in axes.texts) == ["1", "8", "9"]
 
 
 def test_the_stopping_curves_are_the_percentages() -> None:
     table = pd.DataFrame({"right, %": [50.0, 90.0], "decided, %": [10.0, 95.0]}, index=[4, 8])
-    right, decided = charts.stopping_curves({"1-4": table}).axes
+    right, decided = result_figures.stopping_curves({"1-4": table}).axes
     assert list(right.lines[0].get_ydata()) == [50, 90]
     assert list(decided.lines[0].get_xdata()) == [4, 8]
 
 
 def test_the_decision_bars_are_the_shares() -> None:
     shares = pd.DataFrame({"1-1": [25.0, 75.0, 0.0], "1-2": [0.0, 40.0, 60.0]}, index=["1", "2", "none"])
-    (axes,) = charts.decision_steps(shares).axes
+    (axes,) = result_figures.decision_steps(shares).axes
     assert [[bar.get_height() for bar in bars] for bars in axes.containers] == [[25, 75, 0], [0, 40, 60]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "none"]
 
 
 def test_a_firing_map_is_drawn_for_every_channel() -> None:
     times = torch.tensor([[[0, 1]], [[2, 4]], [[4, 4]]], dtype=torch.uint8)
-    *maps, _ = charts.firing_maps(times, time_steps=4).axes
+    *maps, _ = result_figures.firing_maps(times, time_steps=4).axes
     assert [axes.images[0].get_array().tolist() for axes in maps] == [[[1, 2]], [[3, None]], [[None, None]]]
     assert maps[0].images[0].get_clim() == (1, 4)
 
 
 def test_the_shares_of_the_layers_add_up_to_all() -> None:
     amounts = pd.DataFrame({"neurons": [3, 1], "spikes": [1.0, 3.0]}, index=["first", "second"])
-    (axes,) = charts.layer_shares(amounts).axes
+    (axes,) = result_figures.layer_shares(amounts).axes
     widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
     assert widths == [[75, 25], [25, 75]]
 
@@ -89,28 +89,28 @@ def test_the_shares_of_the_layers_add_up_to_all() -> None:
 def test_the_configuration_bars_are_the_tables() -> None:
     accuracy = pd.DataFrame({"the paper": [None, 90.2], "ours": [89.0, 90.5]}, index=["1-1", "1-2"], dtype=float)
     energy = pd.DataFrame({"the paper": [650.0, 220.0], "ours": [700.0, 260.0]}, index=["1-1", "1-2"])
-    left, right = charts.configuration_bars(accuracy, energy).axes
+    left, right = result_figures.configuration_bars(accuracy, energy).axes
     assert [[bar.get_height() for bar in group] for group in right.containers] == [[650, 220], [700, 260]]
     assert list(left.lines[1].get_ydata()) == [89.0, 90.5]
 
 
 def test_the_reduction_bars_are_the_percentages() -> None:
     percent = pd.DataFrame({"the paper": [66.0, 20.0], "ours": [63.0, -5.0]}, index=["slides", "causal"])
-    (axes,) = charts.reduction_bars(percent).axes
+    (axes,) = result_figures.reduction_bars(percent).axes
     assert [[bar.get_width() for bar in group] for group in axes.containers] == [[66, 20], [63, -5]]
     assert [text.get_text() for text in axes.texts] == ["66 %", "20 %", "63 %", "-5 %"]
 
 
 def test_the_pareto_front_joins_what_nothing_beats() -> None:
     networks = {"cheap": (80.0, 1.0, 4.0), "beaten": (79.0, 2.0, 5.0), "good": (90.0, 3.0, 3.0)}
-    energy, steps = charts.pareto(networks).axes
+    energy, steps = result_figures.pareto(networks).axes
     assert list(energy.lines[-1].get_xdata()) == [1.0, 3.0]
     assert list(steps.lines[-1].get_xdata()) == [3.0]
 
 
 def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
     table = pd.DataFrame({"none": [5.0, 4.0, 3.0, 2.0, 1.0], "1-2, seed 0": [1.0] * 5}, index=list("abcde"))
-    (axes,) = charts.energy_bars(table).axes
+    (axes,) = result_figures.energy_bars(table).axes
     tops = [bar.get_y() + bar.get_height() for bar in axes.containers[-1]]
     assert tops == [15.0, 5.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "1-2\nseed 0"]
@@ -118,13 +118,13 @@ def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:
 
 def test_the_speed_bars_are_the_ratios() -> None:
     ratios = pd.DataFrame({"smlp": {"a": 1.5, "b": 3.0}, "scnn": {"a": 2.0, "b": 4.0}})
-    (axes,) = charts.speed_bars(ratios).axes
+    (axes,) = result_figures.speed_bars(ratios).axes
     assert [[bar.get_width() for bar in group] for group in axes.containers] == [[1.5, 2.0], [3.0, 4.0]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["smlp", "scnn"]
 
 
 def test_the_growth_curves_start_at_nothing() -> None:
-    figure = charts.growth_curves({"one": ("T", [8, 16], [3.0, 5.0]), "two": ("batch", [1, 2], [1.0, 2.0])})
+    figure = result_figures.growth_curves({"one": ("T", [8, 16], [3.0, 5.0]), "two": ("batch", [1, 2], [1.0, 2.0])})
     assert [list(axes.lines[0].get_ydata()) for axes in figure.axes] == [[3, 5], [1, 2]]
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
 
@@ -132,10 +132,10 @@ def test_the_growth_curves_start_at_nothing() -> None:
 def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
     gains = [("one", 0.5, spread([0.1, 0.3])), ("two", 2.5, spread([1.0]))]
     savings = {"formula": (66.0, 66.0, spread([60.0])), "causal": (14.0, 16.0, spread([15.0, 17.0]))}
-    above, below = charts.findings(gains, savings).axes
+    above, below = result_figures.findings(gains, savings).axes
     assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 1)]
     assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0])
-    rings = [line for line in below.lines if line.get_markerfacecolor() == charts.CARD]
+    rings = [line for line in below.lines if line.get_markerfacecolor() == style.CARD]
     assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
     assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]
     assert [label.get_text() for label in below.get_yticklabels()] == ["formula", "causal"]

@@ -1,16 +1,17 @@
-"""The ledger: every published number, what it may be, and what it is when it is computed again.
+"""Verification: every number of the slides and of this repository, what it may be, and what it is when recomputed.
 
 | level | what is computed again |
 |---|---|
 | arithmetic | the slides' numbers from one another; the sums of all files that results and notebooks draw on |
-| checkpoints | every count of every published network whose weights are kept, on the whole test set |
+| checkpoints | every count of every released network whose weights are kept, on the whole test set |
 | retrain | the slides' two MNIST perceptrons, seed 0, trained from scratch |
 | full | every network of a recipe, every seed, trained from scratch |
 
-Each level includes those above it.  A training on the machine that published it ends with the same weights, bit for
-bit; on another one its sums are rounded otherwise, which is one more draw.  So what is trained again has to lie where
-one more seed would, in the 99.9 % prediction interval about the published seeds: a run of the tests looks at six.  How
-far seeds spread is known from few of each network, so all networks of a family on a data set say it together.
+Each level includes those above it.  A training on the machine of the released one ends with the same weights, bit for
+bit; on another machine sums are rounded differently, which acts like another seed.  So a network that is trained again
+has to fall where one more seed would, into the 99.9 % prediction interval about the released seeds: a run of the tests
+looks at six.  How far seeds spread is known from few of each network, so all networks of a family on a data set are
+pooled for it.
 """
 
 from __future__ import annotations
@@ -27,29 +28,33 @@ from typing import Any, NamedTuple
 from scipy.stats import t as student
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import dial, experiment, paths, results, sources
+from tqttfs_lite.experiments import dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.sources import MIME
-from tqttfs_lite.paper import audit, reported, summary
-from tqttfs_lite.paper.summary import Group
+from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
 CONFIDENCE = 0.999
-DIAL_STRIDE = 12  # of the thresholds of a dial, that are counted again
-QUANTITIES = {"accuracy, %": 2, "inference time steps": 3, "silent images, %": 2}  # that seeds spread over: decimals
+DIAL_STRIDE = 12  # every twelfth threshold of a dial is counted again
+QUANTITIES = {
+    "accuracy, %": 2,
+    "inference time steps": 3,
+    "silent images, %": 2,
+}  # and their decimals
 
 
 class Entry(NamedTuple):
-    """One published number and the one that was found."""
+    """One number as it stands in a file, and as it was found again."""
 
     level: str
-    source: str  # the file that publishes it
+    file: str  # the one that states it
     what: str
-    published: str
+    expected: str
     allowed: str  # one value, or an interval
     found: str
     agrees: bool
@@ -65,7 +70,7 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
         raise InputError(f"unknown level {level!r}: choose one of {', '.join(LEVELS)}")
     depth = LEVELS.index(level)
     if depth >= 1 and not any(paths.checkpoints_directory().glob("*.safetensors")):
-        raise ResultError(f"there is no published checkpoint in {paths.checkpoints_directory()}: nothing to verify")
+        raise ResultError(f"there is no released checkpoint in {paths.checkpoints_directory()}: nothing to verify")
     yield from slides()
     stored = yield from files()
     yield from pages()
@@ -74,7 +79,7 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
             yield from counts(result, device=device, progress=progress)
         elif results.beside(result, *results.ANSWERS).exists():
             yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
-    known = {config: group for config, group in summary.grouped(stored).items() if follows_recipe(config)}
+    known = {config: group for config, group in seed_statistics.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
         for config, group in known.items():
             for result in group.results if depth == 3 else group.results[: is_quick(config)]:
@@ -83,7 +88,7 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
 
 def slides() -> Iterator[Entry]:
     """Each number on the slides that follows from others on the slides."""
-    for check in audit.arithmetic():
+    for check in energy_claims.arithmetic():
         yield Entry("arithmetic", "paper", check.what, check.printed, check.printed, check.recomputed, check.agrees)
 
 
@@ -97,13 +102,13 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _unequal(f"results/{path.name}", "the file", "whole", str(damage))
             continue
         whole.append(result)
-        source = f"results/{path.name}"
-        yield _equal("arithmetic", source, "SHA-256 of the data", result.data_sha256, data_sums(result.config.dataset))
+        file = f"results/{path.name}"
+        yield _equal("arithmetic", file, "SHA-256 of the data", result.data_sha256, data_sums(result.config.dataset))
         if result.checkpoint.exists():
             digest = sha256(result.checkpoint.read_bytes()).hexdigest()
-            yield _equal("arithmetic", source, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
+            yield _equal("arithmetic", file, "SHA-256 of the checkpoint", result.checkpoint_sha256, digest)
         elif result.config.seed == 0:
-            yield _unequal(source, "the checkpoint", "there", "missing")
+            yield _unequal(file, "the checkpoint", "there", "missing")
         if results.beside(result, *results.DIALS).exists():
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
     known = {result.config.name for result in whole}
@@ -126,7 +131,7 @@ def pages() -> Iterator[Entry]:
         records = [output.get("data", {}).get(MIME, {}) for cell in cells for output in cell.get("outputs", [])]
         for file, digest in sorted({item for record in records for item in record.items()}):
             try:
-                found = sources.digest(file)
+                found = used_files.digest(file)
             except FileNotFoundError:
                 found = "missing"
             yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)
@@ -134,15 +139,15 @@ def pages() -> Iterator[Entry]:
 
 def counts(result: Result, *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
     """Every count of a result, from its checkpoint."""
-    source = f"results/{result.config.name}.json"
+    file = f"results/{result.config.name}.json"
     try:
         evaluation, each = experiment.evaluate_each_again(result, device=device, progress=progress)
     except CheckpointError as damage:
-        yield _unequal(source, "the checkpoint", "whole", str(damage), level="checkpoints")
+        yield _unequal(file, "the checkpoint", "whole", str(damage), level="checkpoints")
         return
     found = asdict(evaluation)
-    for name, published in asdict(result.test).items():
-        yield _equal("checkpoints", source, name, published, found[name])
+    for name, expected in asdict(result.test).items():
+        yield _equal("checkpoints", file, name, expected, found[name])
     try:
         stored = experiment.answers_of(result)
     except ResultError as damage:
@@ -153,7 +158,7 @@ def counts(result: Result, *, device: str | None = None, progress: bool = False)
     if results.beside(result, *results.DIALS).exists():
         try:
             stored_dial = dial.read(result).thinned(DIAL_STRIDE)
-        except ResultError:  # as said at the level above
+        except ResultError:  # reported already, at the level above
             return
         same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE, device=device)
         yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts, the network's", True, same)
@@ -176,19 +181,19 @@ def retrained(
 
     Nothing is trained where no interval is known, which is one disagreement.
     """
-    source = f"results/{result.config.name}.json"
+    file = f"results/{result.config.name}.json"
     if not allowed:
-        yield _unequal(source, "its interval", "two seeds of a network of its family", "one of each", level=level)
+        yield _unequal(file, "its interval", "two seeds of a network of its family", "one of each", level=level)
         return
     found = quantities(experiment.retrain(result.config, device=device, progress=progress))
-    for name, published in quantities(result.test).items():
+    for name, expected in quantities(result.test).items():
         decimals = QUANTITIES[name]
         low, high = allowed[name]
         yield Entry(
             level,
-            source,
+            file,
             f"{name}, trained again",
-            f"{published:.{decimals}f}",
+            f"{expected:.{decimals}f}",
             f"{low:.{decimals}f} to {high:.{decimals}f}",
             f"{found[name]:.{decimals}f}",
             bool(low <= found[name] <= high),
@@ -202,7 +207,7 @@ def quantities(test: Evaluation) -> dict[str, float]:
 
 
 def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
-    """Where one more seed of a configuration lies with 99.9 %: each of `QUANTITIES` with its ends.
+    """The interval that holds one more seed of a configuration with 99.9 % probability, for each of `QUANTITIES`.
 
     About the configuration's own mean, with the standard deviation that all configurations of its family on its data
     set have in common, pooled by their degrees of freedom (Student's t).  Empty where each of them has one seed.
@@ -226,13 +231,13 @@ def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) ->
 
 
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """How many entries of each level and source agree."""
+    """How many entries of each level and file agree."""
     rows: dict[tuple[str, str], list[bool]] = {}
     for entry in entries:
-        rows.setdefault((entry.level, entry.source), []).append(entry.agrees)
+        rows.setdefault((entry.level, entry.file), []).append(entry.agrees)
     return [
-        {"level": level, "source": source, "numbers": len(found), "agree": sum(found)}
-        for (level, source), found in rows.items()
+        {"level": level, "file": file, "numbers": len(found), "agree": sum(found)}
+        for (level, file), found in rows.items()
     ]
 
 
@@ -240,18 +245,18 @@ def _answers_file(result: Result) -> str:
     return f"answers/{result.config.name}.npz"
 
 
-def _whole(level: str, source: str, read: Callable[[], object]) -> Entry:
+def _whole(level: str, file: str, read: Callable[[], object]) -> Entry:
     """Whether a file can be read and agrees with its result."""
     try:
         read()
     except ResultError as damage:
-        return _unequal(source, "the file", "whole", str(damage), level=level)
-    return _equal(level, source, "the file", "whole", "whole")
+        return _unequal(file, "the file", "whole", str(damage), level=level)
+    return _equal(level, file, "the file", "whole", "whole")
 
 
-def _equal(level: str, source: str, what: str, published: Any, found: Any) -> Entry:
-    return Entry(level, source, what, str(published), str(published), str(found), published == found)
+def _equal(level: str, file: str, what: str, expected: Any, found: Any) -> Entry:
+    return Entry(level, file, what, str(expected), str(expected), str(found), expected == found)
 
 
-def _unequal(source: str, what: str, wanted: str, found: str, level: str = "arithmetic") -> Entry:
-    return Entry(level, source, what, wanted, wanted, found, agrees=False)
+def _unequal(file: str, what: str, wanted: str, found: str, level: str = "arithmetic") -> Entry:
+    return Entry(level, file, what, wanted, wanted, found, agrees=False)

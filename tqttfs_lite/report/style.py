@@ -1,0 +1,55 @@
+"""The one quiet style of all figures: colours, sizes, and how a notebook shows them.
+
+Colours are those of Okabe and Ito, which readers with a colour vision deficiency tell apart, and each neuron has the
+same one everywhere.  Figures are dark on a white card, so that they read alike on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+COLORS = {"IF": "#0072B2", "TTFS": "#D55E00", "TQ-TTFS": "#009E73"}
+INK, MUTED, FAINT, CARD = "#333333", "#767676", "#D0D0D0", "#FFFFFF"
+WIDTH = 7.2  # inches, the book's column
+
+STYLE: dict[Any, Any] = {
+    **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), CARD),
+    **dict.fromkeys(("text.color", "axes.titlecolor", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "svg.hashsalt": "tqttfs-lite",  # the same figure is the same file
+}
+
+
+def use_style() -> None:
+    """Give matplotlib `STYLE`, have pandas show whole tables and, in a notebook, figures as SVG, alike on every run."""
+    mpl.rcParams.update(STYLE)
+    # Of a long network's name the last degrees would be cut off, of a long table the rows in its middle.
+    for limit in ("max_colwidth", "max_rows", "max_columns"):
+        pd.set_option(f"display.{limit}", None)
+    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
+        from matplotlib_inline.config import InlineBackend
+
+        backend = InlineBackend.instance(parent=shell)
+        backend.shell = shell
+        backend.print_figure_kwargs = dict[str, Any](bbox_inches="tight", metadata={"Date": None})
+        backend.figure_formats = {"svg"}
+
+
+def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the book's column, `height` inches high, and its axes [rows, columns]."""
+    return plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)

@@ -1,0 +1,155 @@
+"""Tables of configurations and results, as the notebooks show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import pandas as pd
+from IPython.display import Markdown
+from pandas import DataFrame
+
+from tqttfs_lite.experiments import paths
+from tqttfs_lite.experiments.config import TrainingConfig, changes
+from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.paper import reported
+from tqttfs_lite.paper.comparisons import paper_time_steps, short
+from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.notation import Architecture
+
+
+def settings(config: TrainingConfig) -> DataFrame:
+    """Every setting of a configuration, one a row.
+
+    >>> settings(TrainingConfig("784-10", "mnist", time_steps=8)).loc["epochs", "value"]
+    '10'
+    """
+    return pd.Series({name: str(value) for name, value in asdict(config).items()}, name="value").to_frame()
+
+
+def layers(config: TrainingConfig) -> DataFrame:
+    """What the notation says of every spiking layer: size, synaptic connections, clock.
+
+    >>> layers(TrainingConfig("784-400(1)-10(4)", "mnist", time_steps=8))
+               neurons  synaptic connections fires on steps
+    layer
+    1: 400(1)      400                313600   1, 2, … to 8
+    2: 10(4)        10                  4000           4, 8
+    """
+    network = Architecture.parse(config.architecture)
+    rows = zip(network.spiking_layers, network.sizes(), clocks(network, config.time_steps), strict=True)
+    return pd.DataFrame(
+        {
+            "layer": f"{number}: {layer}",
+            "neurons": size.neurons,
+            "synaptic connections": size.flops,
+            "fires on steps": _listed([t + 1 for t in clock]),
+        }
+        for number, (layer, size, clock) in enumerate(rows, start=1)
+    ).set_index("layer")
+
+
+def _listed(steps: list[int]) -> str:
+    """All of them if they are few, else the first two and the last."""
+    return ", ".join(map(str, steps)) if len(steps) < 5 else f"{steps[0]}, {steps[1]}, … to {steps[-1]}"
+
+
+def scores(networks: Mapping[str, Result]) -> DataFrame:
+    """The scores of networks by the slides' decoder, a column for each, beside the paper's accuracies."""
+    return DataFrame({name: _score(result) for name, result in networks.items()})
+
+
+def _score(result: Result) -> dict[str, str]:
+    config, test = result.config, result.test
+    printed = reported.own_accuracy(config.dataset).get(config.architecture)
+    same = printed is not None and config.time_steps == paper_time_steps(config.dataset)
+    return {
+        "network": config.architecture,
+        "time steps T": str(config.time_steps),
+        "epochs, seed": f"{config.epochs}, {config.seed}",
+        "test accuracy": f"{test.accuracy:.2f} %",
+        "the paper's": f"{printed:.1f} %" if same else "not printed",
+        "inference time steps": f"{test.mean_steps:.3f}",
+        "no output spike": f"{100 * test.silent / test.images:.2f} % of the images",
+        "spikes per layer": ", ".join(f"{count:.2f}" for count in test.mean_spikes),
+    }
+
+
+def trials(tried: Sequence[Trial]) -> DataFrame:
+    """What was tried on the validation images: what each trial changed in its recipe, and its score.
+
+    By data set, network and epochs, the best first.
+    """
+
+    def order(trial: Trial) -> tuple[str, str, int, float]:
+        return trial.config.dataset, trial.config.architecture, -trial.config.epochs, -trial.validation.accuracy
+
+    rows = []
+    for trial in sorted(tried, key=order):
+        config, score = trial.config, trial.validation
+        rows.append(
+            {
+                "data": config.dataset,
+                "network": short(config.architecture),
+                "epochs": config.epochs,
+                "changed": _changed(config),
+                "validation, %": f"{score.accuracy:.2f}",
+                "steps": f"{score.mean_steps:.2f}",
+                "silent, %": f"{100 * score.silent / score.images:.1f}",
+                "minutes": f"{sum(epoch.seconds for epoch in trial.history) / 60:.1f}",
+            }
+        )
+    return DataFrame(rows)
+
+
+def _changed(config: TrainingConfig) -> str:
+    """How a configuration differs from its recipe, apart from the epochs.
+
+    >>> from tqttfs_lite.experiments.config import recipe
+    >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
+    ('flip True', 'nothing')
+    """
+    return ", ".join(f"{name} {value}" for name, value in changes(config).items() if name != "epochs") or "nothing"
+
+
+def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> DataFrame:
+    """The validation accuracies of pairs of a quantized network and its baseline, after the last epoch.
+
+    By data set, network and epochs, the best for the baseline first.
+    """
+    percents = ["unquantized, %", "quantized, %", "difference"]
+    rows = []
+    for pair in pairs:
+        config = pair[0].config
+        quantized, plain = (record.history[-1].validation_accuracy for record in pair)
+        rows.append(
+            {
+                "data": config.dataset,
+                "network": short(config.architecture),
+                "epochs": config.epochs,
+                "changed": _changed(config),
+                **dict(zip(percents, (plain, quantized, quantized - plain), strict=True)),
+            }
+        )
+    # Without any pair, as in a new data folder, the table still has its columns.
+    table = DataFrame(rows, columns=["data", "network", "epochs", "changed", *percents])
+    table = table.astype(dict.fromkeys(percents, float)).sort_values(
+        ["data", "network", "epochs", "unquantized, %"], ascending=[True, True, False, False], ignore_index=True
+    )
+    return table.round(2)
+
+
+def run_details(result: Result) -> Markdown:
+    """Where a result comes from, as a table; a released result file is a link."""
+    name = f"{result.config.name}.json"
+    linked = result.released and paths.results_directory() == paths.REPOSITORY / "data" / "results"
+    commit, _, changes = str(result.made["commit"]).partition(" ")
+    rows = {
+        "result file": f"[{name}](../data/results/{name})" if linked else name,
+        "configuration (SHA-256)": result.config.hash[:16],
+        "checkpoint (SHA-256)": result.checkpoint_sha256[:16],
+        **result.made,
+        "commit": f"{commit[:12]} {changes}".strip(),
+        "training time": f"{result.seconds / 60:.1f} minutes",
+    }
+    return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
