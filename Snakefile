@@ -146,11 +146,11 @@ rule train:
         "_build/logs/{place}/{name}.log",
     params:
         command=lambda wildcards, output: training_command(
-            TRAININGS[Path(output[0])], *["--release"] * (wildcards.place == "results")
+            TRAININGS[Path(output[0])], *["--release"] * (wildcards.place == "results"), "--device cpu"
         ),
     threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
     # For a cluster.  The largest released training took 1.3 GB and an hour, and Snakemake beside it half a GB.
-    # There is no GPU among them: this library trains on processors only.
+    # A GPU is not asked for: there one process trains several networks side by side, `tqttfs study --device cuda`.
     resources:
         mem_mb=2500,
         runtime=240,  # minutes

@@ -4,16 +4,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
+from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import trainer, training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.dial import curve
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.experiments.trainer import build
@@ -108,6 +112,61 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_identical(tmp_path: Pat
         (checkpoint,) = data.glob("runs/*.safetensors")  # and the state is gone
         checkpoints.append(checkpoint.read_bytes())
     assert checkpoints[0] == checkpoints[1]
+
+
+@pytest.mark.usefixtures("small_data")
+def test_trainings_side_by_side_end_as_each_alone() -> None:
+    configs = [TINY, replace(TINY, seed=1, epochs=2), replace(TINY, architecture="784-8(1)-10(1)", batch_size=50)]
+    alone = [train(config, progress=False) for config in configs]
+    for state in training.paths.runs_directory().iterdir():
+        state.unlink()
+    with closing(training.Progress(configs, shown=False)) as unseen:
+        together = training.train_together(configs, device="cpu", progress=unseen)
+    assert all(map(same_weights, alone, together))
+    assert [len(trained.history) for trained in together] == [3, 2, 3]
+
+
+class OnItsDevice(TorchFunctionMode):
+    """Refuses tensors that are made without a device: on a GPU the host would copy them there, and wait."""
+
+    MAKERS = (torch.tensor, torch.zeros, torch.ones, torch.full, torch.empty, torch.arange, torch.rand, torch.randint)
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):  # type: ignore[no-untyped-def]
+        keywords = keywords or {}
+        assert function not in (*self.MAKERS, torch.randperm) or "device" in keywords, function
+        return function(*arguments, **keywords)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"loss": "tick-corrected", "step_cost": 0.01},
+        {"loss": "first-spike-time", "step_cost": 0.01},
+        {"architecture": "28x28-4C5(1)-P2-10(2)"},
+        {"architecture": "28x28-4C5(1)-P2-10(2)", "pooling": "average"},
+        {"coding": "rate", "architecture": "784-16-10"},
+    ],
+)
+def test_within_an_epoch_the_host_waits_for_nothing(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any machine: no tensor is made on another device, and none is read by the host."""
+    images = Images(torch.randint(0, 256, (96, 28, 28), dtype=torch.uint8), torch.randint(0, 10, (96,)))
+    running = trainer.Trainer(replace(TINY, **changes), images, images)
+    running.begin(0)
+    running.step()  # the first one makes what the others share
+    for reads in ("item", "tolist", "__bool__", "__int__", "__float__", "numpy", "cpu"):
+        monkeypatch.setattr(
+            torch.Tensor, reads, lambda *_, reads=reads: pytest.fail(f"the host reads a tensor: {reads}")
+        )
+    with OnItsDevice():
+        running.step()
+
+
+@pytest.mark.usefixtures("small_data")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    for name in ("cuda:99", "gpu", "meta:x"):
+        with pytest.raises(InputError, match=f"one that this machine has, cpu.*not {name}"):
+            train(TINY, device=name, progress=False)
 
 
 @pytest.mark.usefixtures("small_data")

@@ -215,7 +215,7 @@ def captured(step: Call) -> Call:
 def aside(widths: Sequence[int] = WIDTHS) -> None:
     """Seconds for each training's step of whole trainings side by side."""
     for network, degrees in SETTINGS:
-        benchmark = Benchmark("gpu-side-by-side", network, degrees, "bfloat16", threads=1)
+        benchmark = Benchmark(benchmarks.SIDE_BY_SIDE, network, degrees, "bfloat16", threads=1)
         began, measured = time.perf_counter(), {}
         for width in widths:
             if width > 8 and network == "fashion-scnn":

@@ -17,6 +17,7 @@ from tqttfs_lite.paper.comparisons import paper_time_steps
 from tqttfs_lite.paper.reported import NETWORKS
 
 OURS = "ours"
+SIDE_BY_SIDE = "gpu-side-by-side"
 PEERS = ("SpikingJelly", "snnTorch")
 
 
@@ -56,7 +57,7 @@ class Ratio(NamedTuple):
 class Measurement:
     """One benchmark: what was timed, where, and the seconds of every variant, round by round."""
 
-    kind: str  # train, infer, growth or memory
+    kind: str  # train, infer, growth, memory or, of a GPU, gpu-train or gpu-side-by-side
     network: str
     quantization: str
     dtype: str
@@ -140,6 +141,37 @@ def ratios(benchmarks: Mapping[str, Measurement]) -> DataFrame:
         columns[network] = {name: str(found.ratio(name)) for name in found.measured if name != OURS}
         columns[network]["ours, milliseconds"] = f"{found.milliseconds(OURS):.1f}"
     return DataFrame(columns).fillna("")
+
+
+def side_by_side() -> dict[str, Measurement]:
+    """The stored benchmarks of trainings side by side on a GPU, by network and degrees."""
+    found = [measured for measured in read_all() if measured.kind == SIDE_BY_SIDE]
+    return {f"{measured.network} {measured.quantization}": measured for measured in found}
+
+
+def gpu_targets() -> DataFrame:
+    """What was aimed at on a GPU, what was measured, and whether it was reached: milliseconds of a training step.
+
+    Without the aims whose networks were not timed.
+    """
+    found = side_by_side()
+    rows = []
+    for network, at_once, most in (
+        ("fashion-scnn 1-2-2-4-4", 1, 0.8),
+        ("fashion-scnn 1-2-2-4-4", 8, 0.5),
+        ("fashion-scnn 1-1-1-1-1", 8, 0.8),
+        ("mnist-smlp 1-2", 32, 0.04),
+    ):
+        if network in found:
+            each = found[network].milliseconds(f"{at_once} at once")
+            row = {
+                "network": network,
+                "at once": at_once,
+                "aim, ms": f"at most {most:g}",
+                "measured, ms": f"{each:.3f}",
+            }
+            rows.append({**row, "reached": "yes" if each <= most else "no"})
+    return DataFrame(rows)
 
 
 def for_targets() -> tuple[Measurement, ...]:

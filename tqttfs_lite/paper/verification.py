@@ -17,15 +17,20 @@ pooled for it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from math import sqrt
 from statistics import mean, variance
 from typing import Any, NamedTuple
 
+import torch
 from scipy.stats import t as student
+from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
 from tqttfs_lite.experiments import dial, experiment, paths, results, used_files
@@ -74,11 +79,8 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
     yield from slides()
     stored = yield from files()
     yield from pages()
-    for result in stored if depth >= 1 else []:
-        if result.checkpoint.exists():
-            yield from counts(result, device=device, progress=progress)
-        elif results.beside(result, *results.ANSWERS).exists():
-            yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
+    if depth >= 1:
+        yield from checkpoints(stored, device=device, progress=progress)
     known = {config: group for config, group in seed_statistics.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
         for config, group in known.items():
@@ -137,11 +139,24 @@ def pages() -> Iterator[Entry]:
             yield _equal("arithmetic", f"notebooks/{path.name}", f"SHA-256 of {file}", digest, found)
 
 
-def counts(result: Result, *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
+def checkpoints(stored: Sequence[Result], *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
+    """Every count of the results whose weights are stored, several at a time, and the answers of the others."""
+    without = [r for r in stored if not r.checkpoint.exists() and results.beside(r, *results.ANSWERS).exists()]
+    for result in without:
+        yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
+    weighed = [result for result in stored if result.checkpoint.exists()]
+    at_once = max(1, (os.cpu_count() or 1) // torch.get_num_threads())
+    # NNPACK is switched for the whole process, so that it has to be off until the last of them has ended.
+    with torch.backends.nnpack.flags(enabled=False), ThreadPoolExecutor(at_once) as pool:
+        found = pool.map(lambda result: [*counts(result, device=device)], weighed)
+        yield from chain.from_iterable(tqdm(found, "evaluating", len(weighed), disable=None if progress else True))
+
+
+def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
     """Every count of a result, from its checkpoint."""
     file = f"results/{result.config.name}.json"
     try:
-        evaluation, each = experiment.evaluate_each_again(result, device=device, progress=progress)
+        evaluation, each = experiment.evaluate_each_again(result, device=device)
     except CheckpointError as damage:
         yield _unequal(file, "the checkpoint", "whole", str(damage), level="checkpoints")
         return
