@@ -177,3 +177,9 @@ def test_an_error_echoes_the_start_of_what_it_was_given() -> None:
         with pytest.raises(InputError) as refused:
             TrainingConfig(**{**SMLP, **wrong})
         assert len(str(refused.value)) < 500
+
+
+def test_where_nothing_pools_the_kind_of_pooling_makes_no_other_network() -> None:
+    configs = [TrainingConfig("28x28-4C5-10", "mnist", 8, pooling=pooling) for pooling in ("max", "average")]
+    assert configs[0] == configs[1] and configs[0].name == configs[1].name
+    assert TrainingConfig("28x28-4C5-P2-10", "mnist", 8, pooling="average").pooling == "average"

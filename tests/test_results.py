@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tqttfs_lite.errors import ResultError
+from tqttfs_lite.errors import CheckpointError, ResultError
 from tqttfs_lite.experiments import experiment, paths, results, trainer, training
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.datasets import Images
@@ -93,6 +93,33 @@ def test_a_trial_that_is_chosen_is_evaluated_without_training_again(
     monkeypatch.setattr(trainer.Trainer, "step", lambda *_: pytest.fail("trained again"))
     assert experiment.run(CONFIG, progress=False).history == trial.history
     assert "test" in splits_read
+
+
+@pytest.mark.usefixtures("splits_read")
+def test_a_retraining_leaves_the_state_of_a_trial_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment.try_out(CONFIG, progress=False)
+    state = training.state_file(CONFIG).read_bytes()
+    steps = []
+    step = trainer.Trainer.step
+    monkeypatch.setattr(trainer.Trainer, "step", lambda self: steps.append(step(self)))
+    experiment.retrain(CONFIG, progress=False)
+    assert steps and training.state_file(CONFIG).read_bytes() == state
+
+
+@pytest.mark.usefixtures("splits_read")
+def test_weights_that_are_not_the_result_s_are_not_released() -> None:
+    result = experiment.run(CONFIG, progress=False)
+    result.checkpoint.write_bytes(b"others")
+    with pytest.raises(CheckpointError, match="is corrupted"):
+        experiment.run(CONFIG, release=True, progress=False)
+    assert not results.result_file(CONFIG, released=True).exists()
+
+
+def test_a_history_that_cannot_be_is_refused() -> None:
+    result = Result(CONFIG, (HISTORY[0]._replace(validation_accuracy=500.0),), SCORE, "0" * 64, {}, {})
+    path = results.write(result, results.result_file(CONFIG, released=False))
+    with pytest.raises(ResultError, match=r"an epoch cannot end with 500.0 %"):
+        results.read(path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tqttfs_lite import commands
 from tqttfs_lite.cli import main
 from tqttfs_lite.errors import StudyError
 from tqttfs_lite.experiments import experiment, paths, results, study
-from tqttfs_lite.experiments.config import follows_recipe, recipe
+from tqttfs_lite.experiments.config import TrainingConfig, follows_recipe, recipe
 from tqttfs_lite.paper import seed_statistics
 
 PART = {"dataset": "mnist", "time_steps": 4, "architectures": ["784-16-10"], "degrees": ["1-1", "1-2"], "seeds": [0, 3]}
@@ -125,6 +125,7 @@ def test_a_bad_part_is_named_with_its_key_and_what_is_allowed(part: object, word
         (b"- 2024-13-01", "is not valid YAML"),
         (b"- {seeds: [0], dataset: mnist, seeds: [1]}", "the key 'seeds' is there twice, line 1"),
         (b"- {settings: {epochs: 1, epochs: 2}}", "the key 'epochs' is there twice"),
+        (b"- {seeds: [0], <<: {seeds: [1]}}", "the key 'seeds' is there twice"),
         (b"- " + b"[" * 20_000, "is not valid YAML: maximum recursion depth exceeded"),
         (b"- &a [1]\n- *a", "aliases are not allowed, line 2"),
         (b"- !" + b"a" * 10**5 + b" 1", "could not determine a constructor for the tag '!aaa"),

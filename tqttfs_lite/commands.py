@@ -185,6 +185,8 @@ def _evaluate_again(stored: Sequence[Result], device: str | None) -> int:
     """Re-evaluate and compare, and keep the answers where they were not kept; 1 where a count differs."""
     changed = 0
     for result in stored:
+        if result.data_sha256 != datasets.data_sums(result.config.dataset):
+            raise ResultError(f"{result.config.name}.json is of other images than {result.config.dataset} has now")
         found, each = experiment.evaluate_each_again(result, device=device, progress=True)
         _report(result.config, found)
         if found != result.test:

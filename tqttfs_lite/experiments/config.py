@@ -182,6 +182,8 @@ class TrainingConfig:
         _check_fit(architecture, dataset)
         architecture = architecture.canonical  # so that equal networks have equal configurations
         object.__setattr__(self, "architecture", str(architecture))
+        if ttfs and max(architecture.windows) == 1:
+            object.__setattr__(self, "pooling", "max")  # without pooling both are the same
         if ttfs and first[0] == self.time_steps - 1:
             raise ConfigError(
                 f"T = {self.time_steps} time steps are too few for the first layer, which ticks on the last one alone,"

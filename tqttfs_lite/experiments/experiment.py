@@ -27,6 +27,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
+AGAIN = ".again"  # the purpose of a retraining, which goes on from no other training's state
 
 
 def run(config: TrainingConfig, *, release: bool = False, device: str | None = None, progress: bool = True) -> Result:
@@ -154,8 +155,9 @@ def retrain(config: TrainingConfig, *, device: str | None = None, progress: bool
     """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
-        score, _ = _score(train(config, device=device, progress=progress).network, config, progress)
-        state_file(config).unlink()
+        trained = train(config, device=device, progress=progress, purpose=AGAIN)
+        score, _ = _score(trained.network, config, progress)
+        state_file(config, AGAIN).unlink()
     return score
 
 

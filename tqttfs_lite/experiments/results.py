@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import paths, used_files
+from tqttfs_lite.experiments import checkpoints, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
@@ -112,8 +112,9 @@ def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
 def release(result: Result) -> Path:
     """Move one of your own results, with its weights and what else is kept of it, to the released ones.
 
-    Returns the result file.
+    Returns the result file.  Raises `CheckpointError` where the weights are not the result's.
     """
+    checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)  # they have to be the result's
     with files.atomic_write(checkpoint_file(result.config, released=True)) as temporary:
         temporary.write_bytes(result.checkpoint.read_bytes())
     released = replace(result, released=True)
@@ -227,6 +228,11 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         _check_counts(found.test, found.config)
         if len(found.history) != found.config.epochs:
             raise ValueError(f"history must have {found.config.epochs} epochs, not {len(found.history)}")
+        for epoch in found.history:
+            if not (0 <= epoch.validation_accuracy <= 100 and 0 <= epoch.validation_steps <= found.config.time_steps):
+                raise ValueError(
+                    f"an epoch cannot end with {epoch.validation_accuracy} % and {epoch.validation_steps} steps"
+                )
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
     except (OSError, ValueError) as damage:

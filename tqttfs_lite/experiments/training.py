@@ -41,19 +41,22 @@ class Trained(NamedTuple):
     history: list[Epoch]
 
 
-def train(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trained:
+def train(config: TrainingConfig, *, device: str | None = None, progress: bool = True, purpose: str = "") -> Trained:
     """`train_together` of one configuration."""
     with closing(Progress([config], shown=progress)) as shown:
-        return train_together([config], device=device, progress=shown)[0]
+        return train_together([config], device=device, progress=shown, purpose=purpose)[0]
 
 
-def train_together(configs: Sequence[TrainingConfig], *, device: str | None, progress: Progress) -> list[Trained]:
+def train_together(
+    configs: Sequence[TrainingConfig], *, device: str | None, progress: Progress, purpose: str = ""
+) -> list[Trained]:
     """Train from scratch, or from the last checkpoint of a run of the same configuration that was cut off.
 
     The trainings take turns, batch by batch; on an NVIDIA GPU their steps run side by side.  Each ends with the weights
     that it would have without the others: its epochs draw their random numbers from its seed and their own number
     alone, so that on the same machine, with as many threads, a resumed run too ends with the same weights, bit for bit.
-    The trained networks are left on the device, which is chosen as in `devices.choose`.
+    The trained networks are left on the device, which is chosen as in `devices.choose`.  A training with a `purpose` of
+    its own goes on from no other's state.
 
     Raises `InputError` for a device that is not there, `DatasetError` where the data sets are missing or damaged,
     `CheckpointError` where the state of an unfinished run is, and `DivergenceError` where a loss is no longer a number.
@@ -62,7 +65,10 @@ def train_together(configs: Sequence[TrainingConfig], *, device: str | None, pro
     place = devices.choose(device)
     split = cache(lambda dataset, name: load(dataset, name).to(place))
     sums = cache(lambda dataset: [content_sum(load(dataset, name)) for name in ("train", "validation")])
-    runs = [_Run(c, split(c.dataset, "train"), split(c.dataset, "validation"), sums(c.dataset)) for c in configs]
+    runs = [
+        _Run(c, split(c.dataset, "train"), split(c.dataset, "validation"), sums(c.dataset), state_file(c, purpose))
+        for c in configs
+    ]
     progress.skip(sum(len(run.history) * run.trainer.batches for run in runs))
     while running := [run for run in runs if not run.finished]:
         started = time.perf_counter()
@@ -132,10 +138,10 @@ def _title(config: TrainingConfig) -> str:
 class _Run:
     """A training with its history and the file from which it goes on."""
 
-    def __init__(self, config: TrainingConfig, data: Images, held_out: Images, sums: list[str]) -> None:
+    def __init__(self, config: TrainingConfig, data: Images, held_out: Images, sums: list[str], file: Path) -> None:
         self.trainer = Trainer(config, data, held_out)
         self.origin = {"config": config.hash, "images": sums}
-        self.file = state_file(config)
+        self.file = file
         self.history = self._read() if self.file.exists() else []
         self._written = -float("inf")
 
@@ -169,9 +175,9 @@ class _Run:
             raise CheckpointError(f"{self.file} is damaged, delete it to start again: {damage}") from None
 
 
-def state_file(config: TrainingConfig) -> Path:
+def state_file(config: TrainingConfig, purpose: str = "") -> Path:
     """Where an unfinished training keeps all that it needs to go on."""
-    return paths.runs_directory() / f"{config.name}.state.safetensors"
+    return paths.runs_directory() / f"{config.name}{purpose}.state.safetensors"
 
 
 def finished_epochs(config: TrainingConfig) -> int:
