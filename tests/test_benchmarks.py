@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks import __main__ as bench
+from tests.benchmarks import gpu
 from tests.benchmarks.__main__ import ROUNDS, Benchmark, all_benchmarks, take_turns
 from tests.benchmarks.peers import Peer, add_windows, at_the_end_of_windows, first_of_window, variants
 from tqttfs_lite.experiments import paths, results
@@ -29,11 +30,14 @@ def measurement(**seconds: list[float]) -> Measurement:
 
 def test_every_benchmark_is_stored_and_every_stored_one_exists() -> None:
     files = {path.stem for path in paths.benchmarks_directory().glob("*.json")}
-    assert files == {benchmark.name for benchmark in all_benchmarks()}
+    on_gpu = {name for name in files if name.startswith("gpu-")}  # as far as there was one
+    assert files - on_gpu == {benchmark.name for benchmark in all_benchmarks()}
+    known = {Benchmark(kind, *setting, "bfloat16", 1).name for kind in gpu.KINDS for setting in gpu.SETTINGS}
+    assert on_gpu and on_gpu <= known
     checkpoints = {result.checkpoint_sha256 for result in results.read_all()}
     for found in benchmarks.read_all():
         assert found.weights in (checkpoints if found.kind == "infer" else {"random"})
-        rounds = 1 if found.kind == "memory" else ROUNDS
+        rounds = {"memory": 1, benchmarks.SIDE_BY_SIDE: gpu.ROUNDS}.get(found.kind, ROUNDS)
         assert {len(values) for values in found.measured.values()} == {rounds}
         assert all(value > 0 for values in found.measured.values() for value in values)
 

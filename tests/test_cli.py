@@ -213,9 +213,9 @@ def test_the_commit_of_another_repository_is_not_taken_for_ours(
         subprocess.run([*git, *words], check=True)
     (tmp_path / "unpacked").mkdir()
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path / "unpacked")
-    assert experiment.made()["commit"] == "unknown"
+    assert experiment.made(torch.device("cpu"))["commit"] == "unknown"
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    assert len(str(experiment.made()["commit"])) == 40
+    assert len(str(experiment.made(torch.device("cpu"))["commit"])) == 40
 
 
 def test_a_hook_of_another_repository_does_not_change_the_commit(
@@ -223,13 +223,13 @@ def test_a_hook_of_another_repository_does_not_change_the_commit(
 ) -> None:
     """git sets GIT_DIR for what its hooks start."""
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    assert experiment.made()["commit"] == "unknown"
+    assert experiment.made(torch.device("cpu"))["commit"] == "unknown"
     git = ["git", "-C", str(tmp_path / "theirs"), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     (tmp_path / "theirs").mkdir()
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
         subprocess.run([*git, *words], check=True)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs" / ".git"))
-    assert experiment.made()["commit"] == "unknown"
+    assert experiment.made(torch.device("cpu"))["commit"] == "unknown"
 
 
 @pytest.mark.parametrize("allocates", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**60)])

@@ -220,7 +220,8 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         name: (in_result("test", name, change=lambda n: n + 1), name)
         for name in ("images", "correct_if_tied", "silent", "steps")
     },
-    **{name: (in_result("test", name, change=first_plus_one), name) for name in ("spikes", "arriving", "additions")},
+    **{name: (in_result("test", name, change=first_plus_one), name) for name in ("spikes", "arriving")},
+    "additions": (in_result("test", "additions", change=lambda counts: [counts[0] - 1, *counts[1:]]), "additions"),
     "correct": (in_result("test", "correct", change=lambda n: n - 1), "correct"),
     "a setting": (in_result("config", "learning_rate", change=lambda rate: rate / 2), "the file"),
     "the seed": (in_result("config", "seed", change=lambda seed: seed + 1), "the file"),

@@ -38,6 +38,8 @@ SETTINGS = (
     ("fashion-smlp", "1-2-4"),
     ("fashion-scnn", "1-1-1-1-1"),
 )  # of `bench` and `aside`
+KINDS = ("gpu-train", benchmarks.SIDE_BY_SIDE)
+ROUNDS = 5  # of `aside`
 WIDTHS = (1, 2, 4, 8, 16, 32)  # trainings side by side
 NETWORKS = {
     "MNIST SMLP 1-2": ("784-400(1)-10(2)", "mnist", 8),
@@ -157,7 +159,7 @@ def bench() -> None:
     """Whole training steps beside SpikingJelly and snnTorch: equal potentials first, as graphs where possible."""
     torch._dynamo.config.recompile_limit = 64
     for network, degrees in SETTINGS:
-        benchmark = Benchmark("gpu-train", network, degrees, "bfloat16", threads=1)
+        benchmark = Benchmark(KINDS[0], network, degrees, "bfloat16", threads=1)
         ours = benchmark.build().cuda()
         pixels, labels = (part.cuda() for part in benchmark.data(BATCH))
         times, steps, began = encode(pixels, ours.time_steps), ours.layers[-1].steps, time.perf_counter()
@@ -225,7 +227,7 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
             together = trainers([replace(chosen, seed=seed) for seed in range(width)])
             run(together, 10)
             seconds = []
-            for _ in range(5):
+            for _ in range(ROUNDS):
                 torch.cuda.synchronize()
                 started = time.perf_counter()
                 run(together, 200 // width)
