@@ -25,9 +25,11 @@ from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
 from tqttfs_lite.experiments.used_files import MIME
 from tqttfs_lite.paper import benchmarks, comparisons, reported
-from tqttfs_lite.report import provenance
+from tqttfs_lite.report import provenance, result_figures, tables
 from tqttfs_lite.spiking.notation import Architecture
 
+# Modules that import by name what a `Log` replaces have to be there before it.
+assert result_figures and tables
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
 # The fields by which a record is found; each of the others is a number that was measured, or says where.
 IDENTITY = {
