@@ -20,7 +20,8 @@ from bs4 import BeautifulSoup, Tag
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from book import build, marks
-from tqttfs_lite import cli, energy
+from tqttfs_lite import cli
+from tqttfs_lite.energy import models
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
@@ -117,7 +118,7 @@ def test_a_mark_that_leaves_a_file_out_is_found(html: Path) -> None:
 
 def known_numbers() -> set[str]:
     """As they are printed: the paper's accuracies and claims, and the constants of the energy models."""
-    constants = {str(value) for value in vars(energy).values() if type(value) is float}
+    constants = {str(value) for value in vars(models).values() if type(value) is float}
     names = ("claims.csv", "accuracy_mnist.csv", "accuracy_fashion_mnist.csv")
     lines = [line for name in names for line in (paths.paper_directory() / name).read_text("utf-8").splitlines()]
     return constants | {cell for row in csv.reader(lines) for cell in row if re.fullmatch(r"\d+\.\d+", cell)}
@@ -259,7 +260,7 @@ def commands(mark: str) -> list[str]:
 def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = results.read(path), []
 
-    def run(config: TrainingConfig, *, release: bool) -> Result:
+    def run(config: TrainingConfig, *, release: bool, device: str | None) -> Result:
         asked.append((config, release))
         return result
 
