@@ -267,7 +267,12 @@ def run(benchmark: Benchmark) -> None:
     origin, started = experiment.made(torch.device("cpu")), time.perf_counter()
     measured = {"train": train, "infer": inference, "growth": growth, "memory": memory}[benchmark.kind](benchmark)
     weights = released(benchmark).checkpoint_sha256 if benchmark.kind == "infer" else "random"
-    seconds = time.perf_counter() - started
+    store(benchmark, origin, weights, time.perf_counter() - started, measured)
+
+
+def store(
+    benchmark: Benchmark, origin: experiment.Made, weights: str, seconds: float, measured: dict[str, list[float]]
+) -> None:
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
     content |= {"config": benchmarks.configuration(benchmark.network, benchmark.quantization).hash}
     content |= {"kernels": benchmarks.kernels()}

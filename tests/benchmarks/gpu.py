@@ -9,22 +9,20 @@ checkpoints and the library's dependencies have to be there; `bench` wants Spiki
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
-from tests.benchmarks.__main__ import BATCH, Benchmark, Call, step_of, take_turns
+from tests.benchmarks.__main__ import BATCH, Benchmark, Call, step_of, store, take_turns
 from tests.benchmarks.peers import variants
-from tqttfs_lite import files
-from tqttfs_lite.experiments import devices, experiment, paths, results, training
+from tqttfs_lite.experiments import devices, experiment, results, training
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.trainer import Trainer
@@ -187,7 +185,7 @@ def bench() -> None:
                 calls[name if name == "ours" else f"{name}, as a graph"] = captured(step)
             except Exception as failure:  # of this variant, which is said
                 print(f"{network} {degrees}, {name}: {type(failure).__name__} {str(failure)[:200]}")
-        store(benchmark, take_turns({name: finished(call) for name, call in calls.items()}), began)
+        keep(benchmark, take_turns({name: finished(call) for name, call in calls.items()}), began)
 
 
 def finished(call: Call) -> Call:
@@ -235,16 +233,11 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
                 seconds.append((time.perf_counter() - started) / (200 // width * width))
             measured[f"{width} at once"] = seconds
             del together
-        store(benchmark, measured, began)
+        keep(benchmark, measured, began)
 
 
-def store(benchmark: Benchmark, measured: dict[str, list[float]], began: float) -> None:
-    chosen = benchmarks.configuration(benchmark.network, benchmark.quantization)
-    content = {**asdict(benchmark), "made": experiment.made(devices.choose("cuda")), "weights": "random"}
-    content |= {"seconds": time.perf_counter() - began, "measured": measured}
-    content |= {"config": chosen.hash, "kernels": benchmarks.kernels()}
-    with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def keep(benchmark: Benchmark, measured: dict[str, list[float]], began: float) -> None:
+    store(benchmark, experiment.made(devices.choose("cuda")), "random", time.perf_counter() - began, measured)
     shown = "; ".join(f"{name} {1000 * median(seconds):.3f} ms" for name, seconds in measured.items())
     print(f"{benchmark.kind} {benchmark.network} {benchmark.quantization}: {shown}")
 

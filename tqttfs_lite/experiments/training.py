@@ -63,8 +63,9 @@ def train_together(
     """
     reuse_memory()
     place = devices.choose(device)
-    split = cache(lambda dataset, name: load(dataset, name).to(place))
-    sums = cache(lambda dataset: [content_sum(load(dataset, name)) for name in ("train", "validation")])
+    read = cache(load)  # which checks the files' sums each time
+    split = cache(lambda dataset, name: read(dataset, name).to(place))
+    sums = cache(lambda dataset: [content_sum(read(dataset, name)) for name in ("train", "validation")])
     runs = [
         _Run(c, split(c.dataset, "train"), split(c.dataset, "validation"), sums(c.dataset), state_file(c, purpose))
         for c in configs
@@ -98,8 +99,7 @@ class Progress:
     """
 
     def __init__(self, configs: Sequence[TrainingConfig], *, shown: bool = True) -> None:
-        images = cache(lambda dataset: len(load(dataset, "train")))
-        self._left = sum(c.epochs * (images(c.dataset) // c.batch_size) for c in configs)
+        self._left = sum(c.epochs * _batches(c) for c in configs)
         self._done, self._started = 0, time.perf_counter()
         name = _title(configs[0]) if len(configs) == 1 else f"{len(configs)} networks"
         self._bar = tqdm(total=self._left, desc=name, unit="batch", disable=None if shown else True)  # None: a terminal
@@ -129,6 +129,11 @@ class Progress:
             left = tqdm.format_interval(max(0, seconds))
             line = f"{_title(run.trainer.config)}: epoch {len(run.history)} of {epochs}, {told}, {left} left"
             print(line, file=sys.stderr, flush=True)
+
+
+def _batches(config: TrainingConfig) -> int:
+    """Of an epoch."""
+    return datasets.get(config.dataset).sizes.train // config.batch_size
 
 
 def _title(config: TrainingConfig) -> str:
@@ -200,7 +205,7 @@ def seconds_per_epoch(config: TrainingConfig, batches: int = 8, *, device: str |
         trainer.step()
     trainer.wait()
     seconds = (time.perf_counter() - started) / batches
-    return seconds * (dataset.sizes.train // config.batch_size)
+    return seconds * _batches(config)
 
 
 def reuse_memory() -> None:
