@@ -138,7 +138,7 @@ def assert_gradients_agree(outputs: dict[str, Callable[[], Tensor]], modules: di
         expected = expected or gradients
         for found, wanted in zip(gradients, expected, strict=True):
             error = (found - wanted).norm() / wanted.norm()
-            assert error < (1e-5 if V.dtype == torch.float32 else 0.05), f"{name} gives other gradients, by {error:.1e}"
+            assert error < (1e-4 if V.dtype == torch.float32 else 0.05), f"{name} gives other gradients, by {error:.1e}"
 
 
 def step_of(network: nn.Module, outputs: Callable[[], Tensor], steps: tuple[int, ...], labels: Tensor) -> Call:
