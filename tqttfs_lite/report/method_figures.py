@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import ceil, pi
 
@@ -155,4 +155,20 @@ def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q
     axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
     shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
     axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
+    return figure
+
+
+def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_steps: int) -> Figure:
+    """How likely a decoder is still waiting after each time step: a panel for each loss, a line for each clock.
+
+    A panel has, by degree q of the output, the probabilities after the clock's ticks.
+    """
+    figure, (row,) = panels(1, len(panels_of_clocks), height=2.6, sharey=True)
+    for axes, (loss, by_clock) in zip(row, panels_of_clocks.items(), strict=True):
+        for (q, probabilities), color in zip(by_clock.items(), COLORS.values(), strict=False):
+            after = [t + 1 for t in ticks(time_steps, q)]
+            axes.step([0, *after], [1, *probabilities], where="post", color=color, label=f"q = {q}")
+        axes.set(title=loss, xlabel="time steps", xlim=(0, time_steps), ylim=(0, 1.05))
+    row[0].set_ylabel("probability of still waiting")
+    row[0].legend(loc="upper right")
     return figure

@@ -17,6 +17,7 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.report import result_figures
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.losses import soft_choices, tick_correction
 from tqttfs_lite.spiking.notation import Architecture
 
 FIRST_SPIKE, LAST_POTENTIAL = "first spike", "highest potential at the end"
@@ -127,6 +128,49 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+@torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)
+def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> dict[str, float]:
+    """How far the soft decoder of a network's loss is from the slides' decoder, on the first `count` test images.
+
+    The share of right answers by either, in percent; the mean time steps of either; and the chance, in percent, that
+    the soft one decides on a tick, but the last, on which no output neuron is above its threshold.
+    """
+    config = result.config
+    network, test = experiment.trained_network(result).eval(), load(config.dataset, "test")
+    q = network.layers[-1].clock.step
+    correction = tick_correction(config.time_steps, q) if config.loss == "tick-corrected" else 0.0
+    sums = torch.zeros(5, dtype=torch.float64)
+    batches = (tensor[:count].split(batch_size) for tensor in (test.images, test.labels))
+    for images, labels in zip(*batches, strict=True):
+        V, S, steps, _ = network(encode(images, network.time_steps))
+        waited, decide = soft_choices(
+            V, config.theta, config.sharpness, correction=correction, silence_costs=config.silence_costs
+        )
+        chance = (waited[:, :, None] + decide).exp()  # [K, B, classes]
+        since_last = torch.tensor([-1, *steps]).diff()
+        answer, step, *_ = decode(V, S, steps, network.time_steps)
+        below = ~S.any(dim=2)
+        below[-1] = False  # where the highest potential is an answer for both
+        sums += torch.stack(
+            [
+                (answer == labels).sum(),
+                (chance.sum(dim=0).argmax(dim=1) == labels).sum(),
+                step.sum(),
+                (waited.exp() * since_last[:, None]).sum(),
+                chance.sum(dim=2)[below].sum(),
+            ]
+        ).double()
+    right, soft_right, steps_taken, soft_steps, early = (sums / len(test.images[:count])).tolist()
+    return {
+        "right, %": 100 * right,
+        "right, soft, %": 100 * soft_right,
+        "steps": steps_taken,
+        "steps, soft": soft_steps,
+        "decided below the threshold, %": 100 * early,
+    }
 
 
 def on_training_images(result: Result, count: int = 5000) -> Evaluation:

@@ -15,7 +15,7 @@ from pandas import DataFrame
 from torch import Tensor
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.seed_statistics import Spread
+from tqttfs_lite.paper.seed_statistics import Difference, Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
 
@@ -123,7 +123,7 @@ def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
     return figure
 
 
-def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
+def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread | Difference]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]
     axes.plot(percents, places, "o", markerfacecolor=CARD, color=INK, markersize=8, label="the paper")
@@ -133,7 +133,7 @@ def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> No
     axes.invert_yaxis()
 
 
-def _discs(axes: Axes, values: Sequence[Spread]) -> None:
+def _discs(axes: Axes, values: Sequence[Spread | Difference]) -> None:
     """A disc for the mean, a line for its interval where seeds allow one."""
     means, bars = [value.mean for value in values], [value.half_interval for value in values]
     axes.errorbar(
@@ -202,15 +202,22 @@ def reduction_bars(percent: DataFrame) -> Figure:
     return figure
 
 
-def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
+def findings(
+    gains: Sequence[tuple[str, float, Difference, Mapping[float, Difference]]],
+    savings: Mapping[str, tuple[float, float, Spread]],
+) -> Figure:
     """The result at a glance: the accuracy that quantization gains (above) and the energy that it saves (below).
 
-    `gains` are a name, the paper's percentage points and ours; `savings`, by accounting, are the lowest and the highest
-    percentage by the paper's counts, and ours.
+    `gains` are a name, the paper's percentage points, ours as trained, and ours by equal mean time steps; `savings`, by
+    accounting, are the lowest and the highest percentage by the paper's counts, and ours.
     """
-    rows = (len(gains), len(savings))
-    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.36 * sum(rows), height_ratios=rows)
-    _compare(above, gains)
+    lines: list[tuple[str, float | None, Spread | Difference]] = []
+    for name, printed, trained, equal in gains:
+        lines.append((f"{name}, as trained", printed, trained))
+        lines += [(f"at {steps:g} steps", None, gain) for steps, gain in equal.items()]
+    rows = (len(lines), len(savings))
+    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.3 * sum(rows), height_ratios=rows)
+    _compare(above, lines)
     ends = [value[:2] for value in savings.values()]
     for place, pair in enumerate(ends):
         below.plot(pair, [place, place], "o-", color=INK, lw=1, markerfacecolor=CARD, markersize=8)
@@ -221,7 +228,7 @@ def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, t
     below.set_xlabel("energy saved by temporal quantization, %")
     for axes in (above, below):
         axes.axvline(0, color=FAINT, lw=1, zorder=0)
-        axes.margins(y=0.25)
+        axes.margins(y=0.08)
     figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
