@@ -61,6 +61,11 @@ def test_a_claim_is_judged_by_the_interval_of_ours(
     assert (judged.direction, judged.size) == (direction, size)
 
 
+def test_what_slower_clocks_alone_would_save_is_no_finding() -> None:
+    judged = [findings.Finding("", "+66.0", spread(ours), 1, 47.0) for ours in ((40.0, 41.0, 42.0), (46.0, 47.0, 48.5))]
+    assert [finding.direction for finding in judged] == ["the opposite", "open"]
+
+
 def test_the_verdicts_are_counted() -> None:
     claims = [finding("+2.5", 1.0, 1.1, 1.2), finding("+2.5", -1.0, -1.1, -1.2), finding("+2.5", 2.5)]
     assert findings.reproduction_sentences(claims).splitlines() == [

@@ -15,7 +15,7 @@ from scipy.stats import t as student
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import dial, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized
-from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
+from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
 
 class Spread(NamedTuple):
@@ -113,7 +113,15 @@ class Group(NamedTuple):
     @property
     def dials(self) -> tuple[str, ...]:
         """The names of the files of the dials that are stored."""
-        files = [beside(result, *DIALS) for result in self.results]
+        return self._stored(DIALS)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The names of the files of the answers that are stored."""
+        return self._stored(ANSWERS)
+
+    def _stored(self, kind: tuple[str, str]) -> tuple[str, ...]:
+        files = [beside(result, *kind) for result in self.results]
         return tuple(used_files.name(file) for file in files if file.exists())
 
     @property

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 from tqdm import tqdm
 
+from tqttfs_lite.experiments import answers as stored
 from tqttfs_lite.experiments import experiment
 from tqttfs_lite.experiments.datasets import get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
-from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.results import ANSWERS, Result, beside
+from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.report import result_figures
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
@@ -128,6 +130,22 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+def later_where_both_decide(quantized: Group, baseline: Group) -> Spread | None:
+    """By how many time steps the quantized network decides later on the test images that both decide by a spike.
+
+    Over the seeds of which both have stored answers; None where there is none.  Such images are the easier ones, and
+    not the same for every seed.
+    """
+    labels = load(quantized.config.dataset, "test").labels
+    later = []
+    for pair in paired(quantized, baseline):
+        if all(beside(result, *ANSWERS).exists() for result in pair):
+            after, before = (stored.read(result, labels) for result in pair)
+            both = after.decided & before.decided
+            later.append(float((after.step[both].double() - before.step[both].double()).mean()))
+    return spread(later) if later else None
 
 
 @torch.no_grad()
