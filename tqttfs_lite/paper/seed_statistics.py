@@ -63,7 +63,7 @@ class Difference(NamedTuple):
     """By how much one mean exceeds another; each has its own seeds."""
 
     mean: float
-    half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed
+    half_interval: float  # half the width of its confidence interval; nan where a side has one seed
     seeds: tuple[int, int]
 
     @property
@@ -86,14 +86,14 @@ class Difference(NamedTuple):
         return f"{self.mean:+.{decimals}f}" + (f" ({interval})" if interval else "")
 
 
-def difference(one: Spread, other: Spread) -> Difference:
+def difference(one: Spread, other: Spread, *, confidence: float = 0.95) -> Difference:
     """The difference of two means with Welch's interval, which allows for different deviations and numbers of seeds."""
     seeds = (one.seeds, other.seeds)
     if min(seeds) < 2:
         return Difference(one.mean - other.mean, nan, seeds)
     a, b = (s.deviation**2 / s.seeds for s in (one, other))
     freedom = (a + b) ** 2 / (a**2 / (one.seeds - 1) + b**2 / (other.seeds - 1)) if a + b else inf
-    return Difference(one.mean - other.mean, float(student.ppf(0.975, freedom)) * sqrt(a + b), seeds)
+    return Difference(one.mean - other.mean, float(student.ppf((1 + confidence) / 2, freedom)) * sqrt(a + b), seeds)
 
 
 class Group(NamedTuple):
