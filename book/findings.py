@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from book import marks
 from book.marks import DATASETS
 from tqttfs_lite.energy.models import CAUSAL, SLIDES, layer_energies, reduction_percent
@@ -18,10 +20,10 @@ from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread
-from tqttfs_lite.report import per_image, result_figures, style
+from tqttfs_lite.report import method_figures, per_image, result_figures, style
 from tqttfs_lite.spiking.notation import Architecture
 
-FIGURE, PREVIEW = "findings.svg", "findings.png"
+FIGURE, METHOD, PREVIEW = "findings.svg", "method.svg", "findings.png"
 CAPTION = (
     "What temporal quantization gains in accuracy, as trained and at equal mean time steps, and what it saves in energy"
     " by four accountings."
@@ -167,11 +169,56 @@ def gains_sentence(compared: Sequence[Compared]) -> str:
         low, high = one.gain.interval
         verdict = "gains" if low > 0 else "loses" if high < 0 else "open"
         points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
-        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)}")
-    said = [f"Quantization {verb} {listed(told[verb])}." for verb in ("gains", "loses") if told[verb]]
+        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)}, +{one.claim.points} on the slides")
+    said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
     if told["open"]:
-        said.append(f"The seeds do not tell the gain from none: {listed(told['open'])}.")
+        said.append(f"Whether it gains anything our seeds do not tell: {'; '.join(told['open'])}.")
     return " ".join(said)
+
+
+def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
+    """What the slides' formula and the causal count say of the convolutional network."""
+    claim, quantized, baseline, *_ = compared[-1]
+    percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
+    formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
+    return (
+        f"By the slides' formula the {name(claim)} saves {interval(formula)} %, {percent} % on the slides;"
+        f" slower clocks alone, without a spike less, would save {by_clocks_alone(baseline, quantized):.1f} % by it."
+        f" Counting the additions that arriving spikes make, it saves {interval(causal)} %; below zero it needs more."
+    )
+
+
+def interval(saved: Spread) -> str:
+    """A mean with its 95 % interval, where there is one.
+
+    >>> interval(seed_statistics.spread([1.0, 3.0])), interval(seed_statistics.spread([1.0]))
+    ('2.0 (-10.7 to 14.7)', '1.0')
+    """
+    ends = saved.interval_text(1)
+    return f"{saved.mean:.1f}" + (f" ({ends})" if ends else "")
+
+
+def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
+    told = []
+    for claim, _, baseline, *_ in compared:
+        *hidden, output = claim.degrees.split("-")
+        parts = {
+            "the hidden layers alone": "-".join([*hidden, "1"]),
+            "the output alone": "-".join([*("1" for _ in hidden), output]),
+        }
+        found = {
+            words: comparisons.by_recipe(groups, claim.dataset, claim.network, degrees)
+            for words, degrees in parts.items()
+        }
+        gains = [
+            f"{words} {seed_statistics.gain(group, baseline).text(2)}"
+            for words, group in found.items()
+            if group and group is not baseline and len(group.results) >= FEWEST and len(baseline.results) >= FEWEST
+        ]
+        if len(gains) == len(parts):
+            told.append(f"{name(claim)}: {', '.join(gains)}")
+    return f"Quantizing only a part gains, in points, {'; '.join(told)}." if told else ""
 
 
 def equal_steps_sentence(compared: Sequence[Compared]) -> str:
@@ -423,8 +470,21 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     return used_files.names(networks, stored, before, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
 
 
+def folded(title: str, content: str) -> str:
+    """Content that a reader opens; empty where there is none."""
+    return f":::{{dropdown}} {title}\n{content}\n:::" if content else ""
+
+
+def draw_method(folder: Path) -> None:
+    """Write the picture of the method: one neuron of each kind on three input spikes, the second of which inhibits."""
+    weights = torch.tensor([[1.5, -1.0, 0.75]])
+    spikes = torch.stack([torch.tensor([[1, 2, 5]]) == t for t in range(8)]).float()
+    figure = method_figures.membrane_traces(spikes, weights, q=4)
+    figure.savefig(folder / METHOD, bbox_inches="tight", metadata={"Date": None})
+
+
 def write(folder: Path) -> str:
-    """Write the figure into `folder`, and a copy for link previews into its `_static`.
+    """Write the two figures into `folder`, and a copy of the result's for link previews into its `_static`.
 
     Returns the page's part with the figure, the words and the mark of what they are made from, in MyST Markdown.
 
@@ -441,6 +501,7 @@ def write(folder: Path) -> str:
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
     (folder / "_static").mkdir(exist_ok=True)
     figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
+    draw_method(folder)
     directive = [
         f"```{{figure}} {FIGURE}",
         ":name: fig-findings",
@@ -449,20 +510,28 @@ def write(folder: Path) -> str:
         "```",
     ]
     claims = found(compared, saved)
+    points = {
+        "Accuracy.": gains_sentence(compared),
+        "Energy.": energy_sentence(compared, saved),
+        "Where it comes from.": layers_sentence(groups, compared),
+    }
     parts = [
+        "\n".join(f"- **{title}** {said}" for title, said in points.items() if said),
         "\n".join(directive),
-        f"{gains_sentence(compared)}\n{slides_steps_sentence(compared)}",
         equal_steps_sentence(compared),
-        f"{reproduction_sentences(claims)}\n{baselines_sentence(compared)}",
-        findings_table(claims),
-        f"The networks behind these claims:\n\n{networks_table(compared)}",
-        steps_sentence(compared),
-        loss_table(groups, compared),
-        pooling_sentence(groups),
-        f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted"
-        " and by how many spikes pooling hands on in the paper's networks, which the slides do not say:\n\n"
-        + energy_table(saved),
-        f"{bounds_sentence(images)}\n{others_sentence(compared)}",
+        f"{slides_steps_sentence(compared)}\n{baselines_sentence(compared)}",
+        folded("The claims one by one", f"{reproduction_sentences(claims)}\n\n{findings_table(claims)}"),
+        folded(
+            "The networks behind them",
+            "\n\n".join(filter(None, [networks_table(compared), steps_sentence(compared), pooling_sentence(groups)])),
+        ),
+        folded("What the loss does", loss_table(groups, compared)),
+        folded(
+            "Energy under every accounting",
+            f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted and by how many spikes pooling"
+            f" hands on in the paper's networks, which the slides do not say:\n\n{energy_table(saved)}\n\n"
+            f"{bounds_sentence(images)}\n{others_sentence(compared)}",
+        ),
     ]
     # One element, which the mark is of.
     words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]

@@ -141,6 +141,24 @@ def _discs(axes: Axes, values: Sequence[Spread | Difference]) -> None:
     )
 
 
+def weights_and_clocks(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """What a network owes to its weights and what to its clocks: a panel a network, a line for each set of weights.
+
+    A panel has, by the degrees that the weights were trained with and those that they are run with, the accuracy in
+    percent.
+    """
+    figure, (row,) = panels(1, len(networks), height=2.5)
+    for axes, (network, weights) in zip(row, networks.items(), strict=True):
+        for (trained, accuracy), color in zip(weights.items(), (COLORS["TTFS"], OURS), strict=True):
+            axes.plot(range(len(accuracy)), list(accuracy.values()), "o-", color=color, label=f"trained as {trained}")
+            axes.set_xticks(range(len(accuracy)), list(accuracy))
+        axes.set(title=network, xlabel="run as", xlim=(-0.4, len(accuracy) - 0.6))
+        axes.margins(y=0.15)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    row[0].set_ylabel("test accuracy, %")
+    return figure
+
+
 def confusion_matrix(table: DataFrame) -> Figure:
     """Counts of images by class (rows) and answer (columns); the shades are those of the mistakes alone."""
     figure, ((axes,),) = panels(1, 1, height=5.4)
