@@ -80,6 +80,19 @@ def race(result: Result, index: int = 0) -> Figure:
     return result_figures.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
 
 
+def raster(networks: Mapping[str, Result], index: int = 0) -> Figure:
+    """Run one test image through networks of one shape and draw when each of their neurons spikes."""
+    (config, *_) = [result.config for result in networks.values()]
+    times = encode(load(config.dataset, "test").images[[index]], config.time_steps)
+    columns = {}
+    for name, result in networks.items():
+        ran = infer(experiment.trained_network(result).eval(), times, early_exit=False)
+        columns[name] = ([times[0], *(layer[0] for layer in ran.firing_times)], int(ran.step))
+    *hidden, _ = ran.firing_times
+    layers = ["pixels", *(f"hidden layer {n}" for n, _ in enumerate(hidden, start=1)), "output"]
+    return result_figures.network_raster(columns, layers, config.time_steps)
+
+
 def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:
     """How many images of each class (the rows) are answered as which (the columns).
 

@@ -64,6 +64,31 @@ def output_race(
     return figure
 
 
+def network_raster(
+    networks: Mapping[str, tuple[Sequence[UInt8[Tensor, " *neurons"]], int]], layers: Sequence[str], time_steps: int
+) -> Figure:
+    """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
+
+    `networks` are the firing times of each layer, T where a neuron stays silent, and the decision step, from 1.
+    """
+    heights = [2, *(1.4 for _ in layers[2:]), 0.8]
+    figure, grid = panels(len(layers), len(networks), height=5.4, sharex=True, sharey="row", height_ratios=heights)
+    for column, (name, (times, decision)) in zip(grid.T, networks.items(), strict=True):
+        for axes, layer in zip(column, times, strict=True):
+            flat = layer.flatten().numpy()
+            fired = (flat < time_steps).nonzero()[0]
+            dashes = flat[fired, None] + 1 + np.array([-0.3, 0.3, np.nan])  # one line: a small SVG
+            axes.plot(dashes.flatten(), fired.repeat(3), color=INK, lw=1 if len(flat) > len(LAYERS) * 4 else 2.5)
+            axes.axvline(decision, color=OURS, lw=1.2)
+            axes.set(ylim=(len(flat) - 0.5, -0.5), xlim=(0.3, time_steps + 0.7), yticks=[])
+        column[0].set_title(name)
+        column[-1].set_xlabel("time step, counted from 1")
+        column[-1].xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
+    for axes, layer_name in zip(grid[:, 0], layers, strict=True):
+        axes.set_ylabel(layer_name)
+    return figure
+
+
 def decision_steps(shares: DataFrame) -> Figure:
     """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
     figure, ((axes,),) = panels(1, 1, height=2.6)
@@ -120,6 +145,19 @@ def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
     accuracy.set_xlabel("test accuracy, %")
     steps.set_xlabel("mean inference time steps")
     figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
+    """A line for each choice of degrees: test accuracy in percent, mean time steps, and nanojoules an image."""
+    figure, (row,) = panels(1, 3, height=0.8 + 0.32 * len(rows), sharey=True)
+    labels = ("test accuracy, %", "mean time steps", "causal energy, nJ")
+    for axes, label, values in zip(row, labels, zip(*(measured for _, *measured in rows), strict=True), strict=True):
+        _discs(axes, values)
+        axes.set_xlabel(label)
+        axes.margins(x=0.12, y=0.3 if len(rows) < 4 else 0.1)
+    row[0].set(yticks=range(len(rows)), yticklabels=[degrees for degrees, *_ in rows])
+    row[0].invert_yaxis()
     return figure
 
 
