@@ -20,6 +20,7 @@ from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, pan
 from tqttfs_lite.spiking.neuron import THRESHOLD
 
 OURS = COLORS["TQ-TTFS"]
+NETWORKS = (COLORS["TTFS"], OURS)  # unquantized, and quantized
 LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
 
 
@@ -92,7 +93,7 @@ def network_raster(
 def decision_steps(shares: DataFrame) -> Figure:
     """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
     figure, ((axes,),) = panels(1, 1, height=2.6)
-    _side_by_side(axes.bar, shares, LAYERS)
+    _side_by_side(axes.bar, shares, NETWORKS)
     axes.set_xticks(range(len(shares)), list(shares.index))
     axes.set(xlabel="step of the first output spike, counted from 1", ylabel="share of the images, %")
     axes.legend(loc="best")
@@ -187,7 +188,7 @@ def weights_and_clocks(networks: Mapping[str, Mapping[str, Mapping[str, float]]]
     """
     figure, (row,) = panels(1, len(networks), height=2.5)
     for axes, (network, weights) in zip(row, networks.items(), strict=True):
-        for (trained, accuracy), color in zip(weights.items(), (COLORS["TTFS"], OURS), strict=True):
+        for (trained, accuracy), color in zip(weights.items(), NETWORKS, strict=True):
             axes.plot(range(len(accuracy)), list(accuracy.values()), "o-", color=color, label=f"trained as {trained}")
             axes.set_xticks(range(len(accuracy)), list(accuracy))
         axes.set(title=network, xlabel="run as", xlim=(-0.4, len(accuracy) - 0.6))
@@ -218,7 +219,7 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
     """For each network the percentages by the step on which inference is stopped: right on the left, decided right."""
     figure, (row,) = panels(1, 2, height=2.6, sharex=True)
     for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
-        for (name, table), color in zip(curves.items(), cycle(LAYERS), strict=False):
+        for (name, table), color in zip(curves.items(), cycle(NETWORKS), strict=False):
             axes.plot(table.index, table[column], "o-", color=color, label=name)
         axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
