@@ -51,6 +51,23 @@ def test_the_sweep_shows_accuracy_and_steps() -> None:
     assert list(steps.containers[0][0].get_xdata()) == [pytest.approx(2.6)]
 
 
+def test_every_reading_has_its_curves_and_the_papers_rings() -> None:
+    curve = [(4.0, spread([80.0, 81.0])), (5.0, spread([84.0, 86.0]))]
+    readings = {
+        "from 1": {"none": curve, "reference": [(4.0, spread([85.0]))]},
+        "from 0": {"none": [(steps - 1, accuracy) for steps, accuracy in curve]},
+    }
+    first, second = result_figures.curves_by_reading(readings, {"none": (4.8, 86.7)}).axes
+    ours, reference, paper = first.lines
+    assert (list(ours.get_xdata()), list(ours.get_ydata())) == ([4.0, 5.0], [80.5, 85.0])
+    assert list(second.lines[0].get_xdata()) == [3.0, 4.0]
+    assert [line.get_label() for line in first.lines] == ["none", "reference", "the paper, none"]
+    assert (list(paper.get_data()), paper.get_color()) == ([[4.8], [86.7]], ours.get_color())
+    (band,) = first.collections  # none of a single seed
+    assert band.get_datalim(first.transData).ymax == pytest.approx(curve[1][1].interval[1])
+    assert reference.get_color() != ours.get_color()
+
+
 def test_the_confusion_matrix_shades_mistakes_and_prints_counts() -> None:
     table = pd.DataFrame([[9, 1], [0, 8]], index=["a", "b"], columns=["a", "b"])
     (axes,) = result_figures.confusion_matrix(table).axes

@@ -290,6 +290,38 @@ def findings(
     return figure
 
 
+def curves_by_reading(
+    readings: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]], printed: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """A panel for each reading of mean steps: networks' accuracy in percent by steps, the paper's as rings.
+
+    `readings` have the curves by name, steps and accuracies over seeds: bands are 95 % intervals of the means, where
+    there are two seeds or more.  `printed` are the steps and the accuracy of the paper, of the networks that have a
+    curve in their colours.
+    """
+    rows = -(-len(readings) // 2)
+    figure, grid = panels(rows, min(2, len(readings)), height=0.7 + 2.5 * rows, sharex=True, sharey=True)
+    names = dict.fromkeys(name for curves in readings.values() for name in curves)
+    colors = dict(zip(names, cycle((COLORS["TTFS"], OURS, INK)), strict=False))
+    for axes, (title, curves) in zip(grid.flat, readings.items(), strict=False):
+        for name, curve in curves.items():
+            steps, means = [at for at, _ in curve], [accuracy.mean for _, accuracy in curve]
+            axes.plot(steps, means, color=colors[name], label=name)
+            ends = [accuracy.interval for _, accuracy in curve if accuracy.seeds > 1]
+            if ends:
+                axes.fill_between(steps, *zip(*ends, strict=True), color=colors[name], alpha=0.25, lw=0)
+        for name, (steps, accuracy) in printed.items():
+            ring = {"markerfacecolor": CARD, "markersize": 8, "ls": "", "zorder": 3}
+            axes.plot([steps], [accuracy], "o", color=colors.get(name, MUTED), label=f"the paper, {name}", **ring)
+        axes.set_title(title)
+    for axes in grid[-1]:
+        axes.set_xlabel("mean inference time steps, read so")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("test accuracy, %")
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
 def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 
