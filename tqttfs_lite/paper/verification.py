@@ -34,7 +34,7 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import dial, experiment, paths, results, used_files
+from tqttfs_lite.experiments import anytime, dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -116,6 +116,8 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _unequal(file, "the checkpoint", "there", "missing")
         if results.beside(result, *results.DIALS).exists():
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
+    for path in sorted((paths.data_directory() / anytime.FOLDER).glob("[!.]*.json")):
+        yield _whole("arithmetic", f"{anytime.FOLDER}/{path.name}", partial(anytime.read, path))
     known = {result.config.name for result in whole}
     for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
