@@ -9,6 +9,7 @@ from statistics import mean
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from book import marks
 from book.findings import label, listed, rows
@@ -82,7 +83,7 @@ def _references(network: str) -> list[anytime.Reference]:
     return [found for task in anytime.STUDY if task.config.architecture == plain for found in anytime.stored(task)]
 
 
-def figure(networks: Networks) -> plt.Figure:
+def figure(networks: Networks) -> Figure:
     """Accuracy against steps by each reading: ours, the reference and the slides' points."""
     claim = reported.improvements()[-1]
     T = comparisons.paper_time_steps(claim.dataset)
@@ -118,7 +119,7 @@ def loss_part(groups: Groups) -> str:
         "the slides'",
         "seeds",
     ]
-    return _part(rows(header, body), used, reported.CLAIMS)
+    return marks.part(rows(header, body), used, reported.CLAIMS)
 
 
 def _by_loss(groups: Groups, claim: reported.Improvement) -> dict[str, tuple[Group, Group]]:
@@ -159,7 +160,9 @@ def steps_part(networks: Networks) -> str:
         "```",
     ]
     sentences = [possible_sentence(networks, T), _seeds_sentence(networks)]
-    return _part("\n\n".join([rows(header, body), "\n".join(filter(None, sentences)), "\n".join(directive)]), networks)
+    return marks.part(
+        "\n\n".join([rows(header, body), "\n".join(filter(None, sentences)), "\n".join(directive)]), networks
+    )
 
 
 def _scores(dials: Sequence[Dial], T: int, printed: Printed, reading: operating_points.Reading) -> str:
@@ -173,7 +176,8 @@ def possible_sentence(networks: Networks, T: int) -> str:
     """Whether the slides' unquantized accuracy at their steps is within what the reference knows."""
     first, _ = operating_points.printed()
     dials = [reference.dial for reference in networks.references]
-    within, beyond = [], []
+    within: list[str] = []
+    beyond: list[str] = []
     for reading in READINGS:
         if known := operating_points.accuracy_at(dials, T, reading, first.steps):
             (within if known.mean >= first.accuracy else beyond).append(reading.words)
@@ -218,7 +222,7 @@ def pooling_part(groups: Groups) -> str:
             body.append([words, str(plain.config.epochs), *scores, gain.text(2), seeds])
             used += [plain, best]
     header = ["pooling", "epochs", "unquantized, % (steps; silent, %)", "quantized", "gain, points", "seeds"]
-    return _part("Both were trained with the first loss of question 1:\n\n" + rows(header, body), used)
+    return marks.part("Both were trained with the first loss of question 1:\n\n" + rows(header, body), used)
 
 
 def runs_part(groups: Groups) -> str:
@@ -246,7 +250,7 @@ def runs_part(groups: Groups) -> str:
         "best epoch over the last, validation",
         "seeds",
     ]
-    return _part(rows(header, body), used, reported.CLAIMS)
+    return marks.part(rows(header, body), used, reported.CLAIMS)
 
 
 def best_of(scores: Sequence[float], runs: int) -> float:
@@ -280,10 +284,4 @@ def reference_part() -> str:
             body.append([network, *settings, scores])
             used += found
     header = ["reference", "learning rate", "epochs", "seeds", "test accuracy where every image stops alike, %"]
-    return _part(rows(header, body), used) if body else "No reference has been trained yet."
-
-
-def _part(text: str, *made_from: object) -> str:
-    """A part of the page as one element, which its mark is of."""
-    mark = marks.mark(used_files.names(*made_from))
-    return "\n".join(["::::{container} findings", *text.splitlines(), "::::", "", mark])
+    return marks.part(rows(header, body) if body else "No reference has been trained yet.", used)

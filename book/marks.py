@@ -16,7 +16,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite.experiments import anytime, datasets, paths, results
+from tqttfs_lite.experiments import anytime, datasets, paths, results, used_files
 from tqttfs_lite.experiments.anytime import Reference
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
@@ -84,6 +84,16 @@ def mark(found: Iterable[str]) -> str:
             "</details>",
         ]
     )
+
+
+def part(text: str, *made_from: Any) -> str:
+    """A part of a page that the build writes, in MyST Markdown: one element, and behind it the mark of its files.
+
+    `made_from` is as for `used_files.names`; without any file there is no mark.
+    """
+    element = ["::::{container} findings", *text.splitlines(), "::::"]
+    files = used_files.names(*made_from)
+    return "\n".join([*element, "", mark(files)] if files else element)
 
 
 def _summary(files: Files) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from book import marks
 from book.findings import label, listed, name, rows
 from tqttfs_lite.energy.models import SLIDES
 from tqttfs_lite.experiments import results
@@ -19,10 +20,11 @@ TRIED_MARK, SILENCE_MARK, HYPOTHESES_MARK = "<!-- tried -->", "<!-- silence -->"
 
 def parts() -> dict[str, str]:
     """By mark of the page, the Markdown that takes its place."""
+    trials = results.read_trials()
     return {
-        TRIED_MARK: tried_sentence(results.read_trials()),
-        SILENCE_MARK: silence_sentence(),
-        HYPOTHESES_MARK: hypotheses_table(),
+        TRIED_MARK: marks.part(tried_sentence(trials), trials),
+        SILENCE_MARK: marks.part(silence_sentence(), reported.ENERGY, reported.CLAIMS),
+        HYPOTHESES_MARK: marks.part(hypotheses_table(), reported.CLAIMS),
     }
 
 
@@ -72,6 +74,6 @@ def hypotheses_table() -> str:
         steps = listed([f"{at:g}" for at in gains.STEPS[claim.dataset]])
         body.append([f"accuracy, {label(claim)}", f"+{claim.points} points", f"± {margin:g} points", steps])
     saved = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
-    margin = f"± {gains.ENERGY_MARGIN:g} % of the baseline's energy"
-    body.append([f"energy by {SLIDES}, {label(reported.improvements()[-1])}", f"{saved} % saved", margin, "its own"])
+    tenth = f"± {gains.ENERGY_MARGIN:g} % of the baseline's energy"
+    body.append([f"energy by {SLIDES}, {label(reported.improvements()[-1])}", f"{saved} % saved", tenth, "its own"])
     return rows(["claim", "the slides", "margin", "mean steps of the comparison"], body)

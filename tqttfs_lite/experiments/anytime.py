@@ -172,7 +172,9 @@ def train(config: TrainingConfig, *, progress: bool = True) -> tuple[Network, tu
             losses.append(total / batches)
             if progress:
                 print(f"{config.name}: epoch {epoch} of {config.epochs}, loss {losses[-1]:.4f}", file=sys.stderr)
-    return averaged.module, tuple(losses)
+    trained = averaged.module
+    assert isinstance(trained, Network)
+    return trained, tuple(losses)
 
 
 @torch.no_grad()

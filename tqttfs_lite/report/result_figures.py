@@ -310,9 +310,9 @@ def curves_by_reading(
             ends = [accuracy.interval for _, accuracy in curve if accuracy.seeds > 1]
             if ends:
                 axes.fill_between(steps, *zip(*ends, strict=True), color=colors[name], alpha=0.25, lw=0)
-        for name, (steps, accuracy) in printed.items():
-            ring = {"markerfacecolor": CARD, "markersize": 8, "ls": "", "zorder": 3}
-            axes.plot([steps], [accuracy], "o", color=colors.get(name, MUTED), label=f"the paper, {name}", **ring)
+        for name, point in printed.items():
+            (ring,) = axes.plot(*[[value] for value in point], "o", color=colors.get(name, MUTED), ls="", zorder=3)
+            ring.set(markerfacecolor=CARD, markersize=8, label=f"the paper, {name}")
         axes.set_title(title)
     for axes in grid[-1]:
         axes.set_xlabel("mean inference time steps, read so")
