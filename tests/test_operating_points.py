@@ -33,3 +33,9 @@ def test_seeds_have_a_mean_where_all_of_them_take_the_steps() -> None:
     later = replace(DIAL, validation=replace(VALIDATION, steps=(34, 35, 60)))
     assert operating_points.accuracy_at([DIAL, later], 8, READINGS[0], 3.5) == spread([80.0, 80.0])
     assert operating_points.accuracy_at([DIAL, later], 8, READINGS[0], 3.0) is None
+
+
+def test_the_earliest_steps_are_those_that_every_seed_can_take() -> None:
+    later = replace(DIAL, validation=replace(VALIDATION, steps=(34, 35, 60)))
+    assert operating_points.earliest([DIAL, later], 8, READINGS[0]) == 3.4
+    assert operating_points.accuracy_at([DIAL, later], 8, READINGS[0], 3.4)

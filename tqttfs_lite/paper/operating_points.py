@@ -95,6 +95,11 @@ def seeds_at(dials: Sequence[Dial], time_steps: int, reading: Reading, steps: fl
     return found if len(found) == len(dials) else []
 
 
+def earliest(dials: Sequence[Dial], time_steps: int, reading: Reading) -> float:
+    """The fewest mean steps, of those on the validation images, that each of the seeds can take."""
+    return max(mean_steps(dial.validation, time_steps, reading)[0] for dial in dials)
+
+
 def accuracy_at(dials: Sequence[Dial], time_steps: int, reading: Reading, steps: float) -> Spread | None:
     """The accuracy of several seeds in percent, as of `seeds_at`; None where that is empty."""
     points = seeds_at(dials, time_steps, reading, steps)
