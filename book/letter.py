@@ -68,9 +68,7 @@ def write(folder: Path) -> dict[str, str]:
 def convolutional(groups: Groups) -> Networks:
     """The networks whose curves are read; without those that are not trained."""
     claim = reported.improvements()[-1]
-    found = {
-        degrees: comparisons.tick_corrected(groups, claim.dataset, claim.network, q) for degrees, q in DEGREES.items()
-    }
+    found = {degrees: comparisons.by_recipe(groups, claim.dataset, claim.network, q) for degrees, q in DEGREES.items()}
     there = {degrees: group for degrees, group in found.items() if group}
     dials = {
         degrees: [dial.read(result) for result in group.results if beside(result, *DIALS).exists()]
@@ -127,11 +125,9 @@ def _by_loss(groups: Groups, claim: reported.Improvement) -> dict[str, tuple[Gro
     both = (claim.degrees, None)
     found = {
         "soft decoder": [
-            comparisons.by_recipe(groups, claim.dataset, claim.network, q, loss="soft-decoder") for q in both
+            comparisons.by_recipe(groups, claim.dataset, claim.network, q, **comparisons.EARLIER) for q in both
         ],
-        "the same, corrected for ticks": [
-            comparisons.tick_corrected(groups, claim.dataset, claim.network, q) for q in both
-        ],
+        "the same, corrected for ticks": [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in both],
         "first spike times": [
             comparisons.by_recipe(groups, claim.dataset, claim.network, q, loss="first-spike-time", sharpness=16.0)
             for q in both
@@ -213,7 +209,7 @@ def pooling_part(groups: Groups) -> str:
     """Our convolutional network with both kinds of pooling, and what the slides' counts say of energy with each."""
     claim = reported.improvements()[-1]
     average = {
-        degrees: comparisons.by_recipe(groups, claim.dataset, claim.network, q, loss="soft-decoder")
+        degrees: comparisons.by_recipe(groups, claim.dataset, claim.network, q, **comparisons.EARLIER)
         for degrees, q in DEGREES.items()
     }
     body, used = [], []
@@ -245,8 +241,8 @@ def runs_part(groups: Groups) -> str:
     """Where one more pair of ours would be, and what a choice among runs or epochs adds."""
     body, used = [], []
     for claim in reported.improvements():
-        quantized = comparisons.tick_corrected(groups, claim.dataset, claim.network, claim.degrees)
-        baseline = comparisons.tick_corrected(groups, claim.dataset, claim.network)
+        quantized = comparisons.by_recipe(groups, claim.dataset, claim.network, claim.degrees)
+        baseline = comparisons.by_recipe(groups, claim.dataset, claim.network)
         if quantized and baseline:
             one_more = gains.one_more_pair(quantized.accuracy, baseline.accuracy)
             low, high = one_more.interval

@@ -47,13 +47,13 @@ def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monke
 
 
 def test_gains_are_judged_as_a_family_and_by_their_margins() -> None:
-    certain, unsure = Difference(1.0, 0.1, 20.0), Difference(0.0, 0.01, 20.0)
+    certain, unsure = Difference(1.0, 0.1, 20.0, (9, 9)), Difference(0.0, 0.01, 20.0, (9, 9))
     judged = {
         name: Judgement(
             claimed,
             gain,
             gain,
-            Difference(gain.mean, 0.5, 10.0),
+            Difference(gain.mean, 0.5, 10.0, (9, 9)),
             gains.equivalence(gain, 0.5),
             gains.equivalence(gain, 0.5, claimed),
             (gains.McNemar(0, 60, 20, 1e-5), gains.McNemar(1, 40, 39, 1.0)),
