@@ -302,7 +302,7 @@ def curves_by_reading(
     rows = -(-len(readings) // 2)
     figure, grid = panels(rows, min(2, len(readings)), height=0.7 + 2.5 * rows, sharex=True, sharey=True)
     names = dict.fromkeys(name for curves in readings.values() for name in curves)
-    colors = dict(zip(names, cycle((COLORS["TTFS"], OURS, INK)), strict=False))
+    colors = dict(zip(names, cycle((*NETWORKS, INK)), strict=False))
     for axes, (title, curves) in zip(grid.flat, readings.items(), strict=False):
         for name, curve in curves.items():
             steps, means = [at for at, _ in curve], [accuracy.mean for _, accuracy in curve]
