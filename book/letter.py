@@ -54,8 +54,9 @@ def write(folder: Path) -> dict[str, str]:
     groups = seed_statistics.released()
     networks = convolutional(groups)
     style.use_style()
-    figure(networks).savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
-    plt.close()
+    drawn = figure(networks)
+    drawn.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
+    plt.close(drawn)
     return {
         LOSS: loss_part(groups),
         STEPS: steps_part(networks),
