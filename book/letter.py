@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 from book import marks
 from book.findings import label, listed, rows
 from tqttfs_lite.energy.models import MEMORY
-from tqttfs_lite.experiments import anytime, dial, used_files
+from tqttfs_lite.experiments import anytime, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.dial import Dial
-from tqttfs_lite.experiments.results import DIALS, beside
 from tqttfs_lite.paper import comparisons, energy_claims, gains, operating_points, reported, seed_statistics
 from tqttfs_lite.paper.operating_points import READINGS, Printed
 from tqttfs_lite.paper.seed_statistics import Group, difference, spread
@@ -71,10 +70,7 @@ def convolutional(groups: Groups) -> Networks:
     claim = reported.improvements()[-1]
     found = {degrees: comparisons.by_recipe(groups, claim.dataset, claim.network, q) for degrees, q in DEGREES.items()}
     there = {degrees: group for degrees, group in found.items() if group}
-    dials = {
-        degrees: [dial.read(result) for result in group.results if beside(result, *DIALS).exists()]
-        for degrees, group in there.items()
-    }
+    dials = {degrees: group.read_dials() for degrees, group in there.items()}
     return Networks(there, dials, _references(claim.network))
 
 

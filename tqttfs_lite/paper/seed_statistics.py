@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import dial, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized
+from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
 
@@ -174,13 +175,17 @@ class Group(NamedTuple):
         """Images without an output spike, in percent."""
         return spread([100 * result.test.silent / result.test.images for result in self.results])
 
+    def read_dials(self) -> list[Dial]:
+        """The dials that are stored, in the order of the seeds; raises `ResultError` for one that is damaged."""
+        return [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
+
     def at_steps(self, mean_steps: float) -> Spread | None:
         """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
 
         Over the seeds whose dial is stored; None where there is none, and where one of them does not reach so many:
         the others would be a selection.  Raises `ResultError` for a dial that is damaged.
         """
-        dials = [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
+        dials = self.read_dials()
         try:
             return spread([found.at_steps(mean_steps).accuracy for found in dials]) if dials else None
         except InputError:
@@ -189,8 +194,7 @@ class Group(NamedTuple):
     @property
     def fewest_steps(self) -> float | None:
         """The lowest mean of time steps that every seed with a stored dial reaches; None where there is none."""
-        means = [dial.read(result).fewest_steps for result in self.results if beside(result, *DIALS).exists()]
-        return max(means, default=None)
+        return max((found.fewest_steps for found in self.read_dials()), default=None)
 
     @property
     def spikes(self) -> tuple[float, ...]:

@@ -290,6 +290,27 @@ def findings(
     return figure
 
 
+def operating_curves(networks: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]]) -> Figure:
+    """A panel for each network: accuracy in percent by mean steps, unquantized and quantized, with bands over seeds."""
+    figure, (row,) = panels(1, len(networks), height=2.7)
+    for axes, (title, curves) in zip(row, networks.items(), strict=True):
+        for (name, curve), color in zip(curves.items(), NETWORKS, strict=True):
+            _band(axes, curve, color, name)
+        axes.set(title=title, xlabel="mean time steps")
+    row[0].set_ylabel("test accuracy, %")
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _band(axes: Axes, curve: Sequence[tuple[float, Spread]], color: str, name: str) -> None:
+    """A line of means, in a band of their 95 % intervals where there are seeds enough."""
+    steps = [at for at, _ in curve]
+    axes.plot(steps, [accuracy.mean for _, accuracy in curve], color=color, label=name)
+    ends = np.array([accuracy.interval for _, accuracy in curve if accuracy.seeds > 1])
+    if len(ends):
+        axes.fill_between(steps, ends[:, 0], ends[:, 1], color=color, alpha=0.25, lw=0)
+
+
 def curves_by_reading(
     readings: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]], printed: Mapping[str, tuple[float, float]]
 ) -> Figure:
@@ -305,11 +326,7 @@ def curves_by_reading(
     colors = dict(zip(names, cycle((*NETWORKS, INK)), strict=False))
     for axes, (title, curves) in zip(grid.flat, readings.items(), strict=False):
         for name, curve in curves.items():
-            steps, means = [at for at, _ in curve], [accuracy.mean for _, accuracy in curve]
-            axes.plot(steps, means, color=colors[name], label=name)
-            ends = [accuracy.interval for _, accuracy in curve if accuracy.seeds > 1]
-            if ends:
-                axes.fill_between(steps, *zip(*ends, strict=True), color=colors[name], alpha=0.25, lw=0)
+            _band(axes, curve, colors[name], name)
         for name, point in printed.items():
             (ring,) = axes.plot(*[[value] for value in point], "o", color=colors.get(name, MUTED), ls="", zorder=3)
             ring.set(markerfacecolor=CARD, markersize=8, label=f"the paper, {name}")
