@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.seed_statistics import difference, spread
+from tqttfs_lite.paper.operating_points import Operating
+from tqttfs_lite.paper.seed_statistics import spread
 from tqttfs_lite.report import result_figures, style
 
 
@@ -156,18 +157,20 @@ def test_the_growth_curves_start_at_nothing() -> None:
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
 
 
-def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
-    none, some = (difference(spread([value]), spread([0.0])) for value in (0.2, 1.0))
-    gains = [("one", 0.5, none, {9.0: some}), ("two", 2.5, some, {})]
+def test_the_findings_show_curves_and_savings_of_the_paper_and_of_ours() -> None:
+    curve = [(4.0, spread([86.0, 88.0])), (5.0, spread([89.0, 89.0]))]
+    known = Operating(
+        {"unquantized": curve, "quantized": curve[1:]},
+        {"unquantized": (4.5, 88.0), "quantized": (5.0, 89.0)},
+        {"unquantized": (4.8, 86.7), "quantized": (None, 90.2)},
+    )
     savings = {"formula": (66.0, 66.0, spread([60.0])), "causal": (14.0, 16.0, spread([15.0, 17.0]))}
-    above, below = result_figures.findings(gains, savings).axes
-    assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 2)]
-    assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0, 1.0])
-    assert [label.get_text() for label in above.get_yticklabels()] == [
-        "one, as trained",
-        "at 9 steps",
-        "two, as trained",
-    ]
+    above, below = result_figures.findings({"one": known}, savings).axes
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in above.lines}
+    assert drawn["unquantized"] == ([4.0, 5.0], [87.0, 89.0])
+    assert drawn["quantized, as trained"] == ([5.0], [89.0])
+    assert drawn["unquantized, the paper"] == ([4.8], [86.7])
+    assert set(drawn["quantized, the paper"][1]) == {90.2}
     rings = [line for line in below.lines if line.get_markerfacecolor() == style.CARD]
     assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
     assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]

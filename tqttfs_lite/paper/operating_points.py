@@ -7,7 +7,7 @@ first reading: from 1, with the silent images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from tqttfs_lite.experiments.dial import Dial, Point
 from tqttfs_lite.experiments.evaluation import Curve
-from tqttfs_lite.paper import energy_claims, reported
+from tqttfs_lite.paper import comparisons, energy_claims, reported
+from tqttfs_lite.paper.comparisons import Comparison
 from tqttfs_lite.paper.seed_statistics import Spread, spread
 
 
@@ -36,6 +37,17 @@ class Reading(NamedTuple):
 
 
 READINGS = tuple(Reading(first, silent) for silent in (True, False) for first in (1, 0))
+
+
+class Operating(NamedTuple):
+    """What a network and its baseline reach: curves over the output threshold, ours as trained, and the paper's.
+
+    All by name, unquantized first; steps are mean time steps, accuracies are in percent.
+    """
+
+    curves: Mapping[str, Sequence[tuple[float, Spread]]]
+    trained: Mapping[str, tuple[float, float]]  # steps and accuracy
+    printed: Mapping[str, tuple[float | None, float]]  # likewise; None where the paper does not print the steps
 
 
 class Printed(NamedTuple):
@@ -112,6 +124,26 @@ def curve(
     """The accuracy of several seeds in percent at those of the mean steps that all of them take."""
     points = ((steps, accuracy_at(dials, time_steps, reading, steps)) for steps in grid)
     return [(steps, accuracy) for steps, accuracy in points if accuracy]
+
+
+def of_comparison(comparison: Comparison) -> Operating | None:
+    """Both networks of a claim as curves and as trained, with what the slides print; None where one is not trained.
+
+    Steps are by the first reading, as ours are printed.
+    """
+    claim, quantized, baseline = comparison
+    if not (quantized and baseline):
+        return None
+    groups = {"unquantized": baseline, "quantized": quantized}
+    accuracy = reported.own_accuracy(claim.dataset)
+    steps = {network.accuracy: network.steps for network in printed()} if "C" in claim.network else {}
+    grid = comparisons.CURVE_STEPS[claim.dataset]
+    percents = {name: accuracy[group.config.architecture] for name, group in groups.items()}
+    return Operating(
+        {name: curve(group.read_dials(), group.config.time_steps, READINGS[0], grid) for name, group in groups.items()},
+        {name: (group.steps.mean, group.accuracy.mean) for name, group in groups.items()},
+        {name: (steps.get(percent), percent) for name, percent in percents.items()},
+    )
 
 
 def most_silent(network: Printed) -> float:
