@@ -5,6 +5,7 @@
 # ends with it; what Snakemake has noted as unfinished it runs again, where a training goes on or finds its result.
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -193,6 +194,7 @@ rule book_pages:
         "_build/html/index.html",
     params:
         made_from=lambda wildcards: content(*BOOK, *STORED, *LIBRARY, *ENVIRONMENT),
+        site=[os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL")],  # whose links it has
     localrule: True
     shell:
         "python -m book.build"

@@ -10,6 +10,7 @@ complete execution, and a page that did not come out are errors.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import findings, how_to_run, html_pages, interactive, letter, marks, plan
+from book import findings, how_to_run, html_pages, interactive, letter, marks, plan, publishing
+from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
 from tqttfs_lite.paper import reported, verification
@@ -188,11 +190,15 @@ def copy_mathjax(target: Path) -> None:
         raise BookError("the installed sphinx-mathjax-offline holds no MathJax where it was expected")
 
 
-def stage(executions: list[Execution]) -> None:
+def stage(executions: list[Execution], site: Site | None = None) -> None:
     """Lay out `_build/book-source`: pages, executed notebooks with their marks, the data they link to, MathJax."""
     shutil.rmtree(STAGE, ignore_errors=True)
     no_pages = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(REPOSITORY / "book", STAGE / "book", ignore=no_pages)
+    if site:
+        file = STAGE / "book" / "_config.yml"
+        config = publishing.configured(yaml.safe_load(file.read_text("utf-8")), site)
+        file.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     (STAGE / "notebooks").mkdir()
     for run in executions:
         notebook = nbformat.read(EXECUTED.parent / f"{run.page}.ipynb", as_version=4)
@@ -200,7 +206,8 @@ def stage(executions: list[Execution]) -> None:
             marks.add(notebook)
         except (ResultError, FileNotFoundError) as error:
             raise BookError(f"{run.page}.ipynb: {error}: run `make book`") from error
-        append_run_section(notebook, run.page, repository_url())
+        section = how_to_run.run_section(Path(run.page).stem, notebook, site)
+        notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
         nbformat.write(notebook, STAGE / f"{run.page}.ipynb")
     for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
@@ -210,7 +217,7 @@ def stage(executions: list[Execution]) -> None:
     (STAGE / "data" / "checksums.sha256").write_text("".join(f"{sums[file]}  {file}\n" for file in sums), "utf-8")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
-    table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]
+    table = [status_table(executions, version("torch")), how_to_run.checks_badge(site)]
     fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
     fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
     try:
@@ -220,25 +227,6 @@ def stage(executions: list[Execution]) -> None:
                 fill(STAGE / "book" / page, mark, text)
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
-
-
-def settings() -> dict[str, Any]:
-    """book/_config.yml, as it is staged."""
-    return dict(yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8")))
-
-
-def repository_url() -> str:
-    """The public repository's address, empty as long as there is none."""
-    return str(settings()["repository"]["url"])
-
-
-def append_run_section(notebook: nbformat.NotebookNode, page: str, url: str) -> None:
-    """Close a notebook with the section that says how to run it."""
-    try:
-        section = how_to_run.run_section(Path(page).stem, notebook, url)
-    except ValueError as error:
-        raise BookError(str(error)) from error
-    notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
 
 
 def fill(page: Path, mark: str, text: str) -> None:
@@ -261,14 +249,19 @@ def build_html() -> None:
     (HTML / ".nojekyll").touch()  # GitHub Pages otherwise leaves out folders such as _static
 
 
-def finish_html() -> None:
-    """Mend every page for assistive technology, and give it the tags of a link preview."""
-    base = str(settings()["html"]["baseurl"]).rstrip("/")
+def finish_html(front: str, site: Site | None) -> None:
+    """Mend every page for assistive technology, and give it the tags of a link preview.
+
+    The address without a page, which people share, leads to the page `front` and has the same preview.
+    """
+    base = f"{site.address}/" if site else ""
     for path in sorted(HTML.rglob("*.html")):
         if "_static" not in path.parts:
-            address, image = (f"{base}/{path.relative_to(HTML)}", f"{base}/{PREVIEW}") if base else ("", "")
+            address, image = (f"{base}{path.relative_to(HTML)}", f"{base}{PREVIEW}") if base else ("", "")
             page = html_pages.mended(path.read_text("utf-8"))
             path.write_text(html_pages.with_preview(page, address, image), "utf-8")
+    first = (HTML / f"{front}.html").read_text("utf-8")
+    (HTML / "index.html").write_text(html_pages.redirect(f"{front}.html", first), "utf-8")
 
 
 def check_html(pages: list[str]) -> None:
@@ -281,14 +274,15 @@ def check_html(pages: list[str]) -> None:
 def main() -> None:
     """Stage, build, check, and complete the interactive figures; an error ends the program with one sentence."""
     try:
+        site = publishing.site(os.environ)
         pages = toc_pages(REPOSITORY / "book" / "_toc.yml")
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
-        stage(executions)
+        stage(executions, site)
         build_html()
-        finish_html()
         check_html(pages)
+        finish_html(pages[0], site)
         interactive.install(HTML)
-    except (BookError, interactive.FigureError) as error:
+    except (BookError, interactive.FigureError, publishing.SiteError) as error:
         sys.exit(f"book/build.py: {error}")
     print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
 

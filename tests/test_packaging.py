@@ -14,6 +14,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from book import build
+from book.publishing import BRANCH
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -128,7 +131,7 @@ def test_the_workflow_runs_on_every_push_and_every_week() -> None:
 
 
 def test_what_the_workflow_calls_exists() -> None:
-    (job,) = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"].values()
+    job = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]["check"]
     commands = [step["run"] for step in job["steps"] if "run" in step]
     assert commands
     for command in commands:
@@ -140,6 +143,20 @@ def test_what_the_workflow_calls_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
     called = set(re.findall(r"\bmake (\w+)(?= &&|;)", (REPOSITORY / ".ci" / "run").read_text("utf-8")))
     assert called == {"test", "book"} & targets
+
+
+def test_the_workflow_publishes_from_the_main_branch_what_has_passed() -> None:
+    workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    check, publish = workflow["jobs"]["check"], workflow["jobs"]["publish"]
+    order = [step.get("uses", step.get("run", "")).partition("@")[0] for step in check["steps"]]
+    assert order.index("actions/upload-pages-artifact") > order.index(".ci/run")
+    (upload,) = (step for step in check["steps"] if "upload-pages-artifact" in step.get("uses", ""))
+    assert upload["with"]["path"] == build.HTML.relative_to(REPOSITORY).as_posix()
+    assert publish["needs"] == "check"
+    assert upload["if"] == publish["if"]
+    assert f"github.ref == 'refs/heads/{BRANCH}'" in publish["if"]
+    assert workflow["permissions"] == {"contents": "read"} and "permissions" not in check
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}  # what deploy-pages needs, and no more
 
 
 @pytest.mark.parametrize(
