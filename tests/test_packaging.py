@@ -1,5 +1,6 @@
 """pyproject.toml, constraints.txt and environment.yml agree, with each other and with what is installed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -157,6 +158,23 @@ def test_the_workflow_publishes_from_the_main_branch_what_has_passed() -> None:
     assert f"github.ref == 'refs/heads/{BRANCH}'" in publish["if"]
     assert workflow["permissions"] == {"contents": "read"} and "permissions" not in check
     assert publish["permissions"] == {"pages": "write", "id-token": "write"}  # what deploy-pages needs, and no more
+
+
+def test_the_containers_start_from_pytorch_without_cuda_and_from_what_make_knows() -> None:
+    container = REPOSITORY / ".devcontainer"
+    described = json.loads((container / "devcontainer.json").read_text("utf-8"))
+    program, *targets = described["postCreateCommand"].split()
+    assert program == "make"
+    assert set(targets) <= set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
+    image = (container / described["build"]["dockerfile"]).read_text("utf-8")
+    assert re.findall(r"^FROM python:([\d.]+)", image, re.MULTILINE) == [
+        f"{sys.version_info.major}.{sys.version_info.minor}"
+    ]
+    tools = re.findall(r"\w+:([\w-]+)", (REPOSITORY / ".ci" / "run").read_text("utf-8").partition("for tool in ")[2])
+    assert {tool for tool in tools if tool != "make"} <= set(image.split())
+    index = re.findall(r"PIP_EXTRA_INDEX_URL=(\S+)", image)
+    assert index == re.findall(r"PIP_EXTRA_INDEX_URL=(\S+)", (REPOSITORY / "binder" / "postBuild").read_text("utf-8"))
+    assert len(index) == 1 and index[0].endswith("/cpu")
 
 
 @pytest.mark.parametrize(
