@@ -29,7 +29,7 @@ book: .venv/.installed ## execute the notebooks and build the book into _build/h
 test: lint ## everything: lint, types, unit tests, doctests, notebooks, the built book
 	$(MAKE) data
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
-	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain
+	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain --record _build/verified.json
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 

@@ -60,6 +60,7 @@ STORED = [
 ENVIRONMENT = [Path("pyproject.toml"), Path("constraints.txt")]
 LIBRARY = [path for path in Path("tqttfs_lite").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 BOOK = [path for path in Path("book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+TOLD = [Path("CITATION.cff"), Path("_build/verified.json")]  # in the book: how to cite it, and its last verification
 EXECUTED = [Path("_build") / path for path in sorted(Path("notebooks").glob("*.ipynb"))]
 
 
@@ -193,7 +194,7 @@ rule book_pages:
     output:
         "_build/html/index.html",
     params:
-        made_from=lambda wildcards: content(*BOOK, *STORED, *LIBRARY, *ENVIRONMENT),
+        made_from=lambda wildcards: content(*BOOK, *STORED, *LIBRARY, *ENVIRONMENT, *TOLD),
         site=[os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL")],  # whose links it has
     localrule: True
     shell:

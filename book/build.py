@@ -10,6 +10,7 @@ complete execution, and a page that did not come out are errors.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,20 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import findings, how_to_run, html_pages, interactive, letter, marks, plan, publishing
+from book import (
+    citing,
+    claims,
+    core_hours,
+    findings,
+    how_to_run,
+    html_pages,
+    interactive,
+    last_verified,
+    letter,
+    marks,
+    plan,
+    publishing,
+)
 from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
@@ -45,6 +59,7 @@ LINKED = (
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
+VERIFIED = BUILD / "verified.json"
 PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
 
@@ -220,13 +235,33 @@ def stage(executions: list[Execution], site: Site | None = None) -> None:
     table = [status_table(executions, version("torch")), how_to_run.checks_badge(site)]
     fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
     fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
+    fill(STAGE / "book" / "status.md", "<!-- last verified -->", last_verified.sentences(VERIFIED))
     try:
         fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
         for page, parts in (("differences.md", plan.parts()), ("letter.md", letter.write(STAGE / "book"))):
             for mark, text in parts.items():
                 fill(STAGE / "book" / page, mark, text)
+        fill_report_and_citation(site)
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
+
+
+def fill_report_and_citation(site: Site | None) -> None:
+    """Complete the pages for referees and citers, and write what is published beside the pages for programs."""
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
+    book = yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8"))
+    entries = citing.bibtex(citation, book["copyright"], site)
+    fill(STAGE / "book" / "cite.md", "<!-- bibtex -->", f"```bibtex\n{entries}\n```")
+    records = claims.records()
+    stored, trials = results.read_all(), results.read_trials()
+    fill(STAGE / "book" / "report.md", "<!-- claims -->", claims.table(records))
+    fill(STAGE / "book" / "report.md", "<!-- hours -->", core_hours.marked(stored, trials))
+    (STAGE / "beside").mkdir()
+    for name, content in (
+        ("claims.json", claims.document(records, citation)),
+        ("ro-crate-metadata.json", citing.ro_crate(citation, site, datetime.now(UTC))),
+    ):
+        (STAGE / "beside" / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def fill(page: Path, mark: str, text: str) -> None:
@@ -243,9 +278,11 @@ def build_html() -> None:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(STAGE)]
     command += ["--config", str(STAGE / "book" / "_config.yml"), "--toc", str(STAGE / "book" / "_toc.yml")]
     command += ["--path-output", str(REPOSITORY), "--all", "-q", "-W", "-n", "--keep-going"]
-    if subprocess.run(command, check=False).returncode:
+    # From here Sphinx imports the book's own extension.
+    if subprocess.run(command, check=False, cwd=REPOSITORY).returncode:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
     shutil.copytree(STAGE / "data", HTML / "data")  # to which the marks link
+    shutil.copytree(STAGE / "beside", HTML, dirs_exist_ok=True)
     (HTML / ".nojekyll").touch()  # GitHub Pages otherwise leaves out folders such as _static
 
 

@@ -168,6 +168,12 @@ def _verify(parser: ArgumentParser) -> None:
         " trained from scratch, in minutes; full: every network of a recipe, in hours",
     )
     parser.add_argument("--json", action="store_true", help="every number, for programs")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write down when, where and how far, for the status page",
+    )
     _device(parser)
 
 

@@ -112,6 +112,11 @@ def verify(options: Namespace) -> int:
                 file=sys.stderr,
             )
     agreeing = sum(entry.agrees for entry in entries)
+    if options.record:
+        made = experiment.made(devices.choose(options.device))
+        record = {"level": options.level, "made": made, "numbers": len(entries), "agreeing": agreeing}
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:

@@ -81,6 +81,7 @@ class Coding(NamedTuple):
 class Citation(NamedTuple):
     """A cited accuracy to set beside ours; None where the work gives none."""
 
+    key: str  # of the work in the bibliography
     work: str
     network: str
     mnist_percent: float | None
@@ -179,8 +180,8 @@ def literature() -> list[Citation]:
         return float(text) if text else None
 
     return [
-        Citation(work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
-        for work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
+        Citation(key, work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
+        for key, work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
     ]
 
 
