@@ -37,11 +37,12 @@ from book import (
     marks,
     plan,
     publishing,
+    since_2024,
 )
 from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
-from tqttfs_lite.paper import reported, verification
+from tqttfs_lite.paper import reported, seed_statistics, verification
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -241,9 +242,18 @@ def stage(executions: list[Execution], site: Site | None = None) -> None:
         for page, parts in (("differences.md", plan.parts()), ("letter.md", letter.write(STAGE / "book"))):
             for mark, text in parts.items():
                 fill(STAGE / "book" / page, mark, text)
+        fill_chapter_since_2024()
         fill_report_and_citation(site)
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
+
+
+def fill_chapter_since_2024() -> None:
+    """Put the tables into the chapter about other works."""
+    page = STAGE / "book" / "since_2024.md"
+    fill(page, "<!-- networks -->", since_2024.networks_table(seed_statistics.released()))
+    for theme in since_2024.THEMES:
+        fill(page, f"<!-- {theme} -->", since_2024.statements_table(theme))
 
 
 def fill_report_and_citation(site: Site | None) -> None:

@@ -14,6 +14,7 @@ from tqttfs_lite.spiking.notation import Architecture
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
+SINCE_2024, STATEMENTS = "paper/since_2024.csv", "paper/since_2024_statements.csv"
 
 # The paper's three networks: data set, and notation without degrees.
 NETWORKS = {
@@ -81,13 +82,39 @@ class Coding(NamedTuple):
 class Citation(NamedTuple):
     """A cited accuracy to set beside ours; None where the work gives none."""
 
-    key: str  # of the work in the bibliography
     work: str
     network: str
     mnist_percent: float | None
     fashion_mnist_percent: float | None
     note: str
     verified: bool
+
+
+class Later(NamedTuple):
+    """A network of another work with the conditions of its accuracies, as told there; empty where it is not told."""
+
+    key: str  # of the work in the bibliography
+    what: str
+    network: str
+    time_steps: str
+    weights: str
+    decoder: str
+    epoch: str  # whose weights were scored on the test set
+    silent: str  # share of images on which no output neuron fires
+    mnist_percent: str
+    fashion_mnist_percent: str
+    evidence: str
+    read: str  # what was read of the work
+
+
+class Statement(NamedTuple):
+    """What another work says, by theme."""
+
+    theme: str
+    key: str  # of the work in the bibliography
+    says: str
+    evidence: str
+    read: str  # what was read of the work
 
 
 def accuracy(dataset: str) -> list[Accuracy]:
@@ -180,9 +207,28 @@ def literature() -> list[Citation]:
         return float(text) if text else None
 
     return [
-        Citation(key, work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
-        for key, work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
+        Citation(work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
+        for _, work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
     ]
+
+
+def literature_keys() -> dict[str, str]:
+    """The key in the bibliography of each of these works.
+
+    >>> literature_keys()["S4NN"]
+    'kheradpisheh2020s4nn'
+    """
+    return {r["work"]: r["key"] for r in _rows(LITERATURE)}
+
+
+def since_2024() -> list[Later]:
+    """Networks of works that came after the paper, or stand beside these, with their conditions."""
+    return [Later(**r) for r in _rows(SINCE_2024)]
+
+
+def statements() -> list[Statement]:
+    """What works since 2024 say, theme by theme."""
+    return [Statement(**r) for r in _rows(STATEMENTS)]
 
 
 def _rows(table: str) -> list[dict[str, str]]:
