@@ -11,6 +11,7 @@ from book.citing import Citation
 from book.findings import Compared, Finding
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.paper import comparisons, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Difference
 from tqttfs_lite.report import per_image
 
 Record = dict[str, Any]
@@ -21,14 +22,16 @@ def record(finding: Finding, compared: Sequence[Compared]) -> Record:
 
     The only place that knows what a `Finding` is made of.
     """
-    low, high = finding.ours.interval
+    ours = finding.ours
+    low, high = ours.interval
     networks = next(c for c in compared if findings.label(c.claim) in finding.words)
     return {
         "claim": finding.words,
         "paper": float(finding.printed),
-        "ours": finding.ours.mean,
+        "ours": ours.mean,
         "interval_95_percent": None if isnan(low) else [low, high],
-        "seeds": finding.ours.seeds,
+        "seeds": list(ours.seeds) if isinstance(ours, Difference) else [ours.seeds],
+        "unchanged": finding.unchanged,
         "same_direction": finding.direction,
         "same_size": finding.size,
         "files": sorted(used_files.names(networks.quantized, networks.baseline)),
@@ -53,7 +56,9 @@ def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:
     return {
         "paper": f"https://doi.org/{paper['doi']}",
         "source_of_the_claims": sorted({reported.CLAIMS, reported.ENERGY}),
-        "same_direction": "whether the interval lies on the same side of zero as the paper's number",
+        "seeds": "of the quantized network and of its baseline, or those that both share",
+        "unchanged": "what comes out where quantization changes no spike and no decision",
+        "same_direction": "whether the interval lies on the same side of `unchanged` as the paper's number",
         "same_size": "whether the interval holds the paper's number",
         "claims": list(records),
     }
@@ -65,7 +70,8 @@ def table(records: Sequence[Record]) -> str:
     for claim in records:
         interval = claim["interval_95_percent"]
         shown = f"{interval[0]:+.2f} to {interval[1]:+.2f}" if interval else ""
-        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {shown} | {claim['seeds']}"
+        seeds = " and ".join(map(str, claim["seeds"]))
+        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {shown} | {seeds}"
         lines.append(f"| {claim['claim']} | {numbers} | {claim['same_direction']} | {claim['same_size']} |")
     files = {file for claim in records for file in claim["files"]} | {reported.CLAIMS, reported.ENERGY}
     return "\n".join(["::::{container} claims", *lines, "::::", "", marks.mark(files)])
