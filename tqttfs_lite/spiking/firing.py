@@ -18,9 +18,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from tqttfs_lite.spiking import kernels as kernels  # registers the compiled operators
+from tqttfs_lite.spiking.kernels.operators import NEVER, column, convolution, on_device, ops
 from tqttfs_lite.spiking.neuron import THRESHOLD, TQ_TTFS, Neuron, Response
-from tqttfs_lite.spiking.operators import NEVER, column, convolution, on_device, ops
 from tqttfs_lite.spiking.surrogate import Atan
 
 LONGEST_TIME = 254  # firing times are kept in one byte, in which T stands for "never"

@@ -23,9 +23,9 @@ from tqttfs_lite.spiking.firing import (
     fire_and_charge,
     trace,
 )
+from tqttfs_lite.spiking.kernels.operators import convolution
 from tqttfs_lite.spiking.neuron import Neuron
 from tqttfs_lite.spiking.notation import Convolution, Linear
-from tqttfs_lite.spiking.operators import convolution
 
 PoolingMode = Literal["max", "average"]
 

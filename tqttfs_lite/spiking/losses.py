@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tqttfs_lite.spiking.firing import fire
+from tqttfs_lite.spiking.kernels.operators import on_device
 from tqttfs_lite.spiking.network import Output
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
-from tqttfs_lite.spiking.operators import on_device
 
 REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
 
