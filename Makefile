@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
-EXTRAS := notebooks,book,test,pipeline
+EXTRAS := notebooks,book,test,pipeline,cluster
 QUEUE := data/queue.yml
 # More threads do not help a perceptron, and those that spin while they wait slow down whatever else runs.
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
@@ -33,8 +33,8 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
-results: .venv/.installed ## train what is missing of the released study, data/study.yml
-	$(BIN)/snakemake results
+results: .venv/.installed ## train what is missing of the released study; DEVICES=cuda:0 on a GPU
+	$(BIN)/snakemake results $(if $(DEVICES),--config devices=$(DEVICES))
 
 queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core
 	mkdir -p _build/logs
@@ -65,7 +65,7 @@ bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; t
 constraints: ## pin the newest versions that install together
 	rm -rf _build/freeze
 	$(PYTHON) -m venv _build/freeze
-	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers,cluster]'
+	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers]'
 	{ grep '^#' constraints.txt; _build/freeze/bin/pip freeze --all --exclude pip --exclude tqttfs-lite \
 	  | sed 's/+.*//'; } > _build/constraints.txt
 	mv _build/constraints.txt constraints.txt

@@ -681,7 +681,7 @@ def test_an_installed_package_offers_a_data_set_to_the_command(tmp_path):
     (tmp_path / "study.yml").write_text(part)
     command = [sys.executable, "-m", "tqttfs_lite.cli", "study", str(tmp_path / "study.yml"), "--dry-run"]
     done = subprocess.run(command, env=kept, capture_output=True, text=True)
-    assert done.returncode == 0 and re.search(r"train +1\n", done.stdout + done.stderr), done.stdout
+    assert done.returncode == 0 and re.search(r"train_stripes_\w+ +1\n", done.stdout + done.stderr), done.stdout
 
 
 STRIPED = """

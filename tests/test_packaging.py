@@ -21,8 +21,8 @@ from book.publishing import BRANCH
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# What `make` installs; the peers are a target of their own, and a cluster is a choice of the reader.
-INSTALLED_EXTRAS = {"notebooks", "book", "test", "pipeline"}
+# What `make` installs; the peers are a target of their own.
+INSTALLED_EXTRAS = {"notebooks", "book", "test", "pipeline", "cluster"}
 
 
 def constraints() -> list[Requirement]:

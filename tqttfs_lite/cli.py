@@ -95,6 +95,9 @@ def _train(parser: ArgumentParser) -> None:
         default = "no" if field.default is False else field.default
         if name == "architecture":
             parser.add_argument(name, help=field.description)
+        elif name == "seed":
+            text = f"{field.description}; several are trained side by side on a GPU (default: {default})"
+            parser.add_argument(_flag(name), type=_seeds, metavar="N[,N...]", help=text, default=[default])
         elif field.is_required():
             parser.add_argument(_flag(name), type=kind, metavar=metavar, help=field.description, required=True)
         else:
@@ -104,6 +107,13 @@ def _train(parser: ArgumentParser) -> None:
 
 def _flag(setting: str) -> str:
     return f"--{setting.replace('_', '-')}"
+
+
+def _seeds(text: str) -> list[int]:
+    seeds = text.split(",")
+    if not all(seed.isdecimal() for seed in seeds):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, or several with commas between them")
+    return list(dict.fromkeys(map(int, seeds)))
 
 
 def _yes_or_no(text: str) -> bool:
