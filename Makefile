@@ -18,10 +18,10 @@ PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_accessibility.py tests/test_committed_figures.py
 
-.PHONY: help book test results queue notebooks data lint peers bench constraints clean
+.PHONY: help book test results queue notebooks data lint peers bench bench-gpu constraints clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 book: .venv/.installed ## execute the notebooks and build the book into _build/html
 	$(BIN)/snakemake book
@@ -61,6 +61,9 @@ peers: .venv/.peers ## install SpikingJelly and snnTorch and compare with them
 
 bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; the machine should do nothing else
 	$(BIN)/python -m tests.benchmarks
+
+bench-gpu: .venv/.peers data ## the same on an NVIDIA GPU, which it needs
+	$(BIN)/python -m tests.benchmarks.gpu bench aside
 
 constraints: ## pin the newest versions that install together
 	rm -rf _build/freeze
