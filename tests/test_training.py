@@ -15,7 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import trainer, training
+from tqttfs_lite.experiments import devices, trainer, training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images
@@ -177,6 +177,7 @@ def test_within_an_epoch_the_host_waits_for_nothing(changes: dict[str, Any], mon
 
 @pytest.mark.usefixtures("small_data")
 def test_a_device_that_is_not_there_is_refused() -> None:
+    assert devices.choose("auto") == devices.choose()
     for name in ("cuda:99", "gpu", "meta:x"):
         with pytest.raises(InputError, match=f"one that this machine has, cpu.*not {name}"):
             train(TINY, device=name, progress=False)

@@ -61,7 +61,9 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
 
 def _device(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda where there is one, else cpu)"
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps or auto: cuda where there is one, else cpu (default: auto)",
     )
 
 
