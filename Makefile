@@ -16,7 +16,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 # Two workers with one thread each, as notebooks have: the size of the smallest machine this runs on.
 PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
-	tests/test_accessibility.py tests/test_committed_outputs.py
+	tests/test_accessibility.py tests/test_committed_figures.py
 
 .PHONY: help book test results queue notebooks data lint peers bench bench-gpu constraints clean
 
@@ -31,7 +31,7 @@ test: lint ## everything: lint, types, unit tests, doctests, notebooks, the buil
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
 	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain --record _build/verified.json
 	$(MAKE) book
-	$(PYTEST_2) $(BOOK_CHECKS)
+	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
 results: .venv/.installed ## train what is missing of the released study; DEVICES=cuda:0 on a GPU
 	$(BIN)/snakemake results $(if $(DEVICES),--config devices=$(DEVICES))

@@ -58,7 +58,8 @@ def test_a_figure_is_drawn_whatever_the_shell_and_the_home_folder_say(tmp_path: 
 
 
 def test_notebooks_are_executed_nowhere_else() -> None:
-    """By the graph, through `book.execute`, as the tests are."""
+    """By the graph and by `make test`, through `book.execute`."""
     makefile, graph = ((paths.REPOSITORY / name).read_text("utf-8") for name in ("Makefile", "Snakefile"))
     assert "PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest" in makefile
+    assert all("$(PYTEST_2)" in line for line in makefile.splitlines() if "nbval" in line)
     assert graph.count("papermill ") == graph.count("python -m book.execute papermill ") == 1
