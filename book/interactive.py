@@ -24,7 +24,7 @@ from tqttfs_lite.energy.models import CAUSAL
 from tqttfs_lite.experiments import datasets, experiment, results
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
-from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group, Spread
 from tqttfs_lite.report import method_figures, result_figures, style
 from tqttfs_lite.spiking.coding import decode, encode
@@ -208,12 +208,14 @@ def tradeoff_data() -> dict[str, Any]:
 
 
 def kind(config: TrainingConfig) -> str | None:
-    """Which of `KINDS` a configuration is; None if it does not follow its recipe.
+    """Which of `KINDS` a configuration is; None if it does not follow its recipe, or has another T than the paper's.
 
     >>> kind(recipe("784-400-10", "mnist", 8)), kind(recipe("784-400-10", "mnist", 8, epochs=1))
     ('SMLP, TTFS', None)
     """
     architecture = Architecture.parse(config.architecture)
+    if config.dataset not in DATASETS or config.time_steps != comparisons.paper_time_steps(config.dataset):
+        return None
     if config.coding == "rate":
         same = recipe(config.architecture, config.dataset, config.time_steps, coding="rate")
         return "SMLP, rate coded" if config == same else None
