@@ -237,6 +237,21 @@ def accountings(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACIT
     }
 
 
+def metrics(counts: Counts) -> dict[str, float]:
+    """The metrics of NeuroBench (Yik et al. 2025) that counts give, for one image and up to its decision.
+
+    NeuroBench's effective additions leave out weights that are 0; here every weight that a spike fetches counts.  A
+    potential is updated on every tick at most, which is what is counted; NeuroBench counts where it changes.
+    """
+    ticks = sum(size.neurons * counts.steps / q for size, q in zip(counts.sizes, counts.quantization, strict=True))
+    return {
+        "effective_additions": sum(counts.additions),
+        "membrane_updates_at_most": ticks,
+        "activation_sparsity": 1 - sum(counts.spikes) / ticks,
+        "footprint_bytes": 4.0 * sum(counts.architecture.weights()),
+    }
+
+
 def saving_with_clock(
     saved: float, alphas: Sequence[float], neurons: Sequence[int], leakage: float, clock: float
 ) -> float:

@@ -39,7 +39,7 @@ def of(result: Result, baseline: Result, costs: Costs = BY_CAPACITY) -> dict[str
             for name, changed in variants.items()
         },
         "evidence": models.EVIDENCE,
-        "metrics": metrics(result),
+        "metrics": models.metrics(counts) | {"connection_sparsity": _zero_weights(result)},
         "costs": asdict(costs),
     }
 
@@ -70,26 +70,8 @@ def _layers(counts: Counts, baseline_steps: float, costs: Costs) -> list[dict[st
     ]
 
 
-def metrics(result: Result) -> dict[str, float | None]:
-    """The metrics of NeuroBench (Yik et al. 2025), up to the decision.
-
-    Effective additions include those of weights that are 0, whose share is the connection sparsity; it is None where
-    the weights are not stored.  A potential is updated on every tick at most, which is what is counted.
-    """
-    network = Architecture.parse(result.config.architecture)
-    counts = result.test.counts(network)
-    updates = sum(size.neurons * counts.steps / q for size, q in zip(counts.sizes, counts.quantization, strict=True))
-    return {
-        "effective_additions": sum(counts.additions),
-        "dense_operations": counts.steps * sum(size.flops for size in counts.sizes),
-        "membrane_updates_at_most": updates,
-        "activation_sparsity": 1 - sum(counts.spikes) / updates,
-        "connection_sparsity": _zero_weights(result),
-        "footprint_bytes": 4.0 * sum(network.weights()),
-    }
-
-
 def _zero_weights(result: Result) -> float | None:
+    """The share of weights that are 0; None where they are not stored."""
     try:
         tensors, _ = checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)
     except CheckpointError:
