@@ -7,23 +7,26 @@ every verdict: with more seeds or another recipe the words change with the numbe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from book import marks
 from book.marks import DATASETS
-from tqttfs_lite.energy.models import SLIDES
+from tqttfs_lite.energy.models import CAUSAL, SLIDES, layer_energies, reduction_percent
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
-from tqttfs_lite.paper.seed_statistics import Group, Spread
-from tqttfs_lite.report import per_image, result_figures, style
+from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread
+from tqttfs_lite.report import method_figures, per_image, result_figures, style
 from tqttfs_lite.spiking.notation import Architecture
 
-FIGURE, PREVIEW = "findings.svg", "findings.png"
+FIGURE, METHOD, PREVIEW = "findings.svg", "method.svg", "findings.png"
 CAPTION = (
-    "What temporal quantization gains in accuracy, and what it saves in energy by four accountings."
+    "What temporal quantization gains in accuracy, as trained and at equal mean time steps, and what it saves in energy"
+    " by four accountings."
     " Lines through ours are 95 % intervals over seeds, where there are two or more;"
     " the paper's rings are scenarios of what its slides leave open."
 )
@@ -45,36 +48,42 @@ class Finding(NamedTuple):
 
     words: str
     printed: str
-    ours: Spread
+    ours: Spread | Difference
     decimals: int
+    unchanged: float = 0.0  # what comes out where quantization changes no spike and no decision
+
+    @property
+    def fewest(self) -> int:
+        """Seeds of the network that has fewer."""
+        return self.ours.seeds if isinstance(self.ours, Spread) else min(self.ours.seeds)
 
     @property
     def direction(self) -> str:
-        """Whether the seeds agree with the sign of what is printed.
+        """Whether the seeds agree with what is printed on which side of `unchanged` it is.
 
         >>> seeds = [1.0, 1.1, 1.2], [-1.0, -1.2, -1.1], [-1.0, 0.0, 1.0]
         >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).direction for ours in seeds]
         ['yes', 'the opposite', 'open']
         """
         low, high = self.ours.interval
-        if self.ours.seeds < FEWEST or low <= 0 <= high:
+        if self.fewest < FEWEST or low <= self.unchanged <= high:
             return "open"
-        return "yes" if (low > 0) == (float(self.printed) > 0) else "the opposite"
+        return "yes" if (low > self.unchanged) == (float(self.printed) > self.unchanged) else "the opposite"
 
     @property
     def size(self) -> str:
-        """Whether what is printed lies in the 95 % interval; open where zero lies there too.
+        """Whether what is printed lies in the 95 % interval; open where `unchanged` lies there too.
 
         >>> seeds = [2.0, 2.5, 2.4], [1.0, 1.1, 1.2], [-2.0, 3.0, 4.0]
         >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).size for ours in seeds]
         ['yes', 'no', 'open']
         """
         low, high = self.ours.interval
-        if self.ours.seeds < FEWEST:
+        if self.fewest < FEWEST:
             return "open"
         if not low <= float(self.printed) <= high:
             return "no"
-        return "open" if low <= 0 <= high else "yes"
+        return "open" if low <= self.unchanged <= high else "yes"
 
 
 Savings = Mapping[str, tuple[Mapping[str, float], Spread]]  # by accounting: percent by what the slides leave open, ours
@@ -86,7 +95,8 @@ class Compared(NamedTuple):
     claim: reported.Improvement
     quantized: Group
     baseline: Group
-    gain: Spread
+    gain: Difference  # of accuracy, as trained
+    at_steps: Mapping[float, Difference]  # the gain at equal mean time steps, without those that one does not reach
 
 
 def all_compared(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
@@ -96,7 +106,9 @@ def all_compared(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
         claim, quantized, baseline = comparison
         if not (quantized and baseline and (gain := comparison.gain)):
             raise missing(claim)
-        found.append(Compared(claim, quantized, baseline, gain))
+        gains = {steps: comparison.gain_at(steps) for steps in comparisons.EQUAL_STEPS[claim.dataset]}
+        reached = {steps: at for steps, at in gains.items() if at}
+        found.append(Compared(claim, quantized, baseline, gain, reached))
     return found
 
 
@@ -150,23 +162,125 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
-def baselines_sentence(compared: Sequence[Compared]) -> str:
-    """How many of our networks reach the slides' accuracies, and by how much our baselines are better than theirs."""
-    reached, better = 0, []
-    for claim, quantized, baseline, _ in compared:
-        printed = reported.own_accuracy(claim.dataset)
-        reached += quantized.accuracy.mean >= printed[quantized.config.architecture]
-        better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
+def gains_sentence(compared: Sequence[Compared]) -> str:
+    """Which networks gain accuracy by quantization, as trained, which lose, and for which the seeds cannot tell."""
+    told: dict[str, list[str]] = {"gains": [], "loses": [], "open": []}
+    for one in compared:
+        low, high = one.gain.interval
+        verdict = "gains" if low > 0 else "loses" if high < 0 else "open"
+        points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
+        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)}, +{one.claim.points} on the slides")
+    said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
+    if told["open"]:
+        said.append(f"Whether it gains anything our seeds do not tell: {'; '.join(told['open'])}.")
+    return " ".join(said)
+
+
+def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
+    """What the slides' formula and the causal count say of the convolutional network."""
+    claim, quantized, baseline, *_ = compared[-1]
+    percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
+    formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
     return (
-        f"Of our {len(compared)} quantized networks, {reached} reach the accuracy that the slides print."
-        f" Our baselines differ from the slides' by {listed(better)} points, from which a gain starts."
+        f"By the slides' formula the {name(claim)} saves {interval(formula)} %, {percent} % on the slides;"
+        f" slower clocks alone, without a spike less, would save {by_clocks_alone(baseline, quantized):.1f} % by it."
+        f" Counting the additions that arriving spikes make, it saves {interval(causal)} %; below zero it needs more."
+    )
+
+
+def interval(saved: Spread) -> str:
+    """A mean with its 95 % interval, where there is one.
+
+    >>> interval(seed_statistics.spread([1.0, 3.0])), interval(seed_statistics.spread([1.0]))
+    ('2.0 (-10.7 to 14.7)', '1.0')
+    """
+    ends = saved.interval_text(1)
+    return f"{saved.mean:.1f}" + (f" ({ends})" if ends else "")
+
+
+def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
+    told = []
+    for claim, _, baseline, *_ in compared:
+        *hidden, output = claim.degrees.split("-")
+        parts = {
+            "the hidden layers alone": "-".join([*hidden, "1"]),
+            "the output alone": "-".join([*("1" for _ in hidden), output]),
+        }
+        found = {
+            words: comparisons.by_recipe(groups, claim.dataset, claim.network, degrees)
+            for words, degrees in parts.items()
+        }
+        gains = [
+            f"{words} {seed_statistics.gain(group, baseline).text(2)}"
+            for words, group in found.items()
+            if group and group is not baseline and len(group.results) >= FEWEST and len(baseline.results) >= FEWEST
+        ]
+        if len(gains) == len(parts):
+            told.append(f"{name(claim)}: {', '.join(gains)}")
+    return f"Quantizing only a part gains, in points, {'; '.join(told)}." if told else ""
+
+
+def equal_steps_sentence(compared: Sequence[Compared]) -> str:
+    """From how many mean time steps on quantization is ahead, and where it is behind; empty where none was measured."""
+    told = []
+    for one in compared:
+        if not one.at_steps:
+            continue
+        ahead = [steps for steps, gain in one.at_steps.items() if gain.interval[0] > 0]
+        behind = [steps for steps, gain in one.at_steps.items() if gain.interval[1] < 0]
+        shown = "; ".join(f"{gain.text(2)} at {steps:g}" for steps, gain in one.at_steps.items())
+        verdicts = [f"ahead at {listed([f'{s:g}' for s in ahead])}"] if ahead else []
+        verdicts += [f"behind at {listed([f'{s:g}' for s in behind])}"] if behind else []
+        told.append(f"- {name(one.claim)}, {' and '.join(verdicts) or 'not told apart'}: {shown}.")
+    if not told:
+        return ""
+    return (
+        "Networks that decide at different times are not alike, so here is the gain at equal mean time steps, where"
+        " both reach them; the output threshold is chosen on the validation images.\n\n" + "\n".join(told)
+    )
+
+
+def slides_steps_sentence(compared: Sequence[Compared]) -> str:
+    """How our convolutional networks stand at the slides' own time steps."""
+    claim, quantized, baseline, _, _ = compared[-1]
+    before, after = (energy_claims.reported_steps(key) for key in (energy_claims.UNQUANTIZED, energy_claims.BEST))
+    printed = reported.own_accuracy(claim.dataset)
+    said = [
+        f"The slides' convolutional networks decide after {before:.2f} and {after:.2f} steps,"
+        f" ours after {baseline.steps.mean:.2f} and {quantized.steps.mean:.2f}."
+    ]
+    for words, group, steps in (("unquantized", baseline, before), ("quantized", quantized, after)):
+        percent = printed[group.config.architecture]
+        if found := group.at_steps(steps):
+            said.append(f"At {steps:.2f} steps our {words} one has {found.text(2)} %, the slides' {percent:.1f} %.")
+        elif fewest := group.fewest_steps:
+            said.append(
+                f"No output threshold takes our {words} one to the {steps:.2f} steps at which the slides' has"
+                f" {percent:.1f} %: the fewest are {fewest:.2f}."
+            )
+    return " ".join(said)
+
+
+def baselines_sentence(compared: Sequence[Compared]) -> str:
+    """How many of our networks have the slides' accuracies, at whatever steps, and how far our baselines are above."""
+    reached, better = [], []
+    for claim, quantized, baseline, *_ in compared:
+        printed = reported.own_accuracy(claim.dataset)
+        if quantized.accuracy.mean >= printed[quantized.config.architecture]:
+            reached.append(f"{quantized.steps.mean:.2f}")
+        better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
+    after = f", after {listed(reached)} steps" if reached else ""
+    return (
+        f"Of our {len(compared)} quantized networks, {len(reached)} have at least the accuracy that the slides print"
+        f"{after}; our baselines differ from the slides' by {listed(better)} points, from which a gain starts."
     )
 
 
 def others_sentence(compared: Sequence[Compared]) -> str:
     """What the paper's formula says of the networks for which the slides claim no saving."""
     said = []
-    for claim, quantized, baseline, _ in compared[:-1]:
+    for claim, quantized, baseline, *_ in compared[:-1]:
         said.append(f"{energy_claims.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
     return f"The slides' formula alone gives {listed(said)}; below zero more energy is needed."
 
@@ -180,47 +294,47 @@ def bounds_sentence(images: Sequence[float]) -> str:
 
 def steps_sentence(compared: Sequence[Compared]) -> str:
     """What silence does to the steps of the convolutional network, whose images without an output spike take all T."""
-    _, quantized, baseline, _ = compared[-1]
-    texts = [group.decided_steps.text(2) for group in (baseline, quantized)]
-    return (
+    _, quantized, baseline, *_ = compared[-1]
+    silent = [f"{group.silent.mean:.1f} %" for group in (baseline, quantized)]
+    said = (
         "An image on which no output neuron fires takes all time steps."
-        f" Where one does fire, the convolutional network decides after {texts[0]} steps unquantized and after"
-        f" {texts[1]} quantized."
+        f" In the convolutional network these are {silent[0]} of the images unquantized and {silent[1]} quantized."
     )
+    later = per_image.later_where_both_decide(quantized, baseline)
+    if not later:
+        return said
+    return f"{said} On the images that both decide, the quantized one takes {later.text(2)} steps more."
 
 
-def tick_corrected(
-    groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
-) -> Iterator[tuple[Compared, Group, Group]]:
-    """Comparisons with both networks trained with a loss that treats all clocks alike, quantized first.
-
-    Those with seeds enough of the baseline.
-    """
+def earlier(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> list[tuple[Compared, Group]]:
+    """The comparisons whose baseline was trained with the loss of our earlier recipe too, with that baseline."""
+    found = []
     for comparison in compared:
         claim = comparison.claim
-        quantized = comparisons.tick_corrected(groups, claim.dataset, claim.network, claim.degrees)
-        baseline = comparisons.tick_corrected(groups, claim.dataset, claim.network)
-        if quantized and baseline and len(baseline.results) >= FEWEST:
-            yield comparison, quantized, baseline
+        baseline = comparisons.by_recipe(groups, claim.dataset, claim.network, **comparisons.EARLIER)
+        if baseline and len(baseline.results) >= FEWEST:
+            found.append((comparison, baseline))
+    return found
 
 
-def loss_sentences(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What a loss that treats all clocks alike makes of the baselines; empty where too few were trained with it."""
-    told = []
-    for (claim, _, baseline, _), quantized, corrected in tick_corrected(groups, compared):
-        gain = seed_statistics.difference(quantized.accuracy, corrected.accuracy)
-        told.append(
-            f"the unquantized {name(claim)} decides after {corrected.steps.text(2)} steps instead of"
-            f" {baseline.steps.text(2)}, {corrected.silent.mean:.1f} % of its images are silent instead of"
-            f" {baseline.silent.mean:.1f} %, and quantization gains {gain.text(2)} points,"
-            f" {len(quantized.results)} seeds against {len(corrected.results)}"
-        )
-    if not told:
+def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What the loss of our earlier recipe made of the baselines; empty where too few were trained with it."""
+    header = ["network", "loss", "unquantized, %", "steps", "silent, %", "seeds", "gain, points", "saved, causal, %"]
+    body = []
+    for (claim, quantized, baseline, *_), before in earlier(groups, compared):
+        for words, group in (("earlier", before), ("the recipe's", baseline)):
+            known = [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
+            saved = energy_claims.reductions(quantized, group)[CAUSAL]
+            body.append([name(claim), words, *known, seed_statistics.gain(quantized, group).text(2), saved.text(1)])
+    if not body:
         return ""
     return (
-        "Our loss charges a fine clock too little for an image on which nothing fires"
+        "All of this hangs on a loss that charges every clock alike for waiting"
         " ([chapter 4](../notebooks/04_mnist_smlp.ipynb)).\n"
-        f"With one that treats all clocks alike ([chapter 7](../notebooks/07_accuracy.ipynb)) {'; '.join(told)}."
+        "The loss of our earlier recipe decides too early on a fine clock, where no output is above its threshold"
+        " ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
+        "Here is what either loss makes of the unquantized network, and so of what quantization seems to gain and save:"
+        "\n\n" + rows(header, body)
     )
 
 
@@ -229,18 +343,23 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     findings = [
         Finding(f"points of accuracy gained, {label(c.claim)}", f"+{c.claim.points}", c.gain, 2) for c in compared
     ]
-    claim, quantized, baseline, _ = compared[-1]
+    claim, quantized, baseline, *_ = compared[-1]
     scnn = label(claim)
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
-    findings.append(
-        Finding(f"percent of energy saved by the paper's formula, {scnn}", f"+{percent}", saved[SLIDES][1], 1)
-    )
+    words, alone = f"percent of energy saved by the paper's formula, {scnn}", by_clocks_alone(baseline, quantized)
+    findings.append(Finding(words, f"+{percent}", saved[SLIDES][1], 1, alone))
     longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
-    ours = seed_statistics.spread(
-        [q.test.mean_steps - b.test.mean_steps for q, b in seed_statistics.paired(quantized, baseline)]
-    )
+    ours = seed_statistics.difference(quantized.steps, baseline.steps)
     findings.append(Finding(f"time steps that the decision takes longer, {scnn}", f"{longer:+.2f}", ours, 2))
     return findings
+
+
+def by_clocks_alone(baseline: Group, quantized: Group) -> float:
+    """Percent of energy that the slides' formula saves where the clocks change and neither spikes nor steps do."""
+    sizes = Architecture.parse(baseline.config.architecture).sizes()
+    alphas = [1 / q for q in Architecture.parse(quantized.config.architecture).quantization]
+    before, after = (sum(layer_energies(sizes, baseline.spikes, alpha)) for alpha in (None, alphas))
+    return reduction_percent(after, before)
 
 
 def reproduction_sentences(findings: Sequence[Finding]) -> str:
@@ -276,11 +395,21 @@ def rows(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 def findings_table(findings: Sequence[Finding]) -> str:
     """The claims one by one."""
-    header = ["claim", "the paper", "ours", "95 % interval over seeds", "seeds", "same direction", "same size"]
+    header = [
+        "claim",
+        "the paper",
+        "ours",
+        "95 % interval",
+        "seeds",
+        "if nothing changed",
+        "same direction",
+        "same size",
+    ]
     body = []
     for finding in findings:
-        words, printed, ours, decimals = finding
-        known = [printed, ours.text(decimals), ours.interval_text(decimals), str(ours.seeds)]
+        words, printed, ours, decimals, unchanged = finding
+        known = [printed, f"{ours.mean:+.{decimals}f}", ours.interval_text(decimals), str(finding.fewest)]
+        known.append(f"{unchanged:+.{decimals}f}" if unchanged else "0")
         body.append([words, *known, finding.direction, finding.size])
     return rows(header, body)
 
@@ -289,7 +418,7 @@ def networks_table(compared: Sequence[Compared]) -> str:
     """The networks behind the claims, unquantized and quantized."""
     header = ["network", "degrees", "the paper, %", "ours, %", "silent, %", "steps", "seeds"]
     body = []
-    for claim, quantized, baseline, _ in compared:
+    for claim, quantized, baseline, *_ in compared:
         for group in (baseline, quantized):
             network = Architecture.parse(group.config.architecture)
             printed = reported.own_accuracy(claim.dataset)[group.config.architecture]
@@ -309,19 +438,16 @@ def energy_table(saved: Savings) -> str:
     return rows(header, body)
 
 
-def pooling_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def pooling_sentence(groups: Mapping[TrainingConfig, Group]) -> str:
     """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
-    _, _, baseline, gain = compared[-1]
     pooled = comparisons.maximum_pooled(groups)
     if len(pooled) < 2:
         return ""
     before = pooled[energy_claims.UNQUANTIZED]
     maximum = seed_statistics.gain(pooled[energy_claims.BEST], before)
     return (
-        f"The slides do not name the kind of pooling: the convolutional network gains {gain.text(2)} points with"
-        f" averages ({baseline.config.epochs} epochs, {seeds(gain.seeds)}) and {maximum.text(2)} with maxima"
-        f" ({before.config.epochs} epochs, {seeds(maximum.seeds)}), and unquantized it has"
-        f" {baseline.accuracy.mean:.2f} % and {before.accuracy.mean:.2f} %."
+        f"The slides do not name the kind of pooling, and ours takes averages: with maxima, {before.config.epochs}"
+        f" epochs and the earlier loss quantization gained {maximum.text(2)} points ({seeds(min(maximum.seeds))})."
     )
 
 
@@ -338,13 +464,27 @@ def alternative(compared: Sequence[Compared], saved: Savings) -> str:
 def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> set[str]:
     """The names of the files behind the figure and the words."""
     networks = [(c.quantized, c.baseline) for c in compared]
-    corrected = [pair for _, *pair in tick_corrected(groups, compared)]
+    stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
+    before = [baseline for _, baseline in earlier(groups, compared)]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
-    return used_files.names(networks, corrected, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
+    return used_files.names(networks, stored, before, comparisons.maximum_pooled(groups), tables, "fashion-mnist/test")
+
+
+def folded(title: str, content: str) -> str:
+    """Content that a reader opens; empty where there is none."""
+    return f":::{{dropdown}} {title}\n{content}\n:::" if content else ""
+
+
+def draw_method(folder: Path) -> None:
+    """Write the picture of the method: one neuron of each kind on three input spikes, the second of which inhibits."""
+    weights = torch.tensor([[1.5, -1.0, 0.75]])
+    spikes = torch.stack([torch.tensor([[1, 2, 5]]) == t for t in range(8)]).float()
+    figure = method_figures.membrane_traces(spikes, weights, q=4)
+    figure.savefig(folder / METHOD, bbox_inches="tight", metadata={"Date": None})
 
 
 def write(folder: Path) -> str:
-    """Write the figure into `folder`, and a copy for link previews into its `_static`.
+    """Write the two figures into `folder`, and a copy of the result's for link previews into its `_static`.
 
     Returns the page's part with the figure, the words and the mark of what they are made from, in MyST Markdown.
 
@@ -355,12 +495,13 @@ def write(folder: Path) -> str:
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)
     style.use_style()
-    gains = [(label(c.claim), float(c.claim.points), c.gain) for c in compared]
+    gains = [(label(c.claim), float(c.claim.points), c.gain, c.at_steps) for c in compared]
     ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
     figure = result_figures.findings(gains, ends)
     figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
     (folder / "_static").mkdir(exist_ok=True)
     figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
+    draw_method(folder)
     directive = [
         f"```{{figure}} {FIGURE}",
         ":name: fig-findings",
@@ -369,20 +510,28 @@ def write(folder: Path) -> str:
         "```",
     ]
     claims = found(compared, saved)
+    points = {
+        "Accuracy.": gains_sentence(compared),
+        "Energy.": energy_sentence(compared, saved),
+        "Where it comes from.": layers_sentence(groups, compared),
+    }
     parts = [
+        "\n".join(f"- **{title}** {said}" for title, said in points.items() if said),
         "\n".join(directive),
-        f"{reproduction_sentences(claims)}\n{baselines_sentence(compared)}",
-        findings_table(claims),
-        f"The networks behind these claims:\n\n{networks_table(compared)}",
-        "\n".join(
-            filter(
-                None, [steps_sentence(compared), loss_sentences(groups, compared), pooling_sentence(groups, compared)]
-            )
+        equal_steps_sentence(compared),
+        f"{slides_steps_sentence(compared)}\n{baselines_sentence(compared)}",
+        folded("The claims one by one", f"{reproduction_sentences(claims)}\n\n{findings_table(claims)}"),
+        folded(
+            "The networks behind them",
+            "\n\n".join(filter(None, [networks_table(compared), steps_sentence(compared), pooling_sentence(groups)])),
         ),
-        f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted"
-        " and by how many spikes pooling hands on in the paper's networks, which the slides do not say:\n\n"
-        + energy_table(saved),
-        f"{bounds_sentence(images)}\n{others_sentence(compared)}",
+        folded("What the loss does", loss_table(groups, compared)),
+        folded(
+            "Energy under every accounting",
+            f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted and by how many spikes pooling"
+            f" hands on in the paper's networks, which the slides do not say:\n\n{energy_table(saved)}\n\n"
+            f"{bounds_sentence(images)}\n{others_sentence(compared)}",
+        ),
     ]
     # One element, which the mark is of.
     words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]

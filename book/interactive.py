@@ -215,7 +215,7 @@ def kind(config: TrainingConfig) -> str | None:
     """
     architecture = Architecture.parse(config.architecture)
     if config.coding == "rate":
-        same = recipe(config.architecture, config.dataset, config.time_steps, coding="rate", step_cost=0.0)
+        same = recipe(config.architecture, config.dataset, config.time_steps, coding="rate")
         return "SMLP, rate coded" if config == same else None
     if not follows_recipe(config):
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import follows_recipe
-from tqttfs_lite.paper import reported, seed_statistics
+from tqttfs_lite.paper import comparisons, reported, seed_statistics
 
 README = paths.REPOSITORY / "README.md"
 START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end of results -->\n"
@@ -13,16 +15,20 @@ START, END = "<!-- results, written by `python book/readme.py` -->\n", "<!-- end
 def table() -> str:
     """One row per network that was trained by its recipe; several seeds are averaged."""
     lines = [
-        "| data | network | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
-        "|---|---|---|---|---|---|---|---|",
+        "| data | network | T | the paper, % | ours, % | seeds | epochs | steps | silent, % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     groups = seed_statistics.released()
-    for config in sorted(filter(follows_recipe, groups), key=lambda config: (config.dataset, config.architecture)):
+    order = attrgetter("dataset", "architecture", "time_steps")
+    for config in sorted(filter(follows_recipe, groups), key=order):
         group = groups[config]
+        alike = config.time_steps == comparisons.paper_time_steps(config.dataset)
+        printed = reported.own_accuracy(config.dataset) if alike else {}
         cells = [
             config.dataset,
             config.architecture,
-            reported.own_accuracy(config.dataset).get(config.architecture, ""),
+            config.time_steps,
+            printed.get(config.architecture, ""),
             group.accuracy.text(2),
             group.accuracy.seeds,
             config.epochs,

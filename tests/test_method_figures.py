@@ -17,6 +17,7 @@ from tqttfs_lite.report import method_figures, style
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.neuron import if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.rate_coding import encode_as_rate
 from tqttfs_lite.spiking.surrogate import Atan
 
 T = 8
@@ -30,6 +31,10 @@ TQ = torch.tensor([3, 3, 7, 8, 8], dtype=torch.uint8)
 
 EVERY_FIGURE: dict[str, Callable[[], Figure]] = {
     "encoding_curve": lambda: method_figures.encoding_curve(T),
+    "three_codes": lambda: method_figures.three_codes((255, 128, 10), T, q=4),
+    "rectified_and_spiking": lambda: method_figures.rectified_and_spiking(T),
+    "binned_input": lambda: method_figures.binned_input(TTFS, 4, T),
+    "waiting": lambda: method_figures.waiting({"a loss": {4: [0.8, 0.5]}}, T),
     "image_as_spikes": lambda: method_figures.image_as_spikes(IMAGE, T),
     "spike_raster": lambda: method_figures.spike_raster({"an image": encode(IMAGE, T)}, T),
     "membrane_traces": lambda: method_figures.membrane_traces(S_IN, W, q=4),
@@ -75,6 +80,19 @@ def test_a_figure_is_a_white_card_as_wide_as_the_column(draw: Callable[[], Figur
     assert figure.get_size_inches()[0] == style.WIDTH
     assert to_rgb(figure.get_facecolor()) == to_rgb(style.CARD)
     assert all(to_rgb(axes.get_facecolor()) == to_rgb(style.CARD) for axes in figure.axes)
+
+
+def test_three_codes_are_the_encoders_and_the_next_tick() -> None:
+    rate, ttfs, tq = method_figures.three_codes((255, 128, 10), T, q=3).axes
+    assert len(spike_steps(rate)) == encode_as_rate(torch.tensor([255, 128, 10], dtype=torch.uint8), T).sum()
+    assert spike_steps(ttfs) == encode(torch.tensor([255, 128, 10], dtype=torch.uint8), T).tolist() == [0, 3, 7]
+    assert spike_steps(tq) == [2, 5]  # step 7 belongs to no window of 3
+
+
+def test_every_spike_is_in_the_window_of_the_next_tick() -> None:
+    dots, counts = method_figures.binned_input(torch.tensor([0, 3, 3, 4, 7], dtype=torch.uint8), 4, T).axes
+    assert dots.lines[0].get_xdata().tolist() == [0, 3, 3, 4, 7]
+    assert [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in counts.patches[-2:]] == [(3, 3), (7, 2)]
 
 
 def test_the_encoding_curve_is_the_encoder() -> None:

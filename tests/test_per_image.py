@@ -14,6 +14,7 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.report import per_image
 from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.inference import infer
 
 CONFIG = TrainingConfig("784-16(1)-10(3)", "mnist", 8, initial_gain=4.0)
 
@@ -83,3 +84,28 @@ def test_the_input_spikes_are_counted_up_to_and_including_each_step() -> None:
     assert counts[0] == int((encode(images, 8) == 0).sum()) / 200
     assert counts[2] == int((encode(images, 8) <= 2).sum()) / 200
     assert counts[-1] == 784
+
+
+def test_the_raster_has_every_spike_of_the_image(result: Result) -> None:
+    pixels, hidden, output = per_image.raster({"a network": result}, index=3).axes
+    network = experiment.trained_network(result).eval()
+    times = encode(per_image.load("mnist", "test").images[[3]], CONFIG.time_steps)
+    ran = infer(network, times, early_exit=False)
+    for axes, layer in zip((pixels, hidden, output), (times, *ran.firing_times), strict=True):
+        drawn = sorted(axes.lines[0].get_xdata().reshape(-1, 3)[:, :2].mean(axis=1).round().tolist())
+        assert drawn == sorted((layer[layer < CONFIG.time_steps] + 1).tolist())
+        assert axes.lines[1].get_xdata()[0] == int(ran.step)
+    assert len(hidden.lines[0].get_xdata()) > 0
+
+
+def test_the_soft_decoder_is_the_slides_where_it_is_sharp(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = experiment.trained_network(result)
+    monkeypatch.setattr(experiment, "trained_network", lambda result: network)
+    blunt, sharp = (
+        per_image.soft_decoder(replace(result, config=replace(CONFIG, sharpness=sharpness)), count=200)
+        for sharpness in (4.0, 100.0)
+    )
+    assert sharp["right, %"] == blunt["right, %"] == pytest.approx(result.test.accuracy)
+    assert sharp["steps"] == pytest.approx(result.test.mean_steps)
+    assert abs(sharp["steps, soft"] - sharp["steps"]) < abs(blunt["steps, soft"] - blunt["steps"]) / 3
+    assert sharp["decided below the threshold, %"] < blunt["decided below the threshold, %"] / 3

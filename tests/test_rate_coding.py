@@ -55,8 +55,8 @@ def test_only_perceptrons_without_quantization_are_rate_coded(architecture: str)
 
 def test_a_rate_has_no_price_of_time() -> None:
     with pytest.raises(ConfigError, match="step_cost must be 0 with rate coding"):
-        recipe("784-400-10", "mnist", 8, coding="rate")
-    assert recipe("784-400-10", "mnist", 8, coding="rate", step_cost=0.0).name.startswith("mnist_784-400-10_rate_T8")
+        recipe("784-400-10", "mnist", 8, coding="rate", step_cost=0.01)
+    assert recipe("784-400-10", "mnist", 8, coding="rate").name.startswith("mnist_784-400-10_rate_T8")
 
 
 @pytest.mark.usefixtures("small_data")

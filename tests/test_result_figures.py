@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.seed_statistics import spread
+from tqttfs_lite.paper.seed_statistics import difference, spread
 from tqttfs_lite.report import result_figures, style
 
 
@@ -130,11 +130,17 @@ def test_the_growth_curves_start_at_nothing() -> None:
 
 
 def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
-    gains = [("one", 0.5, spread([0.1, 0.3])), ("two", 2.5, spread([1.0]))]
+    none, some = (difference(spread([value]), spread([0.0])) for value in (0.2, 1.0))
+    gains = [("one", 0.5, none, {9.0: some}), ("two", 2.5, some, {})]
     savings = {"formula": (66.0, 66.0, spread([60.0])), "causal": (14.0, 16.0, spread([15.0, 17.0]))}
     above, below = result_figures.findings(gains, savings).axes
-    assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 1)]
-    assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0])
+    assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 2)]
+    assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0, 1.0])
+    assert [label.get_text() for label in above.get_yticklabels()] == [
+        "one, as trained",
+        "at 9 steps",
+        "two, as trained",
+    ]
     rings = [line for line in below.lines if line.get_markerfacecolor() == style.CARD]
     assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
     assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]
@@ -158,3 +164,19 @@ def test_rates_are_beside_those_up_to_which_spikes_save() -> None:
     figure = result_figures.break_even({"a": (0.05, 0.7), "b": (0.1, 0.2)}, 0.057, (0.15, 1.38))
     for axes, values in zip(figure.axes, ([0.05, 0.1], [0.7, 0.2]), strict=True):
         assert list(axes.lines[0].get_xdata()) == values
+
+
+def test_weights_are_lines_between_the_clocks_they_are_run_on() -> None:
+    accuracy = {"1-1": {"1-1": 98.0, "1-2": 97.0}, "1-2": {"1-1": 98.5, "1-2": 99.0}}
+    (axes,) = result_figures.weights_and_clocks({"a network": accuracy}).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[98.0, 97.0], [98.5, 99.0]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1-1", "1-2"]
+
+
+def test_a_sweep_of_degrees_has_a_line_for_each() -> None:
+    rows = [
+        (degrees, spread([value]), spread([value / 10]), spread([value * 2]))
+        for degrees, value in (("1-1", 90.0), ("1-2", 91.0))
+    ]
+    panels = result_figures.degree_sweep(rows).axes
+    assert [list(axes.containers[0][0].get_xdata()) for axes in panels] == [[90.0, 91.0], [9.0, 9.1], [180.0, 182.0]]

@@ -1,10 +1,9 @@
 """Means and spreads over seeds, by hand-computed cases."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from math import isnan, sqrt
 from pathlib import Path
-from statistics import StatisticsError
 
 import pytest
 from scipy.stats import ttest_ind
@@ -15,7 +14,7 @@ from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import comparisons, energy_claims
-from tqttfs_lite.paper.seed_statistics import Group, difference, gain, merged, paired, released, spread, with_baselines
+from tqttfs_lite.paper.seed_statistics import Group, difference, gain, grouped, paired, released, spread, with_baselines
 
 PLAIN = TrainingConfig("784-8(1)-10(1)", "mnist", 4)
 QUANTIZED = replace(PLAIN, architecture="784-8(1)-10(2)")
@@ -63,14 +62,14 @@ def test_a_group_averages_its_seeds() -> None:
     assert found.spikes == pytest.approx((0.05, 0.3))
 
 
-def test_a_gain_is_seed_by_seed_over_the_seeds_that_both_have() -> None:
+def test_results_are_paired_over_the_seeds_that_both_have() -> None:
     quantized, baseline = group(QUANTIZED, {0: 9, 1: 9, 2: 1}), group(PLAIN, {1: 7, 0: 8})
     assert [(a.config.seed, b.config.seed) for a, b in paired(quantized, baseline)] == [(0, 0), (1, 1)]
-    found = gain(quantized, baseline)
-    assert found.mean == pytest.approx(15.0)
-    assert found.deviation == pytest.approx(sqrt(50))
-    with pytest.raises(StatisticsError):
-        gain(group(QUANTIZED, {5: 1}), baseline)
+
+
+def test_a_gain_is_between_all_seeds_of_either() -> None:
+    found = gain(group(QUANTIZED, {0: 9, 1: 9, 2: 6}), group(PLAIN, {5: 7}))
+    assert (found.mean, found.seeds) == (pytest.approx(10.0), (3, 1))
 
 
 def test_released_results_are_grouped_by_what_is_not_the_seed() -> None:
@@ -80,7 +79,8 @@ def test_released_results_are_grouped_by_what_is_not_the_seed() -> None:
         assert config.seed == 0
         seeds = [result.config.seed for result in found.results]
         assert seeds == sorted(set(seeds))
-        assert all(replace(result.config, seed=0) == config for result in found.results)
+        alike = [{**asdict(result.config), "seed": 0, "loss": config.loss} for result in found.results]
+        assert all(settings == asdict(config) for settings in alike)
 
 
 def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline() -> None:
@@ -93,46 +93,39 @@ def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline
     assert comparisons.scnn_configurations({best: groups[best]}) == {}
 
 
-def test_a_claimed_improvement_has_a_gain_where_both_networks_share_a_seed() -> None:
+def test_a_claimed_improvement_has_a_gain_where_both_networks_are_trained() -> None:
     plain = recipe("784-400-10", "mnist", 8)
     best = variant(plain, "1-2")
-    mnist, *others = comparisons.of_claims({plain: group(plain, {0: 8}), best: group(best, {0: 9, 1: 1})})
+    mnist, *others = comparisons.of_claims({plain: group(plain, {0: 8}), best: group(best, {0: 9, 1: 9})})
     assert mnist.gain is not None
-    assert (mnist.gain.mean, mnist.gain.seeds) == (pytest.approx(10.0), 1)
+    assert (mnist.gain.mean, mnist.gain.seeds) == (pytest.approx(10.0), (2, 1))
     assert [comparison.gain for comparison in others] == [None, None]
-    assert comparisons.of_claims({plain: group(plain, {0: 8}), best: group(best, {1: 9})})[0].gain is None
 
 
-def test_a_pair_is_alike_in_everything_but_the_degrees_and_shares_a_seed() -> None:
+def test_a_quantized_network_stands_beside_every_baseline_that_was_trained_alike() -> None:
     plain = recipe("784-400-10", "mnist", 8)
+    earlier = replace(plain, loss="soft-decoder")
     best = variant(plain, "1-2")
-    dearer, alone = replace(best, step_cost=0.5), variant(plain, "2-2")
-    groups = {
-        plain: group(plain, {0: 8, 1: 8}),
-        best: group(best, {1: 9}),
-        dearer: group(dearer, {0: 9}),  # its baseline is not there
-        alone: group(alone, {2: 9}),  # its baseline has other seeds
-    }
-    assert with_baselines(groups) == [(groups[best], groups[plain])]
+    dearer = replace(best, step_cost=0.5)
+    configs = (plain, earlier, best, dearer)  # the baseline of the last is not there
+    groups = {config: group(config, {0: 8}) for config in configs}
+    assert with_baselines(groups) == [(groups[best], groups[plain]), (groups[best], groups[earlier])]
 
 
-def test_of_a_seed_that_two_groups_have_the_first_counts() -> None:
-    one, other = group(PLAIN, {2: 9, 5: 8}), group(QUANTIZED, {0: 1, 2: 2})
-    found = merged([one, other])
-    assert found.config == one.config
-    assert [(result.config.seed, result.test.correct) for result in found.results] == [(0, 1), (2, 9), (5, 8)]
-
-
-def test_with_four_output_ticks_the_recipes_results_are_those_of_the_corrected_loss() -> None:
+def test_with_four_output_ticks_the_corrected_loss_and_the_uncorrected_one_are_the_same_training() -> None:
     plain, best = recipe("784-400-10", "mnist", 8), recipe("784-400(1)-10(2)", "mnist", 8)
-    groups = {c: group(c, {0: 5}) for c in (plain, best)}
-    found = partial(comparisons.tick_corrected, groups, "mnist", "784-400-10")
-    assert found() is None and found("1-2") == groups[best]
-    for config in (plain, best):
-        corrected = replace(config, loss="tick-corrected")
-        groups[corrected] = group(corrected, {0: 7, 1: 8})
-    assert found() == groups[replace(plain, loss="tick-corrected")]
-    assert [result.test.correct for result in found("1-2").results] == [7, 8]
+    results = [
+        *group(replace(best, loss="soft-decoder"), {0: 5, 2: 6}).results,
+        *group(best, {0: 7, 1: 8}).results,
+        *group(replace(plain, loss="soft-decoder"), {0: 1}).results,
+    ]
+    for given in (results, results[::-1]):
+        groups = grouped(given)
+        found = partial(comparisons.by_recipe, groups, "mnist", "784-400-10")
+        assert found() is None
+        assert [result.test.correct for result in found(**comparisons.EARLIER).results] == [1]
+        for changes in ({}, comparisons.EARLIER):
+            assert [result.test.correct for result in found("1-2", **changes).results] == [7, 8, 6]
 
 
 def test_a_difference_has_welch_s_interval() -> None:

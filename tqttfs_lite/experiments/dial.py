@@ -68,6 +68,11 @@ class Dial:
         )
         return Point(threshold, 100 * correct, steps, 100 * silent)
 
+    @property
+    def fewest_steps(self) -> float:
+        """The mean time steps on the validation images at the lowest of the thresholds."""
+        return self.validation.steps[0] / self.validation.images
+
     def thinned(self, stride: int) -> Dial:
         """The same at every so many of the thresholds."""
         every = slice(None, None, stride)

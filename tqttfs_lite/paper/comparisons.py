@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tqttfs_lite.experiments import results, used_files
-from tqttfs_lite.experiments.config import TrainingConfig, family, recipe, unquantized
+from tqttfs_lite.experiments.config import TrainingConfig, family, losses_alike, recipe, unquantized
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import energy_claims, reported
-from tqttfs_lite.paper.seed_statistics import Group, Spread, gain, merged, paired
-from tqttfs_lite.spiking.losses import tick_correction
+from tqttfs_lite.paper.seed_statistics import Difference, Group, difference, gain, paired
 from tqttfs_lite.spiking.notation import Architecture
 
+# The loss of our earlier recipe, which decides too early on a fine clock.
+EARLIER = {"loss": "soft-decoder"}
 # How our networks with maximum pooling differ from the recipe.
-MAXIMUM_POOLING = {"pooling": "max", "epochs": 40}
+MAXIMUM_POOLING = {**EARLIER, "pooling": "max", "epochs": 40}
+# The mean time steps at which networks of a data set are compared; the middle one stands for all.
+EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 11.0)}
 
 
 def paper_time_steps(dataset: str) -> int:
@@ -36,23 +40,8 @@ def by_recipe(
     """
     architecture = Architecture.parse(network)
     architecture = architecture.with_quantization(degrees) if degrees else architecture
-    return groups.get(recipe(str(architecture), dataset, paper_time_steps(dataset), **changes))
-
-
-def tick_corrected(
-    groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None
-) -> Group | None:
-    """Our results of a network with the tick-corrected loss; None if it is not trained yet.
-
-    Where the correction is 0, which it is for four output ticks, the recipe's own results are among them.
-    """
-    corrected = by_recipe(groups, dataset, network, degrees, loss="tick-corrected")
-    usual = by_recipe(groups, dataset, network, degrees)
-    if usual:
-        *_, q = Architecture.parse(usual.config.architecture).quantization
-        if tick_correction(usual.config.time_steps, q) == 0:
-            return merged([corrected, usual]) if corrected else usual
-    return corrected
+    config = recipe(str(architecture), dataset, paper_time_steps(dataset), **changes)
+    return groups.get(replace(config, loss=losses_alike(config)[0]))
 
 
 def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
@@ -110,20 +99,26 @@ class Comparison(NamedTuple):
         return tuple(sorted(used_files.names(reported.CLAIMS, self.quantized, self.baseline)))
 
     @property
-    def gain(self) -> Spread | None:
-        """The percentage points over the seeds that both networks have; None where they share none."""
-        if self.quantized and self.baseline and paired(self.quantized, self.baseline):
-            return gain(self.quantized, self.baseline)
-        return None
+    def gain(self) -> Difference | None:
+        """The percentage points of accuracy as trained; None where a network is not trained yet."""
+        return gain(self.quantized, self.baseline) if self.quantized and self.baseline else None
+
+    def gain_at(self, mean_steps: float) -> Difference | None:
+        """The percentage points at output thresholds that take so many mean time steps on the validation images.
+
+        None where one of the networks was not measured at other thresholds or does not reach so many.
+        """
+        found = [group and group.at_steps(mean_steps) for group in (self.quantized, self.baseline)]
+        return difference(found[0], found[1]) if found[0] and found[1] else None
 
 
-def of_claims(groups: Mapping[TrainingConfig, Group]) -> list[Comparison]:
-    """Every improvement that the slides claim, with our networks by their recipe."""
+def of_claims(groups: Mapping[TrainingConfig, Group], **changes: Any) -> list[Comparison]:
+    """Every improvement that the slides claim, with our networks by their recipe, or with changes to it."""
     return [
         Comparison(
             claim,
-            by_recipe(groups, claim.dataset, claim.network, claim.degrees),
-            by_recipe(groups, claim.dataset, claim.network),
+            by_recipe(groups, claim.dataset, claim.network, claim.degrees, **changes),
+            by_recipe(groups, claim.dataset, claim.network, **changes),
         )
         for claim in reported.improvements()
     ]

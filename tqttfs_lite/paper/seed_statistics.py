@@ -1,11 +1,11 @@
-"""What the seeds of a configuration say together: means, spreads, and the gain over a baseline, seed by seed."""
+"""What the seeds of a configuration say together: means, spreads, and the gain over a baseline."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import inf, isnan, nan, sqrt
+from math import inf, nan, sqrt
 from statistics import mean, stdev
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from scipy.stats import t as student
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import dial, used_files
-from tqttfs_lite.experiments.config import TrainingConfig, unquantized
-from tqttfs_lite.experiments.results import DIALS, Result, beside, read_all
+from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized
+from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
 
 class Spread(NamedTuple):
@@ -63,7 +63,18 @@ class Difference(NamedTuple):
     """By how much one mean exceeds another; each has its own seeds."""
 
     mean: float
-    half_interval: float  # half the width of its 95 % confidence interval; nan where a side has one seed
+    half_interval: float  # half the width of its confidence interval; nan where a side has one seed
+    seeds: tuple[int, int]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of that interval."""
+        return self.mean - self.half_interval, self.mean + self.half_interval
+
+    def interval_text(self, decimals: int) -> str:
+        """The ends of the interval in words, empty where a side has one seed."""
+        low, high = self.interval
+        return f"{low:.{decimals}f} to {high:.{decimals}f}" if min(self.seeds) > 1 else ""
 
     def text(self, decimals: int) -> str:
         """The difference, with its interval where there is one.
@@ -71,25 +82,27 @@ class Difference(NamedTuple):
         >>> difference(spread([1.0, 3.0]), spread([0.0, 1.0])).text(1), difference(spread([1.0]), spread([0.5])).text(1)
         ('+1.5 (-5.4 to 8.4)', '+0.5')
         """
-        low, high = self.mean - self.half_interval, self.mean + self.half_interval
-        return f"{self.mean:+.{decimals}f}" + (
-            f" ({low:.{decimals}f} to {high:.{decimals}f})" if not isnan(low) else ""
-        )
+        interval = self.interval_text(decimals)
+        return f"{self.mean:+.{decimals}f}" + (f" ({interval})" if interval else "")
 
 
-def difference(one: Spread, other: Spread) -> Difference:
+def difference(one: Spread, other: Spread, *, confidence: float = 0.95) -> Difference:
     """The difference of two means with Welch's interval, which allows for different deviations and numbers of seeds."""
-    if min(one.seeds, other.seeds) < 2:
-        return Difference(one.mean - other.mean, nan)
+    seeds = (one.seeds, other.seeds)
+    if min(seeds) < 2:
+        return Difference(one.mean - other.mean, nan, seeds)
     a, b = (s.deviation**2 / s.seeds for s in (one, other))
     freedom = (a + b) ** 2 / (a**2 / (one.seeds - 1) + b**2 / (other.seeds - 1)) if a + b else inf
-    return Difference(one.mean - other.mean, float(student.ppf(0.975, freedom)) * sqrt(a + b))
+    return Difference(one.mean - other.mean, float(student.ppf((1 + confidence) / 2, freedom)) * sqrt(a + b), seeds)
 
 
 class Group(NamedTuple):
-    """The results of one configuration, a seed each, in the order of the seeds."""
+    """The results of one configuration, a seed each, in the order of the seeds.
 
-    config: TrainingConfig  # with seed 0
+    Where two losses are the same training, either may be a result's.
+    """
+
+    config: TrainingConfig  # with seed 0, and of such losses the first
     results: tuple[Result, ...]
 
     @property
@@ -100,7 +113,15 @@ class Group(NamedTuple):
     @property
     def dials(self) -> tuple[str, ...]:
         """The names of the files of the dials that are stored."""
-        files = [beside(result, *DIALS) for result in self.results]
+        return self._stored(DIALS)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The names of the files of the answers that are stored."""
+        return self._stored(ANSWERS)
+
+    def _stored(self, kind: tuple[str, str]) -> tuple[str, ...]:
+        files = [beside(result, *kind) for result in self.results]
         return tuple(used_files.name(file) for file in files if file.exists())
 
     @property
@@ -138,6 +159,12 @@ class Group(NamedTuple):
             return None
 
     @property
+    def fewest_steps(self) -> float | None:
+        """The lowest mean of time steps that every seed with a stored dial reaches; None where there is none."""
+        means = [dial.read(result).fewest_steps for result in self.results if beside(result, *DIALS).exists()]
+        return max(means, default=None)
+
+    @property
     def spikes(self) -> tuple[float, ...]:
         """Mean spikes per image of each spiking layer."""
         return tuple(mean(layer) for layer in zip(*(r.test.mean_spikes for r in self.results), strict=True))
@@ -154,11 +181,17 @@ def released() -> dict[TrainingConfig, Group]:
 
 
 def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
-    """Results by configuration with seed 0."""
-    seeds: defaultdict[TrainingConfig, list[Result]] = defaultdict(list)
+    """Results by configuration with seed 0 and, of losses under which it is trained alike, the first.
+
+    Of a seed that was trained under both, the first's result.
+    """
+    seeds: defaultdict[TrainingConfig, dict[int, Result]] = defaultdict(dict)
     for result in results:
-        seeds[replace(result.config, seed=0)].append(result)
-    return {config: Group(config, tuple(sorted(group, key=lambda r: r.config.seed))) for config, group in seeds.items()}
+        loss, *_ = losses_alike(result.config)
+        group = seeds[replace(result.config, seed=0, loss=loss)]
+        if result.config.loss == loss or result.config.seed not in group:
+            group[result.config.seed] = result
+    return {config: Group(config, tuple(found[seed] for seed in sorted(found))) for config, found in seeds.items()}
 
 
 def table(results: Iterable[Result]) -> DataFrame:
@@ -177,12 +210,6 @@ def table(results: Iterable[Result]) -> DataFrame:
     )
 
 
-def merged(groups: Sequence[Group]) -> Group:
-    """One group of several that were trained alike in all that matters; of a seed that two have, the first's result."""
-    by_seed = {result.config.seed: result for group in reversed(groups) for result in group.results}
-    return Group(groups[0].config, tuple(by_seed[seed] for seed in sorted(by_seed)))
-
-
 def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
     """The results of both that share a seed, the quantized network's first."""
     by_seed = {result.config.seed: result for result in baseline.results}
@@ -190,21 +217,17 @@ def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
 
 
 def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
-    """Every quantized network with the baseline that was trained alike in everything but the degrees.
+    """Every quantized network with each baseline that was trained alike in everything but the degrees.
 
-    Those that share a seed, the quantized network's results first.
+    The quantized network first.
     """
     found = []
     for config, group in groups.items():
-        baseline = groups.get(unquantized(config))
-        if baseline and baseline is not group and paired(group, baseline):
-            found.append((group, baseline))
+        baselines = [groups.get(replace(unquantized(config), loss=loss)) for loss in losses_alike(config)]
+        found += [(group, baseline) for baseline in baselines if baseline and baseline is not group]
     return found
 
 
-def gain(quantized: Group, baseline: Group) -> Spread:
-    """Percentage points by which the quantized network is above the baseline of the same seed.
-
-    Raises `statistics.StatisticsError` where they share no seed.
-    """
-    return spread([result.test.accuracy - base.test.accuracy for result, base in paired(quantized, baseline)])
+def gain(quantized: Group, baseline: Group) -> Difference:
+    """Percentage points of accuracy by which the quantized network is above the baseline."""
+    return difference(quantized.accuracy, baseline.accuracy)

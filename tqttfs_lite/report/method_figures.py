@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import ceil, pi
 
@@ -21,6 +21,7 @@ from tqttfs_lite.spiking.firing import ticks
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.neuron import THRESHOLD, if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
+from tqttfs_lite.spiking.rate_coding import encode_as_rate
 from tqttfs_lite.spiking.surrogate import ATAN, Atan
 
 MOST_FRAMES = 16  # of one image; beyond that they are too small to see
@@ -42,6 +43,65 @@ def encoding_curve(time_steps: int) -> Figure:
     axes.set(xlabel="pixel intensity x", ylabel="spike time t", xlim=(-3, 258), xticks=[0, 51, 102, 153, 204, 255])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.legend()
+    return figure
+
+
+def three_codes(intensities: Sequence[int], time_steps: int, q: int) -> Figure:
+    """The spikes of pixels of these intensities: many by rate, one by TTFS coding, and that one on a tick of q."""
+    figure, (row,) = panels(1, 3, height=1.9, sharex=True, sharey=True)
+    x = torch.tensor(intensities, dtype=torch.uint8)
+    first = encode(x, time_steps).long()
+    delayed = (first // q + 1) * q - 1
+    trains = {
+        "rate coding": [train.nonzero().flatten().tolist() for train in encode_as_rate(x, time_steps).T],
+        "TTFS coding": [[t] for t in first.tolist()],
+        f"TQ-TTFS, q = {q}": [[t] if t < time_steps else [] for t in delayed.tolist()],
+    }
+    colors = dict(zip(trains, COLORS.values(), strict=True))
+    for axes, (name, steps) in zip(row, trains.items(), strict=True):
+        axes.eventplot(steps, colors=colors[name], linelengths=0.7, linewidths=2.2)
+        axes.set_title(name, color=colors[name])
+        axes.set(yticks=range(len(intensities)), yticklabels=[f"x = {value}" for value in intensities])
+        axes.invert_yaxis()
+        time_axis(axes, time_steps)
+    for tick in ticks(time_steps, q):
+        row[-1].axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
+    return figure
+
+
+def rectified_and_spiking(time_steps: int, theta: float = THRESHOLD) -> Figure:
+    """What an artificial neuron makes of its weighted input (left), and an IF neuron of the same input (right).
+
+    The IF neuron receives it on each of the T time steps; its spikes are counted.
+    """
+    figure, (row,) = panels(1, 2, height=2.4, sharex=True)
+    drive = torch.linspace(-0.5, 2, 501)[:, None]  # [neurons, 1]
+    spikes = if_neuron(torch.ones(time_steps, 1, 1), drive, theta)[1].sum(dim=0).flatten()
+    row[0].plot(drive, drive.clamp(min=0), color=INK)
+    row[1].plot(drive, spikes, color=COLORS["IF"], drawstyle="steps-mid")
+    row[0].set(title="artificial neuron, ReLU", xlabel="weighted input", ylabel="output")
+    row[1].set(title="IF neuron", xlabel="weighted input on every step", ylabel=f"spikes in {time_steps} steps")
+    return figure
+
+
+def binned_input(times: UInt8[Tensor, " inputs"], q: int, time_steps: int) -> Figure:
+    """The spikes of a neuron's inputs, its windows of q steps shaded in turn, and how many spikes each hands over."""
+    figure, ((dots,), (counts,)) = panels(2, 1, height=3.0, sharex=True, height_ratios=(2, 1))
+    times = times.int()
+    dots.plot(times, range(len(times)), "o", color=INK)
+    clock = ticks(time_steps, q)
+    for number, tick in enumerate(clock):
+        for axes in (dots, counts):
+            if number % 2 == 0:
+                axes.axvspan(tick - q + 0.5, tick + 0.5, color=FAINT, alpha=0.35, lw=0)
+            axes.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
+    amounts = [int(((times > tick - q) & (times <= tick)).sum()) for tick in clock]
+    bars = counts.bar(clock, amounts, color=COLORS["TQ-TTFS"], width=0.7)
+    counts.bar_label(bars, padding=1)
+    dots.set(ylabel="input i")
+    counts.set(ylabel="spikes", ymargin=0.3)
+    dots.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    time_axis(counts, time_steps)
     return figure
 
 
@@ -155,4 +215,20 @@ def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q
     axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
     shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
     axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
+    return figure
+
+
+def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_steps: int) -> Figure:
+    """How likely a decoder is still waiting after each time step: a panel for each loss, a line for each clock.
+
+    A panel has, by degree q of the output, the probabilities after the clock's ticks.
+    """
+    figure, (row,) = panels(1, len(panels_of_clocks), height=2.6, sharey=True)
+    for axes, (loss, by_clock) in zip(row, panels_of_clocks.items(), strict=True):
+        for (q, probabilities), color in zip(by_clock.items(), COLORS.values(), strict=False):
+            after = [t + 1 for t in ticks(time_steps, q)]
+            axes.step([0, *after], [1, *probabilities], where="post", color=color, label=f"q = {q}")
+        axes.set(title=loss, xlabel="time steps", xlim=(0, time_steps), ylim=(0, 1.05))
+    row[0].set_ylabel("probability of still waiting")
+    row[0].legend(loc="upper right")
     return figure

@@ -10,13 +10,16 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 from tqdm import tqdm
 
+from tqttfs_lite.experiments import answers as stored
 from tqttfs_lite.experiments import experiment
 from tqttfs_lite.experiments.datasets import get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
-from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.results import ANSWERS, Result, beside
+from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.report import result_figures
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.losses import soft_choices, tick_correction
 from tqttfs_lite.spiking.notation import Architecture
 
 FIRST_SPIKE, LAST_POTENTIAL = "first spike", "highest potential at the end"
@@ -77,6 +80,19 @@ def race(result: Result, index: int = 0) -> Figure:
     return result_figures.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
 
 
+def raster(networks: Mapping[str, Result], index: int = 0) -> Figure:
+    """Run one test image through networks of one shape and draw when each of their neurons spikes."""
+    (config, *_) = [result.config for result in networks.values()]
+    times = encode(load(config.dataset, "test").images[[index]], config.time_steps)
+    columns = {}
+    for name, result in networks.items():
+        ran = infer(experiment.trained_network(result).eval(), times, early_exit=False)
+        columns[name] = ([times[0], *(layer[0] for layer in ran.firing_times)], int(ran.step))
+    *hidden, _ = ran.firing_times
+    layers = ["pixels", *(f"hidden layer {n}" for n, _ in enumerate(hidden, start=1)), "output"]
+    return result_figures.network_raster(columns, layers, config.time_steps)
+
+
 def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:
     """How many images of each class (the rows) are answered as which (the columns).
 
@@ -127,6 +143,65 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
+
+
+def later_where_both_decide(quantized: Group, baseline: Group) -> Spread | None:
+    """By how many time steps the quantized network decides later on the test images that both decide by a spike.
+
+    Over the seeds of which both have stored answers; None where there is none.  Such images are the easier ones, and
+    not the same for every seed.
+    """
+    labels = load(quantized.config.dataset, "test").labels
+    later = []
+    for pair in paired(quantized, baseline):
+        if all(beside(result, *ANSWERS).exists() for result in pair):
+            after, before = (stored.read(result, labels) for result in pair)
+            both = after.decided & before.decided
+            later.append(float((after.step[both].double() - before.step[both].double()).mean()))
+    return spread(later) if later else None
+
+
+@torch.no_grad()
+@torch.backends.nnpack.flags(enabled=False)
+def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> dict[str, float]:
+    """How far the soft decoder of a network's loss is from the slides' decoder, on the first `count` test images.
+
+    The share of right answers by either, in percent; the mean time steps of either; and the chance, in percent, that
+    the soft one decides on a tick, but the last, on which no output neuron is above its threshold.
+    """
+    config = result.config
+    network, test = experiment.trained_network(result).eval(), load(config.dataset, "test")
+    q = network.layers[-1].clock.step
+    correction = tick_correction(config.time_steps, q) if config.loss == "tick-corrected" else 0.0
+    sums = torch.zeros(5, dtype=torch.float64)
+    batches = (tensor[:count].split(batch_size) for tensor in (test.images, test.labels))
+    for images, labels in zip(*batches, strict=True):
+        V, S, steps, _ = network(encode(images, network.time_steps))
+        waited, decide = soft_choices(
+            V, config.theta, config.sharpness, correction=correction, silence_costs=config.silence_costs
+        )
+        chance = (waited[:, :, None] + decide).exp()  # [K, B, classes]
+        since_last = torch.tensor([-1, *steps]).diff()
+        answer, step, *_ = decode(V, S, steps, network.time_steps)
+        below = ~S.any(dim=2)
+        below[-1] = False  # where the highest potential is an answer for both
+        sums += torch.stack(
+            [
+                (answer == labels).sum(),
+                (chance.sum(dim=0).argmax(dim=1) == labels).sum(),
+                step.sum(),
+                (waited.exp() * since_last[:, None]).sum(),
+                chance.sum(dim=2)[below].sum(),
+            ]
+        ).double()
+    right, soft_right, steps_taken, soft_steps, early = (sums / len(test.images[:count])).tolist()
+    return {
+        "right, %": 100 * right,
+        "right, soft, %": 100 * soft_right,
+        "steps": steps_taken,
+        "steps, soft": soft_steps,
+        "decided below the threshold, %": 100 * early,
+    }
 
 
 def on_training_images(result: Result, count: int = 5000) -> Evaluation:

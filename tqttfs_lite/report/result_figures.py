@@ -15,11 +15,12 @@ from pandas import DataFrame
 from torch import Tensor
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.seed_statistics import Spread
+from tqttfs_lite.paper.seed_statistics import Difference, Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
 
 OURS = COLORS["TQ-TTFS"]
+NETWORKS = (COLORS["TTFS"], OURS)  # unquantized, and quantized
 LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
 
 
@@ -64,10 +65,35 @@ def output_race(
     return figure
 
 
+def network_raster(
+    networks: Mapping[str, tuple[Sequence[UInt8[Tensor, " *neurons"]], int]], layers: Sequence[str], time_steps: int
+) -> Figure:
+    """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
+
+    `networks` are the firing times of each layer, T where a neuron stays silent, and the decision step, from 1.
+    """
+    heights = [2, *(1.4 for _ in layers[2:]), 0.8]
+    figure, grid = panels(len(layers), len(networks), height=5.4, sharex=True, sharey="row", height_ratios=heights)
+    for column, (name, (times, decision)) in zip(grid.T, networks.items(), strict=True):
+        for axes, layer in zip(column, times, strict=True):
+            flat = layer.flatten().numpy()
+            fired = (flat < time_steps).nonzero()[0]
+            dashes = flat[fired, None] + 1 + np.array([-0.3, 0.3, np.nan])  # one line: a small SVG
+            axes.plot(dashes.flatten(), fired.repeat(3), color=INK, lw=1 if len(flat) > len(LAYERS) * 4 else 2.5)
+            axes.axvline(decision, color=OURS, lw=1.2)
+            axes.set(ylim=(len(flat) - 0.5, -0.5), xlim=(0.3, time_steps + 0.7), yticks=[])
+        column[0].set_title(name)
+        column[-1].set_xlabel("time step, counted from 1")
+        column[-1].xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
+    for axes, layer_name in zip(grid[:, 0], layers, strict=True):
+        axes.set_ylabel(layer_name)
+    return figure
+
+
 def decision_steps(shares: DataFrame) -> Figure:
     """When networks (the columns) decide: bars over the time steps and "none" (the rows), in percent of the images."""
     figure, ((axes,),) = panels(1, 1, height=2.6)
-    _side_by_side(axes.bar, shares, LAYERS)
+    _side_by_side(axes.bar, shares, NETWORKS)
     axes.set_xticks(range(len(shares)), list(shares.index))
     axes.set(xlabel="step of the first output spike, counted from 1", ylabel="share of the images, %")
     axes.legend(loc="best")
@@ -123,7 +149,20 @@ def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
     return figure
 
 
-def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
+def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
+    """A line for each choice of degrees: test accuracy in percent, mean time steps, and nanojoules an image."""
+    figure, (row,) = panels(1, 3, height=0.8 + 0.32 * len(rows), sharey=True)
+    labels = ("test accuracy, %", "mean time steps", "causal energy, nJ")
+    for axes, label, values in zip(row, labels, zip(*(measured for _, *measured in rows), strict=True), strict=True):
+        _discs(axes, values)
+        axes.set_xlabel(label)
+        axes.margins(x=0.12, y=0.3 if len(rows) < 4 else 0.1)
+    row[0].set(yticks=range(len(rows)), yticklabels=[degrees for degrees, *_ in rows])
+    row[0].invert_yaxis()
+    return figure
+
+
+def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread | Difference]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]
     axes.plot(percents, places, "o", markerfacecolor=CARD, color=INK, markersize=8, label="the paper")
@@ -133,12 +172,30 @@ def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> No
     axes.invert_yaxis()
 
 
-def _discs(axes: Axes, values: Sequence[Spread]) -> None:
+def _discs(axes: Axes, values: Sequence[Spread | Difference]) -> None:
     """A disc for the mean, a line for its interval where seeds allow one."""
     means, bars = [value.mean for value in values], [value.half_interval for value in values]
     axes.errorbar(
         means, range(len(values)), xerr=bars, fmt="o", color=OURS, markersize=6, capsize=3, lw=1, label="ours"
     )
+
+
+def weights_and_clocks(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """What a network owes to its weights and what to its clocks: a panel a network, a line for each set of weights.
+
+    A panel has, by the degrees that the weights were trained with and those that they are run with, the accuracy in
+    percent.
+    """
+    figure, (row,) = panels(1, len(networks), height=2.5)
+    for axes, (network, weights) in zip(row, networks.items(), strict=True):
+        for (trained, accuracy), color in zip(weights.items(), NETWORKS, strict=True):
+            axes.plot(range(len(accuracy)), list(accuracy.values()), "o-", color=color, label=f"trained as {trained}")
+            axes.set_xticks(range(len(accuracy)), list(accuracy))
+        axes.set(title=network, xlabel="run as", xlim=(-0.4, len(accuracy) - 0.6))
+        axes.margins(y=0.15)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    row[0].set_ylabel("test accuracy, %")
+    return figure
 
 
 def confusion_matrix(table: DataFrame) -> Figure:
@@ -162,7 +219,7 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
     """For each network the percentages by the step on which inference is stopped: right on the left, decided right."""
     figure, (row,) = panels(1, 2, height=2.6, sharex=True)
     for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
-        for (name, table), color in zip(curves.items(), cycle(LAYERS), strict=False):
+        for (name, table), color in zip(curves.items(), cycle(NETWORKS), strict=False):
             axes.plot(table.index, table[column], "o-", color=color, label=name)
         axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
@@ -247,15 +304,22 @@ def break_even(rates: Mapping[str, tuple[float, float]], per_step: float, per_sy
     return figure
 
 
-def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
+def findings(
+    gains: Sequence[tuple[str, float, Difference, Mapping[float, Difference]]],
+    savings: Mapping[str, tuple[float, float, Spread]],
+) -> Figure:
     """The result at a glance: the accuracy that quantization gains (above) and the energy that it saves (below).
 
-    `gains` are a name, the paper's percentage points and ours; `savings`, by accounting, are the lowest and the highest
-    percentage by the paper's counts, and ours.
+    `gains` are a name, the paper's percentage points, ours as trained, and ours by equal mean time steps; `savings`, by
+    accounting, are the lowest and the highest percentage by the paper's counts, and ours.
     """
-    rows = (len(gains), len(savings))
-    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.36 * sum(rows), height_ratios=rows)
-    _compare(above, gains)
+    lines: list[tuple[str, float | None, Spread | Difference]] = []
+    for name, printed, trained, equal in gains:
+        lines.append((f"{name}, as trained", printed, trained))
+        lines += [(f"at {steps:g} steps", None, gain) for steps, gain in equal.items()]
+    rows = (len(lines), len(savings))
+    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.3 * sum(rows), height_ratios=rows)
+    _compare(above, lines)
     ends = [value[:2] for value in savings.values()]
     for place, pair in enumerate(ends):
         below.plot(pair, [place, place], "o-", color=INK, lw=1, markerfacecolor=CARD, markersize=8)
@@ -266,7 +330,7 @@ def findings(gains: Sequence[tuple[str, float, Spread]], savings: Mapping[str, t
     below.set_xlabel("energy saved by temporal quantization, %")
     for axes in (above, below):
         axes.axvline(0, color=FAINT, lw=1, zorder=0)
-        axes.margins(y=0.25)
+        axes.margins(y=0.08)
     figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

@@ -129,17 +129,33 @@ def soft_decoder_loss(
     >>> round(soft_decoder_loss(V, torch.tensor([1]), steps=(3, 7), theta=1.0, sharpness=10.0, step_cost=0.1).item(), 4)
     0.8
     """
-    logits = sharpness * (V.float() - theta) - correction
-    choice = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)  # [K, B, 1 + classes], waiting first
-    wait, decide = choice[:-1, :, 0], choice[:, :, 1:]
-    if not silence_costs:
-        decide = torch.cat([decide[:-1], torch.log_softmax(logits[-1:], dim=2)])
-    waited = functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0))  # [K, B], of having waited until now
+    waited, decide = soft_choices(V, theta, sharpness, correction=correction, silence_costs=silence_costs)
     right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
     log_likelihood = torch.logsumexp(waited + right, dim=0)
     since_last = on_device((-1, *steps), torch.int64, V.device).diff()
     inference_steps = (waited.exp() * since_last[:, None]).sum(dim=0)
     return (step_cost * inference_steps - log_likelihood).mean()
+
+
+def soft_choices(
+    V: Float[Tensor, "K B classes"],
+    theta: float,
+    sharpness: float,
+    *,
+    correction: float = 0.0,
+    silence_costs: bool = False,
+) -> tuple[Float[Tensor, "K B"], Float[Tensor, "K B classes"]]:
+    """The soft decoder of `soft_decoder_loss` at each tick: how likely it is still waiting, and then each class.
+
+    Returns log-probabilities: of having waited at all ticks before this one, and of deciding for a class at this one if
+    it has.
+    """
+    logits = sharpness * (V.float() - theta) - correction
+    choice = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)  # [K, B, 1 + classes], waiting first
+    wait, decide = choice[:-1, :, 0], choice[:, :, 1:]
+    if not silence_costs:
+        decide = torch.cat([decide[:-1], torch.log_softmax(logits[-1:], dim=2)])
+    return functional.pad(wait.cumsum(dim=0), (0, 0, 1, 0)), decide
 
 
 def tick_correction(time_steps: int, q: int) -> float:

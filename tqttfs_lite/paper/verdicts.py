@@ -1,0 +1,136 @@
+"""The slides' claims that are not one number: what the slides' tables, other works and our networks say of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tqttfs_lite.energy.models import SLIDES
+from tqttfs_lite.experiments.config import TrainingConfig, follows_recipe
+from tqttfs_lite.paper import comparisons, energy_claims, reported
+from tqttfs_lite.paper.seed_statistics import Group, difference
+from tqttfs_lite.spiking.notation import Architecture
+
+FEWEST = 3  # seeds of a network that is compared with others
+YEAR = 2024  # of the paper
+
+
+class Verdict(NamedTuple):
+    """A claim, what is known of it, and whether it holds: yes, no, or open."""
+
+    claim: str
+    found: str
+    holds: str
+
+
+def all_of(groups: Mapping[TrainingConfig, Group]) -> list[Verdict]:
+    """The claims in the order of the slides; `groups` are those of `seed_statistics.released`."""
+    small, middle, large = reported.improvements()
+    return [
+        best_of_its_structure(small),
+        best_degrees(groups, middle),
+        best_degrees(groups, large),
+        highest_of_known(large),
+        largest_saving(groups, large),
+        no_more_latency(),
+    ]
+
+
+def best_of_its_structure(claim: reported.Improvement) -> Verdict:
+    """Whether another work in the slides' own table has the same network at the same accuracy or a higher one."""
+    ours = reported.own_accuracy(claim.dataset)[_quantized(claim)]
+    others = {
+        row.model: row.accuracy_percent
+        for row in reported.accuracy(claim.dataset)
+        if row.reference != "this paper" and Architecture.parse(row.architecture).unquantized == _plain(claim)
+    }
+    told = _listed(others) or "no other work"
+    return Verdict(
+        f"the best accuracy of {claim.network} among works of the same structure, {ours:.1f} %",
+        f"in the slides' table: {told}",
+        "yes" if all(percent < ours for percent in others.values()) else "no",
+    )
+
+
+def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
+    """Whether other degrees, trained by our recipe with enough seeds, are more accurate than the slides' best ones.
+
+    The best of several is high by chance too: its interval is Bonferroni's, of 95 % confidence for all of them.
+    """
+    named = comparisons.by_recipe(groups, claim.dataset, claim.network, claim.degrees)
+    others = [
+        group
+        for config, group in groups.items()
+        if group is not named
+        and follows_recipe(config)
+        and (config.dataset, config.time_steps) == (claim.dataset, comparisons.paper_time_steps(claim.dataset))
+        and Architecture.parse(config.architecture).unquantized == _plain(claim)
+        and len(group.results) >= FEWEST
+    ]
+    words = f"{claim.network} is best at {claim.degrees}"
+    if not (named and others and len(named.results) >= FEWEST):
+        return Verdict(words, "too few degrees are trained with enough seeds", "open")
+    best = max(others, key=lambda group: group.accuracy.mean)
+    ahead = difference(best.accuracy, named.accuracy, confidence=1 - 0.05 / len(others))
+    degrees = Architecture.parse(best.config.architecture).short_form
+    low, high = ahead.interval
+    return Verdict(
+        words,
+        f"of {len(others)} others with {FEWEST} seeds or more the best is {degrees}, {ahead.text(2)} points beside it",
+        "no" if low > 0 else "yes" if high < 0 else "open",
+    )
+
+
+def highest_of_known(claim: reported.Improvement) -> Verdict:
+    """Whether an earlier work, by the year in its arXiv number, has a higher accuracy, with whatever network."""
+    ours = reported.own_accuracy(claim.dataset)[_quantized(claim)]
+    higher = {}
+    for work in reported.literature():
+        number = re.search(r"arXiv (\d\d)", work.work)
+        if number and 2000 + int(number[1]) < YEAR and (work.fashion_mnist_percent or 0) > ours:
+            higher[f"{work.work}, {work.network}"] = work.fashion_mnist_percent
+    return Verdict(
+        f"the highest accuracy among the known TTFS networks, {ours:.1f} % on FashionMNIST",
+        f"earlier works with more, other networks: {_listed(higher) or 'none in our table'}",
+        "no" if higher else "open",
+    )
+
+
+def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
+    """What the slides' formula says of our network with the degrees at which the slides save most."""
+    degrees = "1-4-4-4-4"
+    percent = reported.claims()[f"energy_reduction_{degrees}"].value
+    found = [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in (degrees, None)]
+    words = f"{degrees} saves {percent} % of the energy"
+    if not (found[0] and found[1]):
+        return Verdict(words, "not trained yet", "open")
+    saved = energy_claims.reductions(found[0], found[1])[SLIDES]
+    low, high = saved.interval
+    return Verdict(
+        words,
+        f"ours saves {saved.text(1)} % by the same formula, {saved.seeds} seed{'s' * (saved.seeds > 1)}",
+        "open" if saved.seeds < FEWEST else "yes" if low <= float(percent) <= high else "no",
+    )
+
+
+def no_more_latency() -> Verdict:
+    """Whether no layer's clock has to be faster than the baseline's for the latency to stay: every alpha at most 1."""
+    alphas = [row.alpha for row in reported.energy() if row.configuration == energy_claims.BEST]
+    return Verdict(
+        f"{energy_claims.BEST} can be clocked at lower frequencies without more latency",
+        f"by the slides' alpha the clocks of the layers must run {', '.join(alphas)} times as fast",
+        "yes" if all(float(alpha) <= 1 for alpha in alphas) else "no",
+    )
+
+
+def _plain(claim: reported.Improvement) -> str:
+    return Architecture.parse(claim.network).unquantized
+
+
+def _quantized(claim: reported.Improvement) -> str:
+    return str(Architecture.parse(claim.network).with_quantization(claim.degrees))
+
+
+def _listed(percents: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {percent:g} %" for name, percent in percents.items())
