@@ -1,5 +1,8 @@
 """The data behind the figures of results."""
 
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
@@ -7,6 +10,13 @@ import torch
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.seed_statistics import difference, spread
 from tqttfs_lite.report import result_figures, style
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Matplotlib warns where more than twenty figures are open."""
+    yield
+    plt.close("all")
 
 
 def test_the_learning_curve_shows_every_epoch() -> None:

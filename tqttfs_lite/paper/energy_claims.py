@@ -277,9 +277,13 @@ def over_conventional(
     for name in others[0]:
         theirs = spread([each[name] for each in others])
         ours = spread([energies(result, result, costs)[name] for result in group.results])
-        percents = difference(theirs, ours)
-        found[name] = Difference(100 * percents.mean / theirs.mean, 100 * percents.half_interval / theirs.mean)
+        percent = 100 / theirs.mean
+        found[name] = difference(_scaled(theirs, percent), _scaled(ours, percent))
     return found
+
+
+def _scaled(value: Spread, factor: float) -> Spread:
+    return Spread(value.mean * factor, value.deviation * factor, value.seeds)
 
 
 def _totals(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACITY) -> dict[str, float]:
