@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import findings, how_to_run, html_pages, interactive, marks
+from book import findings, how_to_run, html_pages, interactive, letter, marks, plan
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
 from tqttfs_lite.paper import reported, verification
@@ -39,6 +39,7 @@ LINKED = (
     "data/dials",
     "data/answers",
     "data/search",
+    "data/anytime",
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
@@ -214,6 +215,9 @@ def stage(executions: list[Execution]) -> None:
     fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
     try:
         fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
+        for page, parts in (("differences.md", plan.parts()), ("letter.md", letter.write(STAGE / "book"))):
+            for mark, text in parts.items():
+                fill(STAGE / "book" / page, mark, text)
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
 

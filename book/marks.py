@@ -16,7 +16,8 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite.experiments import datasets, paths, results
+from tqttfs_lite.experiments import anytime, datasets, paths, results, used_files
+from tqttfs_lite.experiments.anytime import Reference
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.used_files import MIME
@@ -68,6 +69,7 @@ def mark(found: Iterable[str]) -> str:
         *_results(files),
         *_beside(files),
         *_trials(files),
+        *_references(files),
         *_benchmarks(files),
         *_tables(files),
         *_datasets(files),
@@ -84,6 +86,16 @@ def mark(found: Iterable[str]) -> str:
     )
 
 
+def part(text: str, *made_from: Any) -> str:
+    """A part of a page that the build writes, in MyST Markdown: one element, and behind it the mark of its files.
+
+    `made_from` is as for `used_files.names`; without any file there is no mark.
+    """
+    element = ["::::{container} findings", *text.splitlines(), "::::"]
+    files = used_files.names(*made_from)
+    return "\n".join([*element, "", mark(files)] if files else element)
+
+
 def _summary(files: Files) -> str:
     """What there is, in a few words."""
     counts = {
@@ -91,6 +103,7 @@ def _summary(files: Files) -> str:
         "dial": len(files["dials"]),
         "answer file": len(files["answers"]),
         "trial": len(files["search"]),
+        "reference": len(files[anytime.FOLDER]),
         "benchmark": len(files["benchmarks"]),
         "paper table": len(files["paper"]),
     }
@@ -153,6 +166,15 @@ def _trials(files: Files) -> list[str]:
     ]
 
 
+def _references(files: Files) -> list[str]:
+    """Conventional networks that are told the step."""
+    found = [anytime.read(paths.data_directory() / anytime.FOLDER / name) for name in files[anytime.FOLDER]]
+    links = ", ".join(
+        _stored(reference, f"{_title(reference.config)}, seed {reference.config.seed}") for reference in found
+    )
+    return [_item("References", links, *_made(r.made for r in found), again=anytime.COMMAND)] if found else []
+
+
 def _benchmarks(files: Files) -> list[str]:
     wanted = [
         measured for measured in benchmarks.read_all() if Path(measured.used_files[0]).name in files["benchmarks"]
@@ -197,7 +219,7 @@ def _title(config: TrainingConfig) -> str:
     return f"{DATASETS[config.dataset]} {config.architecture}, T = {config.time_steps}{coding}"
 
 
-def _stored(record: Result | Trial, label: str) -> str:
+def _stored(record: Result | Trial | Reference, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
     (file,) = record.used_files
     linked = label if file.startswith("runs/") else _link(file, label)

@@ -33,6 +33,8 @@ NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
 
 # What people wrote into a page besides the paper's numbers, and why it is there.
 WRITTEN = {
+    ("book/differences", "95 %"): "the level of the intervals, by convention",
+    ("book/differences", "5 percent"): "the level of the tests, likewise",
     ("book/reproduce", "3.11"): "the Python that pyproject.toml asks for",
     ("book/reproduce", "99.9 %"): "the level of the prediction intervals, by convention",
     ("notebooks/02_neuron", "0.75"): "the weight of an example, as in the code below it",
@@ -44,7 +46,7 @@ WRITTEN = {
     ("notebooks/07_accuracy", "0.14"): "that formula at 98 percent",
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
-KEPT = ("results/", "dials/", "answers/", "search/", "benchmarks/", "paper/")  # files that a mark links to
+KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "benchmarks/", "paper/")  # files that a mark links to
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"

@@ -34,6 +34,7 @@ EVERY_FIGURE: dict[str, Callable[[], Figure]] = {
     "three_codes": lambda: method_figures.three_codes((255, 128, 10), T, q=4),
     "rectified_and_spiking": lambda: method_figures.rectified_and_spiking(T),
     "binned_input": lambda: method_figures.binned_input(TTFS, 4, T),
+    "decision_tree": lambda: method_figures.decision_tree(torch.tensor([[0.2, 0.9], [1.6, 1.1]]), 1.0, 4.0),
     "waiting": lambda: method_figures.waiting({"a loss": {4: [0.8, 0.5]}}, T),
     "image_as_spikes": lambda: method_figures.image_as_spikes(IMAGE, T),
     "spike_raster": lambda: method_figures.spike_raster({"an image": encode(IMAGE, T)}, T),
@@ -87,6 +88,13 @@ def test_three_codes_are_the_encoders_and_the_next_tick() -> None:
     assert len(spike_steps(rate)) == encode_as_rate(torch.tensor([255, 128, 10], dtype=torch.uint8), T).sum()
     assert spike_steps(ttfs) == encode(torch.tensor([255, 128, 10], dtype=torch.uint8), T).tolist() == [0, 3, 7]
     assert spike_steps(tq) == [2, 5]  # step 7 belongs to no window of 3
+
+
+def test_the_leaves_of_the_decision_tree_are_all_that_can_happen() -> None:
+    (axes,) = method_figures.decision_tree(torch.tensor([[0.2, 0.9], [1.6, 1.1]]), 1.0, 4.0).axes
+    leaves = [float(text.get_text()) for text in axes.texts if text.get_fontweight() == "bold"]
+    assert len(leaves) == 4
+    assert sum(leaves) == pytest.approx(1.0, abs=0.02)
 
 
 def test_every_spike_is_in_the_window_of_the_next_tick() -> None:

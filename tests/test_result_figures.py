@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper.seed_statistics import difference, spread
+from tqttfs_lite.paper.operating_points import Operating
+from tqttfs_lite.paper.seed_statistics import spread
 from tqttfs_lite.report import result_figures, style
 
 
 @pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Matplotlib warns where more than twenty figures are open."""
+def no_figure_stays_open() -> Iterator[None]:
+    """Matplotlib keeps them, and warns of more than twenty in whichever test comes next."""
     yield
     plt.close("all")
 
@@ -59,6 +60,23 @@ def test_the_sweep_shows_accuracy_and_steps() -> None:
     accuracy, steps = result_figures.sweep([("1-2", 98.6, spread([98.5]), spread([2.5, 2.7]))]).axes
     assert list(accuracy.containers[0][0].get_xdata()) == [98.5]
     assert list(steps.containers[0][0].get_xdata()) == [pytest.approx(2.6)]
+
+
+def test_every_reading_has_its_curves_and_the_papers_rings() -> None:
+    curve = [(4.0, spread([80.0, 81.0])), (5.0, spread([84.0, 86.0]))]
+    readings = {
+        "from 1": {"none": curve, "reference": [(4.0, spread([85.0]))]},
+        "from 0": {"none": [(steps - 1, accuracy) for steps, accuracy in curve]},
+    }
+    first, second = result_figures.curves_by_reading(readings, {"none": (4.8, 86.7)}).axes
+    ours, reference, paper = first.lines
+    assert (list(ours.get_xdata()), list(ours.get_ydata())) == ([4.0, 5.0], [80.5, 85.0])
+    assert list(second.lines[0].get_xdata()) == [3.0, 4.0]
+    assert [line.get_label() for line in first.lines] == ["none", "reference", "the paper, none"]
+    assert (list(paper.get_data()), paper.get_color()) == ([[4.8], [86.7]], ours.get_color())
+    (band,) = first.collections  # none of a single seed
+    assert band.get_datalim(first.transData).ymax == pytest.approx(curve[1][1].interval[1])
+    assert reference.get_color() != ours.get_color()
 
 
 def test_the_confusion_matrix_shades_mistakes_and_prints_counts() -> None:
@@ -139,18 +157,20 @@ def test_the_growth_curves_start_at_nothing() -> None:
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
 
 
-def test_the_findings_show_gains_and_savings_of_the_paper_and_of_ours() -> None:
-    none, some = (difference(spread([value]), spread([0.0])) for value in (0.2, 1.0))
-    gains = [("one", 0.5, none, {9.0: some}), ("two", 2.5, some, {})]
+def test_the_findings_show_curves_and_savings_of_the_paper_and_of_ours() -> None:
+    curve = [(4.0, spread([86.0, 88.0])), (5.0, spread([89.0, 89.0]))]
+    known = Operating(
+        {"unquantized": curve, "quantized": curve[1:]},
+        {"unquantized": (4.5, 88.0), "quantized": (5.0, 89.0)},
+        {"unquantized": (4.8, 86.7), "quantized": (None, 90.2)},
+    )
     savings = {"formula": (66.0, 66.0, spread([60.0])), "causal": (14.0, 16.0, spread([15.0, 17.0]))}
-    above, below = result_figures.findings(gains, savings).axes
-    assert list(zip(*above.lines[0].get_data(), strict=True)) == [(0.5, 0), (2.5, 2)]
-    assert list(above.containers[0][0].get_xdata()) == pytest.approx([0.2, 1.0, 1.0])
-    assert [label.get_text() for label in above.get_yticklabels()] == [
-        "one, as trained",
-        "at 9 steps",
-        "two, as trained",
-    ]
+    above, below = result_figures.findings({"one": known}, savings).axes
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in above.lines}
+    assert drawn["unquantized"] == ([4.0, 5.0], [87.0, 89.0])
+    assert drawn["quantized, as trained"] == ([5.0], [89.0])
+    assert drawn["unquantized, the paper"] == ([4.8], [86.7])
+    assert set(drawn["quantized, the paper"][1]) == {90.2}
     rings = [line for line in below.lines if line.get_markerfacecolor() == style.CARD]
     assert [list(line.get_xdata()) for line in rings] == [[66.0, 66.0], [14.0, 16.0]]
     assert list(below.containers[0][0].get_xdata()) == [60.0, 16.0]

@@ -11,7 +11,9 @@ from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import comparisons
+from tqttfs_lite.paper import comparisons, gains
+from tqttfs_lite.paper.gains import Judgement
+from tqttfs_lite.paper.seed_statistics import Difference
 from tqttfs_lite.report import tables
 
 
@@ -42,3 +44,28 @@ def test_a_setting_is_compared_where_the_baseline_was_trained_under_it_too(monke
         ["nothing", 98.0, 98.0, 0.0],
         ["step_cost 0.5", 97.0, 96.5, -0.5],
     ]
+
+
+def test_gains_are_judged_as_a_family_and_by_their_margins() -> None:
+    certain, unsure = Difference(1.0, 0.1, 20.0, (9, 9)), Difference(0.0, 0.01, 20.0, (9, 9))
+    judged = {
+        name: Judgement(
+            claimed,
+            gain,
+            gain,
+            Difference(gain.mean, 0.5, 10.0, (9, 9)),
+            gains.equivalence(gain, 0.5),
+            gains.equivalence(gain, 0.5, claimed),
+            (gains.McNemar(0, 60, 20, 1e-5), gains.McNemar(1, 40, 39, 1.0)),
+        )
+        for name, gain, claimed in (("large", certain, 1.1), ("none", unsure, 2.5))
+    }
+    table = tables.judgements(judged)
+    assert list(table["large"][["margin", "within it of no gain", "within it of the paper's"]]) == [
+        "± 0.5",
+        "not shown",
+        "shown",
+    ]
+    assert list(table.loc["within it of no gain"]) == ["not shown", "shown"]
+    assert table.loc["no gain: p, by Holm", "large"] == f"{2 * certain.p_value():.2g}"  # the smaller of two
+    assert table.loc["seeds with p < 0.05 by McNemar", "none"] == "1 of 2"

@@ -100,6 +100,19 @@ def test_the_pooled_spread_is_that_of_all_seeds_about_their_own_means(study: Pat
     assert widths[1] / widths[0] == pytest.approx(31.599 / 636.619, rel=1e-4)
 
 
+def test_eight_seeds_spread_by_themselves_and_the_width_is_said(study: Path) -> None:
+    config = recipe("784-12(1)-10(2)", "mnist", 4)
+    group = seed_statistics.released()[config]
+    (result, _), other = group.results, replace(config, architecture="784-12(2)-10(2)")
+    eight = [replace(result, test=replace(result.test, correct=result.test.correct + n % 2)) for n in range(8)]
+    groups = {config: group._replace(results=tuple(eight)), other: group._replace(config=other)}
+    low, high = verification.intervals(config, groups)["accuracy, %"]
+    # Four and four, one image of 300 apart: a deviation of sqrt(8 / 28) images; with seven degrees of freedom 5.408.
+    assert high - low == pytest.approx(2 * 5.408 * (8 / 28) ** 0.5 / 3 * (1 + 1 / 8) ** 0.5, rel=1e-3)
+    accuracy, *_ = verification.retrained(result, verification.intervals(config, groups), "full")
+    assert accuracy.allowed.endswith(f"{high - low:.2f} wide")
+
+
 def test_where_no_network_of_a_family_has_two_seeds_nothing_can_be_checked(study: Path) -> None:
     config = recipe("784-12(1)-10(2)", "mnist", 4)
     group = seed_statistics.released()[config]

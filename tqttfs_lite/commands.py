@@ -103,9 +103,10 @@ def verify(options: Namespace) -> int:
     entries = []
     for entry in verification.verify(options.level, device=options.device, progress=not options.json):
         entries.append(entry)
-        if not entry.agrees:
+        if not entry.agrees or entry.level in verification.TRAINED:
+            verdict = "AGREES  " if entry.agrees else "DIFFERS "
             print(
-                f"DIFFERS     {entry.file}, {entry.what}: expected {entry.expected}, allowed {entry.allowed},"
+                f"{verdict}    {entry.file}, {entry.what}: expected {entry.expected}, allowed {entry.allowed},"
                 f" found {entry.found}",
                 file=sys.stderr,
             )

@@ -142,18 +142,7 @@ def read(result: Result) -> Dial:
     try:
         stored = parse(path.read_bytes(), _StoredDial)
         dial = Dial(stored.thresholds, stored.validation, stored.test)
-        for curve in (dial.validation, dial.test):
-            if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
-                raise ValueError("there must be a count of each kind for every threshold")
-            T, images = result.config.time_steps, curve.images
-            for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
-                least = T * silent + images - silent  # a silent image takes all the steps
-                if correct > images or silent > images or not least <= steps <= T * images:
-                    raise ValueError(
-                        f"of {images} images {correct} cannot be right and {silent} silent after {steps} steps"
-                    )
-        if any(low >= high for low, high in pairwise(dial.thresholds)):
-            raise ValueError("the thresholds must rise")
+        check(dial, result.config.time_steps)
         trained = dial.thresholds.index(result.config.theta)
         test = dial.test
         counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])
@@ -167,6 +156,21 @@ def read(result: Result) -> Dial:
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
     return dial
+
+
+def check(dial: Dial, time_steps: int) -> None:
+    """Raise `ValueError` for counts that cannot be."""
+    for curve in (dial.validation, dial.test):
+        if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
+            raise ValueError("there must be a count of each kind for every threshold")
+        for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
+            least = time_steps * silent + curve.images - silent  # a silent image takes all the steps
+            if correct > curve.images or silent > curve.images or not least <= steps <= time_steps * curve.images:
+                raise ValueError(
+                    f"of {curve.images} images {correct} cannot be right and {silent} silent after {steps} steps"
+                )
+    if any(low >= high for low, high in pairwise(dial.thresholds)):
+        raise ValueError("the thresholds must rise")
 
 
 class _StoredDial(BaseModel):

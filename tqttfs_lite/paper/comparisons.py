@@ -19,6 +19,8 @@ EARLIER = {"loss": "soft-decoder"}
 MAXIMUM_POOLING = {**EARLIER, "pooling": "max", "epochs": 40}
 # The mean time steps at which networks of a data set are compared; the middle one stands for all.
 EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 11.0)}
+# And those at which their curves are drawn.
+CURVE_STEPS = {"mnist": [n / 10 for n in range(12, 46)], "fashion-mnist": [n / 5 for n in range(23, 66)]}
 
 
 def paper_time_steps(dataset: str) -> int:

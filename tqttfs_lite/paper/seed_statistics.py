@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import inf, nan, sqrt
+from math import copysign, inf, nan, sqrt
 from statistics import mean, stdev
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import dial, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized
+from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
 
@@ -60,16 +61,34 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """By how much one mean exceeds another; each has its own seeds."""
+    """By how much one mean exceeds another, as far as Student's t tells; each has its own seeds."""
 
     mean: float
-    half_interval: float  # half the width of its confidence interval; nan where a side has one seed
+    standard_error: float  # nan where a side has one seed
+    freedom: float  # degrees of freedom
     seeds: tuple[int, int]
+    confidence: float = 0.95  # of the interval
+
+    @property
+    def half_interval(self) -> float:
+        """Half the width of the interval."""
+        return float(student.ppf((1 + self.confidence) / 2, self.freedom)) * self.standard_error
 
     @property
     def interval(self) -> tuple[float, float]:
         """The ends of that interval."""
         return self.mean - self.half_interval, self.mean + self.half_interval
+
+    def above(self, value: float) -> float:
+        """The p-value of the one-sided test by which the difference is larger than a value."""
+        distance = self.mean - value
+        t = distance / self.standard_error if self.standard_error else copysign(inf, distance)
+        return float(student.sf(t, self.freedom))
+
+    def p_value(self, value: float = 0.0) -> float:
+        """The p-value of the two-sided test against a value."""
+        above = self.above(value)
+        return 2 * min(above, 1 - above)
 
     def interval_text(self, decimals: int) -> str:
         """The ends of the interval in words, empty where a side has one seed."""
@@ -88,12 +107,22 @@ class Difference(NamedTuple):
 
 def difference(one: Spread, other: Spread, *, confidence: float = 0.95) -> Difference:
     """The difference of two means with Welch's interval, which allows for different deviations and numbers of seeds."""
-    seeds = (one.seeds, other.seeds)
+    parts = [(s.deviation**2 / s.seeds, s.seeds - 1) for s in (one, other)]
+    found = combined(one.mean - other.mean, parts, (one.seeds, other.seeds))
+    return found._replace(confidence=confidence)
+
+
+def combined(mean: float, parts: Sequence[tuple[float, float]], seeds: tuple[int, int]) -> Difference:
+    """A difference whose variance is the sum of independent parts, each with its degrees of freedom.
+
+    Those of the sum are by Welch (1947) and Satterthwaite (1946).  Where a side has one seed, nothing but the mean is
+    known.
+    """
     if min(seeds) < 2:
-        return Difference(one.mean - other.mean, nan, seeds)
-    a, b = (s.deviation**2 / s.seeds for s in (one, other))
-    freedom = (a + b) ** 2 / (a**2 / (one.seeds - 1) + b**2 / (other.seeds - 1)) if a + b else inf
-    return Difference(one.mean - other.mean, float(student.ppf((1 + confidence) / 2, freedom)) * sqrt(a + b), seeds)
+        return Difference(mean, nan, nan, seeds)
+    variance = sum(part for part, _ in parts)
+    weights = sum(part**2 / freedom for part, freedom in parts if part)
+    return Difference(mean, sqrt(variance), variance**2 / weights if weights else inf, seeds)
 
 
 class Group(NamedTuple):
@@ -146,13 +175,17 @@ class Group(NamedTuple):
         """Images without an output spike, in percent."""
         return spread([100 * result.test.silent / result.test.images for result in self.results])
 
+    def read_dials(self) -> list[Dial]:
+        """The dials that are stored, in the order of the seeds; raises `ResultError` for one that is damaged."""
+        return [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
+
     def at_steps(self, mean_steps: float) -> Spread | None:
         """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
 
         Over the seeds whose dial is stored; None where there is none, and where one of them does not reach so many:
         the others would be a selection.  Raises `ResultError` for a dial that is damaged.
         """
-        dials = [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
+        dials = self.read_dials()
         try:
             return spread([found.at_steps(mean_steps).accuracy for found in dials]) if dials else None
         except InputError:
@@ -161,8 +194,7 @@ class Group(NamedTuple):
     @property
     def fewest_steps(self) -> float | None:
         """The lowest mean of time steps that every seed with a stored dial reaches; None where there is none."""
-        means = [dial.read(result).fewest_steps for result in self.results if beside(result, *DIALS).exists()]
-        return max(means, default=None)
+        return max((found.fewest_steps for found in self.read_dials()), default=None)
 
     @property
     def spikes(self) -> tuple[float, ...]:

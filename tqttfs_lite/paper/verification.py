@@ -10,8 +10,9 @@
 Each level includes those above it.  A training on the machine of the released one ends with the same weights, bit for
 bit; on another machine sums are rounded differently, which acts like another seed.  So a network that is trained again
 has to fall where one more seed would, into the 99.9 % prediction interval about the released seeds: a run of the tests
-looks at six.  How far seeds spread is known from few of each network, so all networks of a family on a data set are
-pooled for it.
+looks at six.  How far they spread is taken from the network's own seeds where it has eight or more, and else from all
+networks of its family on the data set together.  Such an interval can be wide, so an entry says how wide: a wide one
+cannot tell a network from its baseline.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import dial, experiment, paths, results, used_files
+from tqttfs_lite.experiments import anytime, dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -44,7 +45,9 @@ from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
+TRAINED = LEVELS[2:]  # those with an interval, whose width belongs beside the verdict
 CONFIDENCE = 0.999
+ENOUGH = 8  # seeds of a network for a standard deviation of its own
 DIAL_STRIDE = 12  # every twelfth threshold of a dial is counted again
 QUANTITIES = {
     "accuracy, %": 2,
@@ -113,6 +116,8 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _unequal(file, "the checkpoint", "there", "missing")
         if results.beside(result, *results.DIALS).exists():
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
+    for path in sorted((paths.data_directory() / anytime.FOLDER).glob("[!.]*.json")):
+        yield _whole("arithmetic", f"{anytime.FOLDER}/{path.name}", partial(anytime.read, path))
     known = {result.config.name for result in whole}
     for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
@@ -209,7 +214,7 @@ def retrained(
             file,
             f"{name}, trained again",
             f"{expected:.{decimals}f}",
-            f"{low:.{decimals}f} to {high:.{decimals}f}",
+            f"{low:.{decimals}f} to {high:.{decimals}f}, {high - low:.{decimals}f} wide",
             f"{found[name]:.{decimals}f}",
             bool(low <= found[name] <= high),
         )
@@ -224,23 +229,27 @@ def quantities(test: Evaluation) -> dict[str, float]:
 def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
     """The interval that holds one more seed of a configuration with 99.9 % probability, for each of `QUANTITIES`.
 
-    About the configuration's own mean, with the standard deviation that all configurations of its family on its data
-    set have in common, pooled by their degrees of freedom (Student's t).  Empty where each of them has one seed.
+    About the configuration's own mean, by Student's t.  The standard deviation is its own where it has `ENOUGH` seeds,
+    else the one that all configurations of its family on its data set have in common, pooled by their degrees of
+    freedom; empty where each of them has one seed.
     """
 
     def kind(config: TrainingConfig) -> tuple[str, str]:
         return config.dataset, family(Architecture.parse(config.architecture))
 
+    own = groups[config].results
     alike = [group.results for other, group in groups.items() if kind(other) == kind(config)]
+    if len(own) >= ENOUGH:
+        alike = [own]
     freedom = sum(len(seeds) - 1 for seeds in alike)
     if not freedom:
         return {}
-    factor = student.ppf(1 - (1 - CONFIDENCE) / 2, freedom) * sqrt(1 + 1 / len(groups[config].results))
+    factor = student.ppf(1 - (1 - CONFIDENCE) / 2, freedom) * sqrt(1 + 1 / len(own))
     found = {}
     for name in QUANTITIES:
         values = [[quantities(result.test)[name] for result in seeds] for seeds in alike]
         pooled = sqrt(sum(variance(seeds) * (len(seeds) - 1) for seeds in values if len(seeds) > 1) / freedom)
-        middle = mean(quantities(result.test)[name] for result in groups[config].results)
+        middle = mean(quantities(result.test)[name] for result in own)
         found[name] = (middle - factor * pooled, middle + factor * pooled)
     return found
 

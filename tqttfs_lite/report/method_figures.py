@@ -18,6 +18,7 @@ from torch import Tensor
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import ticks
+from tqttfs_lite.spiking.losses import soft_choices
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.neuron import THRESHOLD, if_neuron, tq_ttfs_neuron, ttfs_neuron
 from tqttfs_lite.spiking.notation import Architecture
@@ -231,4 +232,31 @@ def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_
         axes.set(title=loss, xlabel="time steps", xlim=(0, time_steps), ylim=(0, 1.05))
     row[0].set_ylabel("probability of still waiting")
     row[0].legend(loc="upper right")
+    return figure
+
+
+def decision_tree(V: Float[Tensor, "K classes"], theta: float, sharpness: float) -> Figure:
+    """The soft decoder as a tree: at each tick it decides for a class or waits, and at the last it has to decide.
+
+    The branches have the probabilities of the choices, the leaves those of ending there; a branch is as wide as it is
+    likely.
+    """
+    waited, decide = (found[:, 0].exp().tolist() for found in soft_choices(V[:, None], theta, sharpness))
+    last = len(V) - 1
+    figure, ((axes,),) = panels(1, 1, height=2.6)
+    axes.set(xlim=(-0.3, len(V) + 0.1), ylim=(-V.shape[1] - 0.4, 0.6))
+    axes.axis("off")
+    for k, (reached, choices) in enumerate(zip(waited, decide, strict=True)):
+        branches = [(f"class {c}", p, -c - 0.9, COLORS["TQ-TTFS"]) for c, p in enumerate(choices)]
+        if k < last:
+            branches.append(("wait", 1 - sum(choices), 0.0, MUTED))
+        for words, p, height, color in branches:
+            axes.plot([k, k + 0.75], [0, height], color=color, lw=0.8 + 5 * p, solid_capstyle="round", zorder=1)
+            axes.annotate(f"{words} {p:.2f}", (k + 0.42, height * 0.56), (0, 4), textcoords="offset points", fontsize=8)
+            if words != "wait":
+                axes.annotate(f"{reached * p:.2f}", (k + 0.78, height), va="center", fontweight="bold")
+        axes.plot(k, 0, "o", color=INK, markersize=7, zorder=2)
+        axes.annotate(f"tick {k + 1}", (k, 0), (0, 9), textcoords="offset points", ha="center")
+        if k < last:
+            axes.plot([k + 0.75, k + 1], [0, 0], color=MUTED, lw=0.8 + 5 * (1 - sum(choices)), zorder=1)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, zip_longest
 
+import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from pandas import DataFrame
 from torch import Tensor
 
 from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper.operating_points import Operating
 from tqttfs_lite.paper.seed_statistics import Difference, Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
@@ -304,34 +306,85 @@ def break_even(rates: Mapping[str, tuple[float, float]], per_step: float, per_sy
     return figure
 
 
-def findings(
-    gains: Sequence[tuple[str, float, Difference, Mapping[float, Difference]]],
-    savings: Mapping[str, tuple[float, float, Spread]],
-) -> Figure:
-    """The result at a glance: the accuracy that quantization gains (above) and the energy that it saves (below).
+def findings(networks: Mapping[str, Operating], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
+    """The result at a glance: accuracy against time (above), and the energy that quantization saves (below).
 
-    `gains` are a name, the paper's percentage points, ours as trained, and ours by equal mean time steps; `savings`, by
-    accounting, are the lowest and the highest percentage by the paper's counts, and ours.
+    `savings`, by accounting, are the lowest and the highest percentage by the paper's counts, and ours.
     """
-    lines: list[tuple[str, float | None, Spread | Difference]] = []
-    for name, printed, trained, equal in gains:
-        lines.append((f"{name}, as trained", printed, trained))
-        lines += [(f"at {steps:g} steps", None, gain) for steps, gain in equal.items()]
-    rows = (len(lines), len(savings))
-    figure, ((above,), (below,)) = panels(2, 1, height=1.9 + 0.3 * sum(rows), height_ratios=rows)
-    _compare(above, lines)
-    ends = [value[:2] for value in savings.values()]
-    for place, pair in enumerate(ends):
+    figure = plt.figure(figsize=(WIDTH, 4.3 + 0.3 * len(savings)))
+    grid = figure.add_gridspec(2, len(networks), height_ratios=(7, len(savings)))
+    row = [figure.add_subplot(grid[0, place]) for place in range(len(networks))]
+    _operating(row, networks)
+    below = figure.add_subplot(grid[1, :])
+    for place, pair in enumerate(value[:2] for value in savings.values()):
         below.plot(pair, [place, place], "o-", color=INK, lw=1, markerfacecolor=CARD, markersize=8)
     _discs(below, [ours for *_, ours in savings.values()])
-    below.set(yticks=range(len(savings)), yticklabels=savings)
+    below.set(yticks=range(len(savings)), yticklabels=savings, xlabel="energy saved by temporal quantization, %")
     below.invert_yaxis()
-    above.set_xlabel("accuracy gained by temporal quantization, percentage points")
-    below.set_xlabel("energy saved by temporal quantization, %")
-    for axes in (above, below):
-        axes.axvline(0, color=FAINT, lw=1, zorder=0)
-        axes.margins(y=0.08)
-    figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    below.axvline(0, color=FAINT, lw=1, zorder=0)
+    below.margins(y=0.25)
+    figure.legend(*row[-1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def operating_curves(networks: Mapping[str, Operating]) -> Figure:
+    """A panel for each network: accuracy by mean steps, in bands over seeds; as trained (disc), the paper's (ring)."""
+    figure, (row,) = panels(1, len(networks), height=2.9)
+    _operating(list(row), networks)
+    figure.legend(*row[-1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _operating(row: Sequence[Axes], networks: Mapping[str, Operating]) -> None:
+    for axes, (title, found) in zip(row, networks.items(), strict=True):
+        for (name, curve), color in zip(found.curves.items(), NETWORKS, strict=True):
+            _band(axes, curve, color, name)
+            axes.plot(*[[value] for value in found.trained[name]], "o", color=color, ls="", label=f"{name}, as trained")
+            steps, percent = found.printed[name]
+            label = f"{name}, the paper"
+            if steps is None:
+                axes.axhline(percent, color=color, ls=":", lw=1.2, label=label)
+            else:
+                axes.plot([steps], [percent], "o", color=color, markerfacecolor=CARD, markersize=8, ls="", label=label)
+        axes.set(title=title.replace(", ", "\n"), xlabel="mean time steps")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    row[0].set_ylabel("test accuracy, %")
+
+
+def _band(axes: Axes, curve: Sequence[tuple[float, Spread]], color: str, name: str) -> None:
+    """A line of means, in a band of their 95 % intervals where there are seeds enough."""
+    steps = [at for at, _ in curve]
+    axes.plot(steps, [accuracy.mean for _, accuracy in curve], color=color, label=name)
+    ends = np.array([accuracy.interval for _, accuracy in curve if accuracy.seeds > 1])
+    if len(ends):
+        axes.fill_between(steps, ends[:, 0], ends[:, 1], color=color, alpha=0.25, lw=0)
+
+
+def curves_by_reading(
+    readings: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]], printed: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """A panel for each reading of mean steps: networks' accuracy in percent by steps, the paper's as rings.
+
+    `readings` have the curves by name, steps and accuracies over seeds: bands are 95 % intervals of the means, where
+    there are two seeds or more.  `printed` are the steps and the accuracy of the paper, of the networks that have a
+    curve in their colours.
+    """
+    rows = -(-len(readings) // 2)
+    figure, grid = panels(rows, min(2, len(readings)), height=0.7 + 2.5 * rows, sharex=True, sharey=True)
+    names = dict.fromkeys(name for curves in readings.values() for name in curves)
+    colors = dict(zip(names, cycle((*NETWORKS, INK)), strict=False))
+    for axes, (title, curves) in zip(grid.flat, readings.items(), strict=False):
+        for name, curve in curves.items():
+            _band(axes, curve, colors[name], name)
+        for name, point in printed.items():
+            (ring,) = axes.plot(*[[value] for value in point], "o", color=colors.get(name, MUTED), ls="", zorder=3)
+            ring.set(markerfacecolor=CARD, markersize=8, label=f"the paper, {name}")
+        axes.set_title(title)
+    for axes in grid[-1]:
+        axes.set_xlabel("mean inference time steps, read so")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("test accuracy, %")
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

@@ -12,8 +12,9 @@ from pandas import DataFrame
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.config import TrainingConfig, changes
 from tqttfs_lite.experiments.results import Result, Trial
-from tqttfs_lite.paper import reported
+from tqttfs_lite.paper import gains, reported
 from tqttfs_lite.paper.comparisons import paper_time_steps, short
+from tqttfs_lite.paper.gains import Equivalence, Judgement
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -73,6 +74,36 @@ def _score(result: Result) -> dict[str, str]:
         "no output spike": f"{100 * test.silent / test.images:.2f} % of the images",
         "spikes per layer": ", ".join(f"{count:.2f}" for count in test.mean_spikes),
     }
+
+
+def judgements(judged: Mapping[str, Judgement]) -> DataFrame:
+    """What is said of each claimed gain, by network, in percentage points: a column for each.
+
+    The family of tests against no gain, which Holm's procedure adjusts, is the networks of the table.
+    """
+    adjusted = gains.holm([found.over_images.p_value() for found in judged.values()])
+    return DataFrame(
+        {
+            name: {
+                "the paper": f"+{found.claimed:g}",
+                "ours over seeds, 95 %": found.over_seeds.text(2),
+                "over seeds and images, 95 %": found.over_images.text(2),
+                "no gain: p, by Holm": f"{p_value:.2g}",
+                "one more pair, 95 %": "{:.2f} to {:.2f}".format(*found.one_more.interval),
+                "the paper's is such a pair: p": f"{found.one_more.p_value(found.claimed):.2g}",
+                "margin": f"± {found.none.margin:g}",
+                "within it of no gain": _shown(found.none),
+                "within it of the paper's": _shown(found.same),
+                "seeds with p < 0.05 by McNemar": f"{sum(one.p_value < 0.05 for one in found.by_seed)}"
+                f" of {len(found.by_seed)}",
+            }
+            for (name, found), p_value in zip(judged.items(), adjusted, strict=True)
+        }
+    )
+
+
+def _shown(test: Equivalence) -> str:
+    return "shown" if test.shown else "not shown"
 
 
 def trials(tried: Sequence[Trial]) -> DataFrame:

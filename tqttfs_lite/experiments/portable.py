@@ -1,0 +1,72 @@
+"""Run an exported TQ-TTFS network with NumPy alone: python run.py images.npy
+
+The folder has `network.json`, which says what the layers are, and `weights.npz`, a weight for each.  Images are bytes,
+[n, height, width] or [n, channels, height, width], 0 black; printed are the class and the time steps it took, a line
+for each image.  Neurons fire once, where the sum of their weights exceeds theta on a tick of their layer's clock.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """The network of a folder, with its weights as float64, in which the sums of the stored ones are exact."""
+    network: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    with np.load(folder / "weights.npz") as weights:
+        for n, layer in enumerate(network["layers"]):
+            layer["weight"] = weights[str(n)].astype(np.float64)
+    return network
+
+
+def run(network: dict[str, Any], images: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Classes, decision steps counted from 1, and each layer's firing times, T where a neuron stays silent."""
+    T, theta = network["time_steps"], network["theta"]
+    times = np.rint((T - 1) * (1 - images / 255)).reshape(len(images), *network["input"])
+    before, fired = {"pool": 1}, []
+    for layer in network["layers"]:
+        clock = np.arange(layer["q"] - 1, T, layer["q"])
+        steps = np.union1d(clock, T - 1)  # where no output fires, the potentials at the end decide
+        V = np.stack([charge(layer, pooled(before, times <= t)) for t in steps])
+        above = V[: len(clock)] > theta
+        before, times = layer, np.where(above.any(axis=0), clock[above.argmax(axis=0)], T)
+        fired.append(times)
+    decision = np.minimum(times.min(axis=1), T - 1)
+    silent = (times == T).all(axis=1)
+    contends = silent[:, None] | (times == decision[:, None])
+    potentials = V[np.searchsorted(steps, decision), np.arange(len(images))]
+    return np.where(contends, potentials, -np.inf).argmax(axis=1), decision + 1, fired
+
+
+def charge(layer: dict[str, Any], states: np.ndarray) -> np.ndarray:
+    """The potentials of a layer whose inputs have fired (1) or not (0), or of pooled inputs a share."""
+    weight = layer["weight"]
+    if weight.ndim == 2:
+        return np.asarray(states.reshape(len(states), -1) @ weight.T)
+    margin = weight.shape[2] // 2
+    around = np.pad(states, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
+    windows = np.lib.stride_tricks.sliding_window_view(around, weight.shape[2:], axis=(2, 3))
+    return np.asarray(np.einsum("nchwij,ocij->nohw", windows, weight, optimize=True))
+
+
+def pooled(layer: dict[str, Any], fired: np.ndarray) -> np.ndarray:
+    """What the next layer reads of these neurons: of a window the mean, or whether any has fired."""
+    size = layer["pool"]
+    if size == 1:
+        return fired.astype(np.float64)
+    n, channels, height, width = fired.shape
+    cut = fired[:, :, : height // size * size, : width // size * size]
+    windows = cut.reshape(n, channels, height // size, size, width // size, size)
+    combine = np.mean if layer["pooling"] == "average" else np.max
+    return np.asarray(combine(windows.astype(np.float64), axis=(3, 5)))
+
+
+if __name__ == "__main__":
+    labels, taken, _ = run(load(Path(__file__).parent), np.load(sys.argv[1]))
+    for label, steps in zip(labels, taken, strict=True):
+        print(label, steps)
