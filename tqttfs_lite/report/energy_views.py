@@ -55,7 +55,7 @@ def _counted(result: Result, data: Images, threshold: float | None = None) -> tu
     network = experiment.trained_network(result)
     if threshold:
         with torch.no_grad():
-            network.layers[-1].weight *= result.config.theta / threshold
+            network.layers[-1].weight.mul_(result.config.theta / threshold)
     found, answers = evaluate_each(network, data.images, data.labels)
     return found.counts(network.architecture), answers.decided
 
