@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
-EXTRAS := notebooks,book,test,pipeline
+EXTRAS := notebooks,book,test,pipeline,cluster
 QUEUE := data/queue.yml
 # More threads do not help a perceptron, and those that spin while they wait slow down whatever else runs.
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
@@ -18,10 +18,10 @@ PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_accessibility.py tests/test_committed_figures.py
 
-.PHONY: help book test results queue notebooks data lint peers bench constraints clean
+.PHONY: help book test results queue notebooks data lint peers bench bench-gpu constraints clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 book: .venv/.installed ## execute the notebooks and build the book into _build/html
 	$(BIN)/snakemake book
@@ -29,12 +29,12 @@ book: .venv/.installed ## execute the notebooks and build the book into _build/h
 test: lint ## everything: lint, types, unit tests, doctests, notebooks, the built book
 	$(MAKE) data
 	$(PYTEST_2) $(BOOK_CHECKS:%=--ignore=%)
-	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain
+	$(ONE_THREAD) $(BIN)/tqttfs verify --level retrain --record _build/verified.json
 	$(MAKE) book
 	$(PYTEST_2) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks $(BOOK_CHECKS)
 
-results: .venv/.installed ## train what is missing of the released study, data/study.yml
-	$(BIN)/snakemake results
+results: .venv/.installed ## train what is missing of the released study; DEVICES=cuda:0 on a GPU
+	$(BIN)/snakemake results $(if $(DEVICES),--config devices=$(DEVICES))
 
 queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one thread each, on every core
 	mkdir -p _build/logs
@@ -62,10 +62,13 @@ peers: .venv/.peers ## install SpikingJelly, snnTorch and NeuroBench and compare
 bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; the machine should do nothing else
 	$(BIN)/python -m tests.benchmarks
 
+bench-gpu: .venv/.peers data ## the same on an NVIDIA GPU, which it needs
+	$(BIN)/python -m tests.benchmarks.gpu bench aside
+
 constraints: ## pin the newest versions that install together
 	rm -rf _build/freeze
 	$(PYTHON) -m venv _build/freeze
-	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers,cluster]'
+	_build/freeze/bin/pip install --quiet --upgrade -e '.[$(EXTRAS),peers]'
 	{ grep '^#' constraints.txt; _build/freeze/bin/pip freeze --all --exclude pip --exclude tqttfs-lite \
 	  | sed 's/+.*//'; } > _build/constraints.txt
 	mv _build/constraints.txt constraints.txt

@@ -5,9 +5,11 @@
 # ends with it; what Snakemake has noted as unfinished it runs again, where a training goes on or finds its result.
 
 import json
+import os
 import re
 import shlex
 import sys
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +38,11 @@ OWN = {
     for c in (study.read(unquote(config["study"])) if "study" in config else [])
 }
 TRAININGS = RELEASED | OWN
+# Where they are trained: on processors, with one process a core; on a GPU one process trains several side by side.
+# --config devices=cuda:0,cuda:1 names this machine's, and devices=cuda the one that a cluster gives to each job.
+DEVICES = str(config.get("devices", "cpu")).split(",")
+ON_GPU = DEVICES != ["cpu"]
+AT_ONCE = int(config.get("at_once", 8 if ON_GPU else 1))
 # Now that all of them are known: reading a study also finds those of installed packages.
 DATA_SETS = {name: [here(path) for path in kind.locations.values()] for name, kind in datasets.DATASETS.items()}
 
@@ -59,6 +66,7 @@ STORED = [
 ENVIRONMENT = [Path("pyproject.toml"), Path("constraints.txt")]
 LIBRARY = [path for path in Path("tqttfs_lite").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 BOOK = [path for path in Path("book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+TOLD = [Path("CITATION.cff"), Path("_build/verified.json")]  # in the book: how to cite it, and its last verification
 EXECUTED = [Path("_build") / path for path in sorted(Path("notebooks").glob("*.ipynb"))]
 
 
@@ -110,13 +118,18 @@ rule book:
         "_build/html/index.html",
 
 
+def identifier(text):
+    """A name for rules and resources."""
+    return re.sub(r"\W", "_", text)
+
+
 for name, files in DATA_SETS.items():
     if not any(map(missing, files)):
         continue
 
     rule:
         name:
-            f"fetch_{name.replace('-', '_')}"
+            f"fetch_{identifier(name)}"
         output:
             local(update(files)),  # files that are right are kept
         params:
@@ -126,37 +139,64 @@ for name, files in DATA_SETS.items():
             "tqttfs data {params.name}"
 
 
-def data_of(wildcards):
-    path = DATA / wildcards.place / f"{wildcards.name}.json"
-    return [] if path.exists() else local(DATA_SETS[TRAININGS[path].dataset])
+def groups():
+    """What one job trains: results in one folder that differ in the seed alone, so many at once.
+
+    They do not depend on what is there already, since the process of a job looks later than the one that planned it.
+    """
+    rows = {}
+    for path, c in TRAININGS.items():
+        rows.setdefault((path.parent, replace(c, seed=0)), []).append(path)
+    return [row[start : start + AT_ONCE] for row in rows.values() for start in range(0, len(row), AT_ONCE)]
 
 
-rule train:
-    # A stored result needs no data: in a fresh clone, where these are still to be fetched, nothing is trained again.
-    # It does not depend on the library either: what a result was made by is written in it, and `tqttfs verify` judges.
-    input:
-        data_of,
-    output:
-        # Not deleted before the job: another process may have made it since.  Its weights are no output, since of
-        # released results git keeps them for the first seed only.
-        local(update(f"{DATA}/{{place,results|runs}}/{{name}}.json")),
-    wildcard_constraints:
-        name="|".join(re.escape(path.stem) for path in TRAININGS if missing(path)) or "(?!)",
-    log:
-        "_build/logs/{place}/{name}.log",
-    params:
-        command=lambda wildcards, output: training_command(
-            TRAININGS[Path(output[0])], *["--release"] * (wildcards.place == "results"), "--device cpu"
-        ),
-    threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
-    # For a cluster.  The largest released training took 1.3 GB and an hour, and Snakemake beside it half a GB.
-    # A GPU is not asked for: there one process trains several networks side by side, `tqttfs study --device cuda`.
-    resources:
-        mem_mb=2500,
-        runtime=240,  # minutes
-    shell:
-        # A line an epoch, on the screen and in the log; the score is in the result file.
-        "{params.command} 2>&1 > /dev/null | tee {log:q} >&2"
+def gpu(device):
+    """What a job asks for besides memory and time: a GPU, and where several are named that one."""
+    return {"gpu": 1, "gpu_manufacturer": "nvidia"} | ({identifier(device): 1} if DEVICES[1:] else {})
+
+
+# One job at a time on each GPU.  --resources gpu=100 says that a cluster has so many.
+for name, most in {"gpu": len(DEVICES), **{identifier(device): 1 for device in DEVICES}}.items() if ON_GPU else ():
+    workflow.global_resources.setdefault(name, most)
+
+
+for number, group in enumerate(groups()):
+    if not any(map(missing, group)):
+        continue
+    first, device = group[0], DEVICES[number % len(DEVICES)]
+
+    rule:
+        name:
+            f"train_{identifier(first.stem)}"
+        # A stored result needs no data: in a fresh clone, where these are still to be fetched, nothing is trained
+        # again.  It does not depend on the library either: what a result was made by is written in it, and
+        # `tqttfs verify` judges.
+        input:
+            [] if all(path.exists() for path in group) else local(DATA_SETS[TRAININGS[first].dataset]),
+        output:
+            # Not deleted before the job: another process may have made it since.  Its weights are no output, since of
+            # released results git keeps them for the first seed only.
+            local(update([path for path in group if missing(path)])),
+        log:
+            f"_build/logs/{first.parent.name}/{first.stem}.log",
+        params:
+            # Of what is there it reads the result.
+            command=training_command(
+                TRAININGS[first],
+                *["--release"] * (first.parent.name == "results"),
+                f"--device {device}",
+                seeds=[TRAININGS[path].seed for path in group],
+            ),
+        threads: 1  # with one thread for each, jobs share the cores; Snakemake tells OpenMP
+        # For a cluster.  On a processor the largest released training took 1.3 GB and an hour, and Snakemake beside it
+        # half a GB.
+        resources:
+            mem_mb=8000 if ON_GPU else 2500,
+            runtime=240,  # minutes
+            **(gpu(device) if ON_GPU else {}),
+        shell:
+            # A line an epoch, on the screen and in the log; the score is in the result file.
+            "{params.command} 2>&1 > /dev/null | tee {log:q} >&2"
 
 
 rule notebook:
@@ -192,7 +232,8 @@ rule book_pages:
     output:
         "_build/html/index.html",
     params:
-        made_from=lambda wildcards: content(*BOOK, *STORED, *LIBRARY, *ENVIRONMENT),
+        made_from=lambda wildcards: content(*BOOK, *STORED, *LIBRARY, *ENVIRONMENT, *TOLD),
+        site=[os.environ.get(name, "") for name in ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL")],  # whose links it has
     localrule: True
     shell:
         "python -m book.build"

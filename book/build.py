@@ -10,6 +10,8 @@ complete execution, and a page that did not come out are errors.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,10 +24,25 @@ from typing import Any
 import nbformat
 import yaml
 
-from book import findings, how_to_run, html_pages, interactive, letter, marks, plan
+from book import (
+    citing,
+    claims,
+    core_hours,
+    findings,
+    how_to_run,
+    html_pages,
+    interactive,
+    last_verified,
+    letter,
+    marks,
+    plan,
+    publishing,
+    since_2024,
+)
+from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
-from tqttfs_lite.paper import reported, verification
+from tqttfs_lite.paper import reported, seed_statistics, verification
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "_build"
@@ -43,6 +60,7 @@ LINKED = (
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"
+VERIFIED = BUILD / "verified.json"
 PREVIEW = f"_static/{findings.PREVIEW}"  # the picture of a link preview, seen from the book's root
 
 
@@ -188,11 +206,15 @@ def copy_mathjax(target: Path) -> None:
         raise BookError("the installed sphinx-mathjax-offline holds no MathJax where it was expected")
 
 
-def stage(executions: list[Execution]) -> None:
+def stage(executions: list[Execution], site: Site | None = None) -> None:
     """Lay out `_build/book-source`: pages, executed notebooks with their marks, the data they link to, MathJax."""
     shutil.rmtree(STAGE, ignore_errors=True)
     no_pages = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(REPOSITORY / "book", STAGE / "book", ignore=no_pages)
+    if site:
+        file = STAGE / "book" / "_config.yml"
+        config = publishing.configured(yaml.safe_load(file.read_text("utf-8")), site)
+        file.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
     (STAGE / "notebooks").mkdir()
     for run in executions:
         notebook = nbformat.read(EXECUTED.parent / f"{run.page}.ipynb", as_version=4)
@@ -200,7 +222,8 @@ def stage(executions: list[Execution]) -> None:
             marks.add(notebook)
         except (ResultError, FileNotFoundError) as error:
             raise BookError(f"{run.page}.ipynb: {error}: run `make book`") from error
-        append_run_section(notebook, run.page, repository_url())
+        section = how_to_run.run_section(Path(run.page).stem, notebook, site)
+        notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
         nbformat.write(notebook, STAGE / f"{run.page}.ipynb")
     for folder in LINKED:
         if (REPOSITORY / folder).is_dir():
@@ -210,35 +233,45 @@ def stage(executions: list[Execution]) -> None:
     (STAGE / "data" / "checksums.sha256").write_text("".join(f"{sums[file]}  {file}\n" for file in sums), "utf-8")
     copy_mathjax(STAGE / "book" / "_static" / "mathjax")
 
-    table = [status_table(executions, version("torch")), how_to_run.checks_link(repository_url())]
+    table = [status_table(executions, version("torch")), how_to_run.checks_badge(site)]
     fill(STAGE / "book" / "status.md", STATUS_MARK, "\n\n".join(table).rstrip())
     fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
+    fill(STAGE / "book" / "status.md", "<!-- last verified -->", last_verified.sentences(VERIFIED))
     try:
         fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
         for page, parts in (("differences.md", plan.parts()), ("letter.md", letter.write(STAGE / "book"))):
             for mark, text in parts.items():
                 fill(STAGE / "book" / page, mark, text)
+        fill_chapter_since_2024()
+        fill_report_and_citation(site)
     except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
 
 
-def settings() -> dict[str, Any]:
-    """book/_config.yml, as it is staged."""
-    return dict(yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8")))
+def fill_chapter_since_2024() -> None:
+    """Put the tables into the chapter about other works."""
+    page = STAGE / "book" / "since_2024.md"
+    fill(page, "<!-- networks -->", since_2024.networks_table(seed_statistics.released()))
+    for theme in since_2024.THEMES:
+        fill(page, f"<!-- {theme} -->", since_2024.statements_table(theme))
 
 
-def repository_url() -> str:
-    """The public repository's address, empty as long as there is none."""
-    return str(settings()["repository"]["url"])
-
-
-def append_run_section(notebook: nbformat.NotebookNode, page: str, url: str) -> None:
-    """Close a notebook with the section that says how to run it."""
-    try:
-        section = how_to_run.run_section(Path(page).stem, notebook, url)
-    except ValueError as error:
-        raise BookError(str(error)) from error
-    notebook.cells.append(nbformat.v4.new_markdown_cell(section, id="run-it-yourself"))
+def fill_report_and_citation(site: Site | None) -> None:
+    """Complete the pages for referees and citers, and write what is published beside the pages for programs."""
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
+    book = yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8"))
+    entries = citing.bibtex(citation, book["copyright"], site)
+    fill(STAGE / "book" / "cite.md", "<!-- bibtex -->", f"```bibtex\n{entries}\n```")
+    records = claims.records()
+    stored, trials = results.read_all(), results.read_trials()
+    fill(STAGE / "book" / "report.md", "<!-- claims -->", claims.table(records))
+    fill(STAGE / "book" / "report.md", "<!-- hours -->", core_hours.marked(stored, trials))
+    (STAGE / "beside").mkdir()
+    for name, content in (
+        ("claims.json", claims.document(records, citation)),
+        ("ro-crate-metadata.json", citing.ro_crate(citation, site, datetime.now(UTC))),
+    ):
+        (STAGE / "beside" / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def fill(page: Path, mark: str, text: str) -> None:
@@ -255,20 +288,27 @@ def build_html() -> None:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(STAGE)]
     command += ["--config", str(STAGE / "book" / "_config.yml"), "--toc", str(STAGE / "book" / "_toc.yml")]
     command += ["--path-output", str(REPOSITORY), "--all", "-q", "-W", "-n", "--keep-going"]
-    if subprocess.run(command, check=False).returncode:
+    # From here Sphinx imports the book's own extension.
+    if subprocess.run(command, check=False, cwd=REPOSITORY).returncode:
         raise BookError("Jupyter Book ended with errors or warnings: see above")
     shutil.copytree(STAGE / "data", HTML / "data")  # to which the marks link
+    shutil.copytree(STAGE / "beside", HTML, dirs_exist_ok=True)
     (HTML / ".nojekyll").touch()  # GitHub Pages otherwise leaves out folders such as _static
 
 
-def finish_html() -> None:
-    """Mend every page for assistive technology, and give it the tags of a link preview."""
-    base = str(settings()["html"]["baseurl"]).rstrip("/")
+def finish_html(front: str, site: Site | None) -> None:
+    """Mend every page for assistive technology, and give it the tags of a link preview.
+
+    The address without a page, which people share, leads to the page `front` and has the same preview.
+    """
+    base = f"{site.address}/" if site else ""
     for path in sorted(HTML.rglob("*.html")):
         if "_static" not in path.parts:
-            address, image = (f"{base}/{path.relative_to(HTML)}", f"{base}/{PREVIEW}") if base else ("", "")
+            address, image = (f"{base}{path.relative_to(HTML)}", f"{base}{PREVIEW}") if base else ("", "")
             page = html_pages.mended(path.read_text("utf-8"))
             path.write_text(html_pages.with_preview(page, address, image), "utf-8")
+    first = (HTML / f"{front}.html").read_text("utf-8")
+    (HTML / "index.html").write_text(html_pages.redirect(f"{front}.html", first), "utf-8")
 
 
 def check_html(pages: list[str]) -> None:
@@ -281,14 +321,15 @@ def check_html(pages: list[str]) -> None:
 def main() -> None:
     """Stage, build, check, and complete the interactive figures; an error ends the program with one sentence."""
     try:
+        site = publishing.site(os.environ)
         pages = toc_pages(REPOSITORY / "book" / "_toc.yml")
         executions = [read_execution(page) for page in pages if page.startswith("notebooks/")]
-        stage(executions)
+        stage(executions, site)
         build_html()
-        finish_html()
         check_html(pages)
+        finish_html(pages[0], site)
         interactive.install(HTML)
-    except (BookError, interactive.FigureError) as error:
+    except (BookError, interactive.FigureError, publishing.SiteError) as error:
         sys.exit(f"book/build.py: {error}")
     print(f"the book is built: {len(pages)} pages, open {(HTML / 'index.html').relative_to(REPOSITORY)}")
 

@@ -1,7 +1,7 @@
 """What the build adds to a chapter's page: how to run it with other parameters, here or elsewhere.
 
-Where the book has a public repository, `repository.url` in book/_config.yml, there are links to run the notebook on
-Binder and on Colab; without one, nothing that needs it is there.
+Where the book is built for a public repository, there are links to run the notebook on Binder and on Colab; elsewhere
+nothing that needs one is there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 
 import nbformat
+
+from book.publishing import BRANCH, Site
 
 Value = int | float | str
 
@@ -28,8 +30,6 @@ ALTERNATIVES: dict[str, dict[str, Value]] = {
     "11_speed": {"dtype": "float32"},
 }
 PARAMETER = re.compile(r"^(\w+): (int|str|float) = (.+?)  # (.+)$", re.MULTILINE)
-GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
-BRANCH = "main"
 COLAB_CELL = """!git clone --quiet --depth 1 {url}
 %cd {folder}/notebooks
 %pip install --quiet --editable ..[notebooks]
@@ -51,23 +51,10 @@ def parameters(notebook: nbformat.NotebookNode) -> list[Parameter]:
     return [Parameter(*match.groups()) for match in PARAMETER.finditer(cell.source)]
 
 
-def github(url: str) -> str:
-    """Owner and name of a repository on GitHub, the only host that the links are made for.
+def run_section(name: str, notebook: nbformat.NotebookNode, site: Site | None = None) -> str:
+    """The section "Run it yourself" of the chapter `name`, in MyST Markdown.
 
-    >>> github("https://github.com/owner/name")
-    'owner/name'
-
-    Raises `ValueError` for another address.
-    """
-    if not (match := GITHUB.fullmatch(url)):
-        raise ValueError(f"repository.url in book/_config.yml must be as in https://github.com/owner/name, not {url!r}")
-    return match[1]
-
-
-def run_section(name: str, notebook: nbformat.NotebookNode, url: str = "") -> str:
-    """The section "Run it yourself" of the chapter `name`, in MyST Markdown; `url` is the public repository's.
-
-    Raises `KeyError` for a notebook without an alternative, and `ValueError` as `github` does.
+    Raises `KeyError` for a notebook without an alternative.
     """
     values = " ".join(f"-p {key} {value}" for key, value in ALTERNATIVES[name].items())
     rows = [f"| `{p.name}` | `{p.default}` | {p.meaning} |" for p in parameters(notebook)]
@@ -88,16 +75,14 @@ def run_section(name: str, notebook: nbformat.NotebookNode, url: str = "") -> st
         f"{{download}}`The notebook as it ran <{name}.ipynb>` opens in Jupyter.",
         "On paper or as a PDF: *.pdf* under the download button at the top prints the page with every fold open.",
     ]
-    return "\n".join(lines + (elsewhere(name, url) if url else []))
+    return "\n".join(lines + (elsewhere(name, site) if site else []))
 
 
-def elsewhere(name: str, url: str) -> list[str]:
+def elsewhere(name: str, site: Site) -> list[str]:
     """Links that run the chapter on Binder and on Colab, in lines of MyST Markdown."""
-    repository = github(url)
     path = f"notebooks/{name}.ipynb"
-    binder = f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{path}"
-    colab = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{path}"
-    cell = COLAB_CELL.format(url=f"https://github.com/{repository}", folder=repository.partition("/")[2])
+    binder = f"https://mybinder.org/v2/gh/{site.owner}/{site.name}/{BRANCH}?urlpath=lab/tree/{path}"
+    colab = f"https://colab.research.google.com/github/{site.owner}/{site.name}/blob/{BRANCH}/{path}"
     return [
         "",
         "Without installing anything:",
@@ -105,15 +90,17 @@ def elsewhere(name: str, url: str) -> list[str]:
         " lines in a first cell:",
         "",
         "```",
-        cell,
+        COLAB_CELL.format(url=site.repository, folder=site.name),
         "```",
     ]
 
 
-def checks_link(url: str) -> str:
-    """A sentence with a link to the continuous checks, empty without a public repository."""
-    return (
-        f"[The last checks]({url.rstrip('/')}/actions/workflows/check.yml) ran elsewhere, for all to see."
-        if url
-        else ""
-    )
+def checks_badge(site: Site | None) -> str:
+    """A badge that leads to the continuous checks; empty without a public repository.
+
+    It is drawn by the page's own style sheet, since readers load nothing from elsewhere.
+    """
+    if not site:
+        return ""
+    runs = f"{site.repository}/actions/workflows/check.yml?query=branch%3A{BRANCH}"
+    return f"{{bdg-link-primary}}`The checks of every push <{runs}>`"

@@ -78,6 +78,23 @@ def with_preview(page: str, address: str, image: str) -> str:
     return page.replace("</head>", "\n".join(["", *lines, "</head>"]), 1)
 
 
+def redirect(target: str, page: str) -> str:
+    """A page that leads on to `target`, with the title and the preview of `page`, which is what is found there."""
+    document = BeautifulSoup(page, "html.parser")
+    told = document.select('title, link[rel="canonical"], meta[property^="og:"], meta[name="description"]')
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            '<head><meta charset="utf-8" />',
+            *map(str, told),
+            f'<meta http-equiv="Refresh" content="0; url={target}" /></head>',
+            f'<body><a href="{target}">Go to the book</a></body>',
+            "</html>\n",
+        ]
+    )
+
+
 def shortened(text: str) -> str:
     """The text, or its beginning up to a whole word and an ellipsis.
 

@@ -85,13 +85,18 @@ def html() -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(html: Path) -> Iterator[str]:
-    """The built book, served on this machine only."""
-    handler = partial(QuietHandler, directory=str(html))
+def address(html: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The built book, served on this machine only.
+
+    In a folder, as GitHub Pages serves it: an address that is seen from the root of the server leads nowhere there.
+    """
+    root = tmp_path_factory.mktemp("server")
+    (root / "name").symlink_to(html.resolve())
+    handler = partial(QuietHandler, directory=str(root))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}/name"
         server.shutdown()
         thread.join()
 

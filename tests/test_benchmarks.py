@@ -42,6 +42,12 @@ def test_every_benchmark_is_stored_and_every_stored_one_exists() -> None:
         assert all(value > 0 for values in found.measured.values() for value in values)
 
 
+def test_where_there_is_no_gpu_its_benchmarks_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="on an NVIDIA GPU, and PyTorch finds none here"):
+        gpu.main("bench")
+
+
 def test_a_ratio_is_taken_round_by_round() -> None:
     found = measurement(ours=[1.0, 2.0, 4.0, 1.0], snnTorch=[3.0, 4.0, 4.0, 2.0])
     assert found.ratio("snnTorch").median == 2.0  # of 3, 2, 1, 2: the machine was slow in the third round

@@ -59,6 +59,11 @@ def test_a_page_loads_from_here_alone_and_without_errors(browser: webdriver.Chro
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+def test_the_address_without_a_page_leads_to_the_first(browser: webdriver.Chrome, address: str) -> None:
+    browser.get(f"{address}/")
+    WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.current_url == f"{address}/{PAGES[0]}.html")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notebooks/")])
 def test_figures_are_drawn_on_white_and_fit_their_column(

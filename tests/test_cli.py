@@ -170,7 +170,7 @@ def test_an_interruption_says_that_nothing_is_lost(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr(experiment, "run_together", interrupted)
     assert main(TRAIN) == 130
     assert "goes on from its last whole epoch" in capsys.readouterr().err
 

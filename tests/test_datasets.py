@@ -607,13 +607,15 @@ def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_pa
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
     record = datasets.register(generated())
     config = recipe("24-8-2", "stripes", 4, batch_size=10, epochs=1)
+    experiment.try_out(config, progress=False)
     result, unfinished = experiment.run(config, progress=False), replace(config, seed=1)
     training.train(unfinished, progress=False)
     assert experiment.run(config) == result
     darker = {part: replace(record.read(part), images=record.read(part).images // 2) for part in ("train", "test")}
     datasets.register(replace(record, read=darker.__getitem__))
-    with pytest.raises(ResultError, match="is of other images than stripes has now"):
-        experiment.run(config)
+    for again in (experiment.run, experiment.try_out):
+        with pytest.raises(ResultError, match="is of other images than stripes has now"):
+            again(config)
     with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
         experiment.run(unfinished, progress=False)
     os.rename(training.state_file(unfinished), training.state_file(replace(config, seed=2)))
@@ -679,7 +681,7 @@ def test_an_installed_package_offers_a_data_set_to_the_command(tmp_path):
     (tmp_path / "study.yml").write_text(part)
     command = [sys.executable, "-m", "tqttfs_lite.cli", "study", str(tmp_path / "study.yml"), "--dry-run"]
     done = subprocess.run(command, env=kept, capture_output=True, text=True)
-    assert done.returncode == 0 and re.search(r"train +1\n", done.stdout + done.stderr), done.stdout
+    assert done.returncode == 0 and re.search(r"train_stripes_\w+ +1\n", done.stdout + done.stderr), done.stdout
 
 
 STRIPED = """

@@ -23,7 +23,11 @@ files = settings(max_examples=1000, suppress_health_check=[HealthCheck.function_
 
 numbers = st.integers() | st.floats() | st.integers(-2, 300) | st.sampled_from([1e300, -0.0])
 scalars = st.none() | st.booleans() | numbers | st.text(max_size=8)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+values = st.recursive(  # small ones: to draw them takes most of the time
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
 parts = st.sampled_from(["784", "28x28", "400", "10", "2", "(2)", "(", "16C5", "16C4(1)", "P2", "10(4)"])
 texts = st.text(alphabet="0123456789xCP()- ", max_size=25) | st.text(max_size=10)
 notation = texts | st.lists(parts, max_size=5).map("-".join)  # many of these are architectures

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tqttfs_lite.spiking import operators
 from tqttfs_lite.spiking.firing import ticks
+from tqttfs_lite.spiking.kernels import operators
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.notation import Architecture
 

@@ -1,18 +1,17 @@
 """Every chapter says how to run it, with parameters that it has; links elsewhere are there with a repository only."""
 
 import re
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import nbformat
 import pytest
-import yaml
 
-from book import build, how_to_run
+from book import how_to_run
+from book.publishing import Site
 from tqttfs_lite.experiments import paths
 
 NOTEBOOKS = {path.stem: path for path in sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))}
-URL = "https://github.com/owner/tqttfs"
+SITE = Site("owner", "tqttfs")
 
 
 def notebook(name: str) -> nbformat.NotebookNode:
@@ -53,22 +52,9 @@ def test_all_lines_of_the_cell_of_parameters_are_read() -> None:
         assert len(how_to_run.parameters(notebook(name))) == len(cell.source.splitlines())
 
 
-@pytest.fixture
-def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A staged copy with a repository's address, before a notebook is put there."""
-    monkeypatch.setattr(build, "STAGE", tmp_path)
-    (tmp_path / "book").mkdir()
-    config = yaml.safe_load((paths.REPOSITORY / "book" / "_config.yml").read_text("utf-8"))
-    config["repository"]["url"] = URL
-    (tmp_path / "book" / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_with_a_repository_the_links_name_files_that_exist(staged: Path, name: str) -> None:
-    notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
-    build.append_run_section(notebook, f"notebooks/{name}", build.repository_url())
-    section = notebook.cells[-1].source
+def test_with_a_repository_the_links_name_files_that_exist(name: str) -> None:
+    section = how_to_run.run_section(name, notebook(name), SITE)
 
     binder, colab = (urlsplit(link) for link in re.findall(r"\]\((https://\S+)\)", section))
     assert binder.netloc == "mybinder.org"
@@ -80,7 +66,7 @@ def test_with_a_repository_the_links_name_files_that_exist(staged: Path, name: s
     assert (paths.REPOSITORY / in_colab) == NOTEBOOKS[name]
     for named in re.findall(r"`(binder/\w+)`", section):
         assert (paths.REPOSITORY / named).is_file()
-    assert f"!git clone --quiet --depth 1 {URL}\n%cd tqttfs/notebooks\n" in section
+    assert f"!git clone --quiet --depth 1 {SITE.repository}\n%cd tqttfs/notebooks\n" in section
 
 
 def test_what_binder_runs_exists() -> None:
@@ -92,13 +78,7 @@ def test_what_binder_runs_exists() -> None:
     assert f"\n{extra} = [" in (paths.REPOSITORY / "pyproject.toml").read_text("utf-8")
 
 
-def test_an_address_that_no_link_can_be_made_of_stops_the_build() -> None:
-    notebook = nbformat.read(NOTEBOOKS["09_audit"], as_version=4)
-    with pytest.raises(build.BookError, match=re.escape("must be as in https://github.com/owner/name")):
-        build.append_run_section(notebook, "notebooks/09_audit", "https://example.org/owner")
-
-
-def test_the_checks_are_linked_where_there_is_a_repository() -> None:
-    assert how_to_run.checks_link("") == ""
-    workflow = how_to_run.checks_link(URL).partition("/actions/workflows/")[2].partition(")")[0]
+def test_the_badge_leads_to_the_checks_where_there_is_a_repository() -> None:
+    assert how_to_run.checks_badge(None) == ""
+    workflow = how_to_run.checks_badge(SITE).partition("/actions/workflows/")[2].partition("?")[0]
     assert (paths.REPOSITORY / ".github" / "workflows" / workflow).is_file()

@@ -262,14 +262,14 @@ def commands(mark: str) -> list[str]:
 def test_the_command_of_a_mark_makes_the_same_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = results.read(path), []
 
-    def run(config: TrainingConfig, *, release: bool, device: str | None) -> Result:
-        asked.append((config, release))
-        return result
+    def run_together(configs: list[TrainingConfig], *, release: bool, at_once: int, device: str | None) -> list[Result]:
+        asked.append((configs, release))
+        return [result]
 
-    monkeypatch.setattr(experiment, "run", run)
+    monkeypatch.setattr(experiment, "run_together", run_together)
     (line,) = commands(marks.mark(result.used_files))
     assert cli.main(shlex.split(line)[1:]) == 0
-    assert asked == [(result.config, True)]
+    assert asked == [([result.config], True)]
 
 
 def test_a_mark_says_where_a_result_comes_from() -> None:
@@ -286,7 +286,7 @@ def test_many_results_are_listed_by_configuration() -> None:
     stored = results.read_all()
     mark = marks.mark(used_files.names(stored))
     assert len(commands(mark)) == len({replace(result.config, seed=0) for result in stored})
-    assert any(line.startswith("for seed in 0 1") for line in commands(mark))
+    assert any("--seed 0,1" in line for line in commands(mark))
     assert mark.count("<a href=") == len(stored)
     assert len(commands(marks.mark(used_files.names(stored[: marks.FEW])))) == marks.FEW
 

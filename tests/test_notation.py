@@ -24,7 +24,7 @@ VALID = {
 # The text, the position of the character that is wrong, and words that say what may stand there.
 INVALID = [
     ("", 0, "input size"),
-    ("784", 3, "a layer"),
+    ("784", 3, "an output layer"),
     ("784-", 4, "a layer such as"),
     ("-10", 0, "input size"),
     ("784-400(0)-10", 8, "quantization degree"),

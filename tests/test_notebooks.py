@@ -79,6 +79,8 @@ def test_every_parameter_has_a_range_that_is_checked_before_any_work(
         wrong = wanted.least - 1 if isinstance(wanted, Within) else "another" if isinstance(wanted, tuple) else 1
         with pytest.raises(InputError, match=f"parameter {name} must be"):
             check_parameters({**names, name: wrong}, **allowed)
+        with pytest.raises(InputError, match=f"parameter {name} must be"):
+            check_parameters({**names, name: b"of another type"}, **allowed)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -133,17 +135,10 @@ NOISE = pytest.mark.filterwarnings("ignore")  # Jupyter's own, about event loops
 
 
 @NOISE
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"leekage": 0.1}, "unknown parameter leekage: this notebook takes supply_threshold, supply_exponent, leakage"),
-        ({"leakage": "little"}, "parameter leakage must be of type float, not 'little'"),
-        ({"leakage": -1.0}, "parameter leakage must be from 0 to 1, not -1.0"),
-    ],
-)
-def test_a_parameter_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
-    with pytest.raises(PapermillExecutionError, match=re.escape(words)):
-        run("09_audit", tmp_path, **values)
+def test_a_parameter_that_papermill_does_not_know_ends_the_run(tmp_path: Path) -> None:
+    """One run, since a kernel takes ten seconds to start; the other refusals are tested without one, above."""
+    with pytest.raises(PapermillExecutionError, match="unknown parameter leekage: this notebook takes supply_thresh"):
+        run("09_audit", tmp_path, leekage=0.1)
 
 
 @NOISE
@@ -154,13 +149,9 @@ def test_another_quantization_runs(tmp_path: Path) -> None:
 
 @NOISE
 @pytest.mark.data
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [({"quantization": "2-0"}, "a quantization degree"), ({"time_steps": 0}, "from 1 to 254")],
-)
-def test_a_network_that_cannot_be_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
-    with pytest.raises(PapermillExecutionError, match=words):
-        run("10_your_own_quantization", tmp_path, **values)
+def test_a_network_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PapermillExecutionError, match="a quantization degree"):
+        run("10_your_own_quantization", tmp_path, quantization="2-0")
 
 
 def test_a_notebook_may_be_run_again_in_its_kernel_and_a_misspelt_parameter_is_told_once() -> None:

@@ -1,5 +1,6 @@
 """pyproject.toml, constraints.txt and environment.yml agree, with each other and with what is installed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from book import build
+from book.publishing import BRANCH
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# What `make` installs; the peers are a target of their own, and a cluster is a choice of the reader.
-INSTALLED_EXTRAS = {"notebooks", "book", "test", "pipeline"}
+# What `make` installs; the peers are a target of their own.
+INSTALLED_EXTRAS = {"notebooks", "book", "test", "pipeline", "cluster"}
 
 
 def constraints() -> list[Requirement]:
@@ -128,7 +132,7 @@ def test_the_workflow_runs_on_every_push_and_every_week() -> None:
 
 
 def test_what_the_workflow_calls_exists() -> None:
-    (job,) = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"].values()
+    job = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]["check"]
     commands = [step["run"] for step in job["steps"] if "run" in step]
     assert commands
     for command in commands:
@@ -140,6 +144,37 @@ def test_what_the_workflow_calls_exists() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
     called = set(re.findall(r"\bmake (\w+)(?= &&|;)", (REPOSITORY / ".ci" / "run").read_text("utf-8")))
     assert called == {"test", "book"} & targets
+
+
+def test_the_workflow_publishes_from_the_main_branch_what_has_passed() -> None:
+    workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    check, publish = workflow["jobs"]["check"], workflow["jobs"]["publish"]
+    order = [step.get("uses", step.get("run", "")).partition("@")[0] for step in check["steps"]]
+    assert order.index("actions/upload-pages-artifact") > order.index(".ci/run")
+    (upload,) = (step for step in check["steps"] if "upload-pages-artifact" in step.get("uses", ""))
+    assert upload["with"]["path"] == build.HTML.relative_to(REPOSITORY).as_posix()
+    assert publish["needs"] == "check"
+    assert upload["if"] == publish["if"]
+    assert f"github.ref == 'refs/heads/{BRANCH}'" in publish["if"]
+    assert workflow["permissions"] == {"contents": "read"} and "permissions" not in check
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}  # what deploy-pages needs, and no more
+
+
+def test_the_containers_start_from_pytorch_without_cuda_and_from_what_make_knows() -> None:
+    container = REPOSITORY / ".devcontainer"
+    described = json.loads((container / "devcontainer.json").read_text("utf-8"))
+    program, *targets = described["postCreateCommand"].split()
+    assert program == "make"
+    assert set(targets) <= set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
+    image = (container / described["build"]["dockerfile"]).read_text("utf-8")
+    assert re.findall(r"^FROM python:([\d.]+)", image, re.MULTILINE) == [
+        f"{sys.version_info.major}.{sys.version_info.minor}"
+    ]
+    tools = re.findall(r"\w+:([\w-]+)", (REPOSITORY / ".ci" / "run").read_text("utf-8").partition("for tool in ")[2])
+    assert {tool for tool in tools if tool != "make"} <= set(image.split())
+    index = re.findall(r"PIP_EXTRA_INDEX_URL=(\S+)", image)
+    assert index == re.findall(r"PIP_EXTRA_INDEX_URL=(\S+)", (REPOSITORY / "binder" / "postBuild").read_text("utf-8"))
+    assert len(index) == 1 and index[0].endswith("/cpu")
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone
         "--mode",
         "subprocess",
         "--target-jobs",
-        f"train:place=results,name={stored.stem}",
+        f"train_{stored.stem.replace('-', '_')}:",
         "--cores=1",
         "--force",
         data=clone,
@@ -166,13 +166,40 @@ def test_contents_decide_what_is_made_again_in_a_clone_of_any_name(tmp_path: Pat
     assert planned(other) == everything
 
 
+def digits(folder: Path) -> tuple[str, str]:
+    """A study of three seeds that trains in a second, for Snakemake."""
+    (folder / "study.yml").write_text(
+        STUDY.replace("mnist", "digits").replace("784", "64").replace("[0, 1]", "[0, 1, 2]")
+    )
+    return "--config", f"study={folder / 'study.yml'}"
+
+
+def test_the_seeds_of_a_network_are_one_job_and_every_gpu_has_its_own(tmp_path: Path) -> None:
+    gpus = ("devices=cuda:0,cuda:1", "at_once=2")
+    plan = output("study", *digits(tmp_path), *gpus, "--dry-run", "--printshellcmds", "--quiet", "host", data=tmp_path)
+    found = re.findall(r"tqttfs train .* --seed (\S+) .* --device (\S+)", plan)
+    assert sorted(found) == [("0,1", "cuda:0"), ("2", "cuda:1")]
+    assert sorted(re.findall(r"resources: .*gpu=1.*, (cuda_\d)=1", plan)) == ["cuda_0", "cuda_1"]
+
+
+@pytest.mark.slow
+def test_a_job_of_several_seeds_trains_those_that_are_missing(tmp_path: Path) -> None:
+    """On processors too, where it is not asked for; what is there stays as it is."""
+    arguments = ("study", *digits(tmp_path), "at_once=3")
+    assert len(jobs(output(*arguments, data=tmp_path))) == 2  # one for all seeds, and the study itself
+    expected, files = scores(tmp_path), {path: path.read_bytes() for path in tmp_path.glob("runs/*.json")}
+    (second,) = tmp_path.glob("runs/*_seed1_*.json")
+    second.unlink()
+    output(*arguments, data=tmp_path)
+    assert len(expected) == 3 and scores(tmp_path) == expected
+    assert all(path == second or path.read_bytes() == content for path, content in files.items())
+
+
 @pytest.mark.parametrize("profile", ["slurm", "kubernetes"])
-def test_the_profiles_plan_a_study(clone: Path, profile: str) -> None:
-    pytest.importorskip(f"snakemake_executor_plugin_{profile}")
-    (clone / "study.yml").write_text(STUDY, encoding="utf-8")
-    study = ("--config", f"study={clone / 'study.yml'}")
-    plan = output("study", "--dry-run", "--profile", f"profiles/{profile}", *study, data=clone)
-    assert jobs(plan) >= {"train", "study"}
+def test_the_profiles_plan_a_study_with_a_gpu_for_each_job(tmp_path: Path, profile: str) -> None:
+    study = (*digits(tmp_path), "devices=cuda", "--quiet", "host")  # which shows what each job asks for
+    plan = output("study", *study, "--profile", f"profiles/{profile}", "--dry-run", data=tmp_path)
+    assert len(jobs(plan)) == 2 and len(re.findall(r"resources: .*gpu=1, gpu_manufacturer=nvidia", plan)) == 1
 
 
 def test_what_make_and_the_graph_start_waits_without_spinning() -> None:

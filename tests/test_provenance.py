@@ -17,11 +17,23 @@ import pandas as pd
 import papermill
 import pytest
 import torch
+from torch import Tensor
 
 from book import findings
-from tqttfs_lite.experiments import checkpoints, conventional, datasets, dial, paths, results, study, used_files
+from tqttfs_lite.experiments import (
+    answers,
+    checkpoints,
+    conventional,
+    datasets,
+    dial,
+    paths,
+    results,
+    study,
+    used_files,
+)
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images
+from tqttfs_lite.experiments.evaluation import Answers
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, Trial
 from tqttfs_lite.experiments.used_files import MIME
 from tqttfs_lite.paper import benchmarks, comparisons, reported
@@ -53,6 +65,12 @@ def few_images(name: str, split: str) -> Images:
     return Images(images, torch.randint(0, 10, (20,), generator=generator))
 
 
+def few_answers(result: Result, labels: Tensor) -> Answers:
+    """Of a network that decides at once and answers as it is seeded."""
+    ones = torch.ones(len(labels), dtype=torch.uint8)
+    return Answers((labels + result.config.seed % 3 > 4).to(torch.uint8), ones, ones.bool())
+
+
 class Log:
     """The files out of which numbers are taken, and those that are cited."""
 
@@ -66,6 +84,7 @@ class Log:
         self.watch(checkpoints.read, lambda network, path, digest: used_files.name(path))
         self.watch(conventional.read, used_files.name)
         self.watch(dial.read, lambda result: used_files.name(results.beside(result, *DIALS)))
+        self.watch(answers.read, lambda result, labels: used_files.name(results.beside(result, *ANSWERS)), few_answers)
         self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)
         for function in LOOK_UP:
             self.leave_out(function)

@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import trainer, training
+from tqttfs_lite.experiments import devices, trainer, training
 from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images
@@ -66,6 +67,18 @@ def test_the_callers_default_type_takes_no_part(changes: dict[str, Any]) -> None
     finally:
         torch.set_default_dtype(torch.float32)
     assert same_weights(expected, found)
+
+
+@pytest.mark.usefixtures("small_data")
+@pytest.mark.parametrize(
+    "context", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)]
+)
+def test_what_the_caller_is_within_takes_no_part(context: Callable[[], AbstractContextManager[None]]) -> None:
+    config = replace(TINY, epochs=1)
+    expected = train(config, progress=False)
+    training.state_file(config).unlink()
+    with context():
+        assert same_weights(expected, train(config, progress=False))
 
 
 def test_an_evaluation_within_autocast_is_in_float32() -> None:
@@ -164,6 +177,7 @@ def test_within_an_epoch_the_host_waits_for_nothing(changes: dict[str, Any], mon
 
 @pytest.mark.usefixtures("small_data")
 def test_a_device_that_is_not_there_is_refused() -> None:
+    assert devices.choose("auto") == devices.choose()
     for name in ("cuda:99", "gpu", "meta:x"):
         with pytest.raises(InputError, match=f"one that this machine has, cpu.*not {name}"):
             train(TINY, device=name, progress=False)
@@ -173,6 +187,14 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(losses.LOSSES, "soft-decoder", lambda output, *_: output.V.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="learning_rate below"):
+        train(TINY, progress=False)
+
+
+@pytest.mark.usefixtures("small_data")
+@pytest.mark.parametrize("loss", [lambda output, *_: output.V.sum(dim=(0, 2)), lambda *_: 1.0])
+def test_a_loss_that_is_not_one_number_is_refused(loss: losses.Loss, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(losses.LOSSES, "soft-decoder", loss)
+    with pytest.raises(InputError, match=r"soft-decoder must be a number with a gradient, of shape \[\], not"):
         train(TINY, progress=False)
 
 

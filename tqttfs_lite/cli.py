@@ -61,7 +61,9 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
 
 def _device(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--device", metavar="DEVICE", help="cpu, cuda, cuda:1 or mps (default: cuda where there is one, else cpu)"
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps or auto: cuda where there is one, else cpu (default: auto)",
     )
 
 
@@ -95,6 +97,9 @@ def _train(parser: ArgumentParser) -> None:
         default = "no" if field.default is False else field.default
         if name == "architecture":
             parser.add_argument(name, help=field.description)
+        elif name == "seed":
+            text = f"{field.description}; several are trained side by side on a GPU (default: {default})"
+            parser.add_argument(_flag(name), type=_seeds, metavar="N[,N...]", help=text, default=[default])
         elif field.is_required():
             parser.add_argument(_flag(name), type=kind, metavar=metavar, help=field.description, required=True)
         else:
@@ -104,6 +109,13 @@ def _train(parser: ArgumentParser) -> None:
 
 def _flag(setting: str) -> str:
     return f"--{setting.replace('_', '-')}"
+
+
+def _seeds(text: str) -> list[int]:
+    seeds = text.split(",")
+    if not all(seed.isdecimal() for seed in seeds):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, or several with commas between them")
+    return list(dict.fromkeys(map(int, seeds)))
 
 
 def _yes_or_no(text: str) -> bool:
@@ -171,6 +183,12 @@ def _verify(parser: ArgumentParser) -> None:
         " trained from scratch, in minutes; full: every network of a recipe, in hours",
     )
     parser.add_argument("--json", action="store_true", help="every number, for programs")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write down when, where and how far, for the status page",
+    )
     _device(parser)
 
 

@@ -35,14 +35,17 @@ def data(options: Namespace) -> int:
 
 def train(options: Namespace) -> int:
     named = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
-    config = recipe(**{name: value for name, value in named.items() if value is not None})
+    given = {name: value for name, value in named.items() if value is not None}
+    configs = [recipe(**given | {"seed": seed}) for seed in options.seed]
+    where: dict[str, Any] = {"at_once": len(configs) if _on_gpu(options.device) else 1, "device": options.device}
     if options.validation_only:
-        _report(config, experiment.try_out(config, device=options.device).validation, "validation")
-        print(f"trial       {results.trial_file(config)}")
+        for trial in experiment.try_out_together(configs, **where):
+            _report(trial.config, trial.validation, "validation")
+            print(f"trial       {results.trial_file(trial.config)}")
         return 0
-    result = experiment.run(config, release=options.release, device=options.device)
-    _report(config, result.test)
-    print(f"result      {results.find(config)}")
+    for config, result in zip(configs, experiment.run_together(configs, release=options.release, **where), strict=True):
+        _report(config, result.test)
+        print(f"result      {results.find(config)}")
     return 0
 
 
@@ -53,17 +56,19 @@ def study(options: Namespace) -> int:
             if not results.find(config, released_only=True):
                 print(training_command(config, "--release"))
         return 0
-    on_gpu = devices.choose(options.device).type != "cpu"
-    if (paths.REPOSITORY / "Snakefile").exists() and not on_gpu:
+    # Options of Snakemake may send the work to another machine, which has the device that this one need not have.
+    on_gpu = options.device not in (None, "cpu") if options.snakemake else _on_gpu(options.device)
+    if (paths.REPOSITORY / "Snakefile").exists() and (options.snakemake or not on_gpu):
         # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
-        words = ["study", *options.snakemake, "--config", f"study={quote(str(options.file.absolute()))}"]
-        command = [sys.executable, "-m", "snakemake", *words]
+        settings = [f"study={quote(str(options.file.absolute()))}"]
+        settings += [f"devices={options.device}", f"at_once={options.at_once}"] if on_gpu else []
+        command = [sys.executable, "-m", "snakemake", "study", *options.snakemake, "--config", *settings]
         environment = {**os.environ, "TQTTFS_DATA": str(paths.data_directory())}  # it may be relative to this folder
         if status := subprocess.run(command, cwd=paths.REPOSITORY, env=environment).returncode:
             return status
     elif options.snakemake:
         given = " ".join(options.snakemake)
-        raise InputError(f"{given}: options of snakemake need a checkout of the repository, and --device cpu")
+        raise InputError(f"{given}: options of snakemake need a checkout of the repository")
     else:
         experiment.run_together(configs, at_once=options.at_once if on_gpu else 1, device=options.device)
     stored = [path for config in configs if (path := results.find(config))]
@@ -72,6 +77,10 @@ def study(options: Namespace) -> int:
     elif not DRY_RUN.intersection(options.snakemake):
         raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are not there: nothing to summarize")
     return 0
+
+
+def _on_gpu(device: str | None) -> bool:
+    return devices.choose(device).type != "cpu"
 
 
 def evaluate(options: Namespace) -> int:
@@ -111,6 +120,11 @@ def verify(options: Namespace) -> int:
                 file=sys.stderr,
             )
     agreeing = sum(entry.agrees for entry in entries)
+    if options.record:
+        made = experiment.made(devices.choose(options.device))
+        record = {"level": options.level, "made": made, "numbers": len(entries), "agreeing": agreeing}
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:

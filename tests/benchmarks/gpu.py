@@ -1,7 +1,7 @@
 """The library on an NVIDIA GPU: equal counts and weights first, then times, then a seed of each network to the end.
 
     python -m tests.benchmarks.gpu              all of it
-    python -m tests.benchmarks.gpu equal bench  some of it
+    python -m tests.benchmarks.gpu bench aside  some of it, as `make bench-gpu` does
 
 `bench` and `aside` store what they measure in `data/benchmarks/`, as `tests.benchmarks` does.  Data sets, released
 checkpoints and the library's dependencies have to be there; `bench` wants SpikingJelly and snnTorch too.
@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from itertools import starmap
 from statistics import median
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tests.benchmarks.__main__ import BATCH, Benchmark, Call, step_of, store, take_turns
 from tests.benchmarks.peers import variants
 from tqttfs_lite.experiments import devices, experiment, results, training
-from tqttfs_lite.experiments.config import TrainingConfig, recipe
+from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.trainer import Trainer
 from tqttfs_lite.paper import benchmarks
@@ -35,28 +35,15 @@ SETTINGS = (
     ("mnist-smlp", "1-2"),
     ("fashion-smlp", "1-2-4"),
     ("fashion-scnn", "1-1-1-1-1"),
-)  # of `bench` and `aside`
+)  # networks and their degrees
 KINDS = ("gpu-train", benchmarks.SIDE_BY_SIDE)
 ROUNDS = 5  # of `aside`
 WIDTHS = (1, 2, 4, 8, 16, 32)  # trainings side by side
-NETWORKS = {
-    "MNIST SMLP 1-2": ("784-400(1)-10(2)", "mnist", 8),
-    "FashionMNIST SMLP 1-1-1": ("784-400-400-10", "fashion-mnist", 16),
-    "FashionMNIST SMLP 1-2-4": ("784-400(1)-400(2)-10(4)", "fashion-mnist", 16),
-    "SCNN 1-1-1-1-1": ("28x28-16C5-P2-32C5-P2-800-128-10", "fashion-mnist", 16),
-    "SCNN 1-2-2-4-4": ("28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)", "fashion-mnist", 16),
-}
-STEPS = 100  # of a training, that are timed
 
 
-def config(network: str, seed: int = 0) -> TrainingConfig:
-    return recipe(*NETWORKS[network], seed=seed)
-
-
-def trainers(configs: Sequence[TrainingConfig]) -> list[Trainer]:
-    place = devices.choose("cuda")
-    split = cache(lambda dataset, name: load(dataset, name).to(place))
-    made = [Trainer(c, split(c.dataset, "train"), split(c.dataset, "validation")) for c in configs]
+def trainers(config: TrainingConfig, seeds: Sequence[int] = (0,)) -> list[Trainer]:
+    data, held_out = (load(config.dataset, split).to(devices.choose("cuda")) for split in ("train", "validation"))
+    made = [Trainer(replace(config, seed=seed), data, held_out) for seed in seeds]
     for trainer in made:
         trainer.begin(0)
     return made
@@ -70,13 +57,13 @@ def run(together: Sequence[Trainer], steps: int) -> None:
 
 def equal() -> None:
     """Counts of every stored network as on the processor; side by side the weights of a training alone; no waiting."""
-    for network in NETWORKS:
-        result = results.read(results.result_file(config(network), released=True))
+    for config in starmap(benchmarks.configuration, SETTINGS):
+        result = results.read(results.result_file(config, released=True))
         started = time.perf_counter()
         same = experiment.evaluate_again(result, device="cuda") == result.test
-        print(f"{network}: test counts {'equal' if same else 'DIFFER'}, {time.perf_counter() - started:.1f} s")
-    for network in NETWORKS:
-        alone, together = trainers([config(network, 1)]), trainers([config(network, seed) for seed in range(3)])
+        took = time.perf_counter() - started
+        print(f"{config.architecture}: test counts {'equal' if same else 'DIFFER'}, {took:.1f} s")
+        alone, together = trainers(config, [1]), trainers(config, range(3))
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
         try:
@@ -87,36 +74,7 @@ def equal() -> None:
         torch.cuda.synchronize()
         pairs = zip(alone[0].network.parameters(), together[1].network.parameters(), strict=True)
         same = all(torch.equal(a, b) for a, b in pairs)
-        print(f"{network}: weights after 50 steps side by side {'equal' if same else 'DIFFER'}, without waiting")
-
-
-def timing(widths: Sequence[int] = (1, 4, 8, 32)) -> None:
-    """Milliseconds for each training's step, so many side by side, and the memory that they take."""
-    for network in NETWORKS:
-        cells = []
-        for width in widths:
-            if width > 8 and "SCNN" in network:
-                continue
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            together = trainers([config(network, seed) for seed in range(width)])
-            run(together, 10)
-            torch.cuda.synchronize()
-            started = time.perf_counter()
-            run(together, STEPS)
-            torch.cuda.synchronize()
-            each = 1000 * (time.perf_counter() - started) / STEPS / width
-            cells.append(f"{width}: {each:.3f} ms, {torch.cuda.max_memory_reserved() / 2**30:.1f} GiB")
-            del together
-        print(f"{network}: " + "; ".join(cells))
-    for network in NETWORKS:
-        (trainer,) = trainers([config(network)])
-        trainer.end()
-        trainer.score()
-        started = time.perf_counter()
-        trainer.end()
-        trainer.score()
-        print(f"{network}: validation {1000 * (time.perf_counter() - started):.1f} ms")
+        print(f"{config.architecture}: weights after 50 steps side by side {'equal' if same else 'DIFFER'}, no waiting")
 
 
 def profile() -> None:
@@ -124,8 +82,8 @@ def profile() -> None:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as record
 
-    for network in ("SCNN 1-2-2-4-4", "SCNN 1-1-1-1-1", "MNIST SMLP 1-2"):
-        together = trainers([config(network)])
+    for config in starmap(benchmarks.configuration, SETTINGS):
+        together = trainers(config)
         run(together, 5)
         torch.cuda.synchronize()
         with record(activities=[ProfilerActivity.CUDA]) as found:
@@ -133,22 +91,20 @@ def profile() -> None:
             torch.cuda.synchronize()
         rows = sorted(found.key_averages(), key=lambda row: -row.self_device_time_total)
         total = sum(row.self_device_time_total for row in rows)
-        print(f"{network}: {total / 1e4:.3f} ms of kernels a step, {sum(r.count for r in rows) / 10:.0f} kernels")
+        count = sum(row.count for row in rows) / 10
+        print(f"{config.architecture}: {total / 1e4:.3f} ms of kernels a step, {count:.0f} kernels")
         for row in rows[:16]:
             print(f"  {row.self_device_time_total / 1e4:.4f} ms  {row.count / 10:.1f}x  {row.key[:110]}")
 
 
 def train() -> None:
     """One seed of each network to the end, without storing it."""
-    for network in NETWORKS:
-        started = time.perf_counter()
-        with training.closing(training.Progress([config(network)], shown=False)) as shown:
-            wanted = replace(config(network), seed=7)
-            (trained,) = training.train_together([wanted], device="cuda", progress=shown)
+    for config in starmap(benchmarks.configuration, SETTINGS):
+        started, wanted = time.perf_counter(), replace(config, seed=7)
+        last = training.train(wanted, device="cuda", progress=False).history[-1]
         training.state_file(wanted).unlink()
-        last = trained.history[-1]
         print(
-            f"{network}: {time.perf_counter() - started:.1f} s, validation {last.validation_accuracy:.2f} %"
+            f"{config.architecture}: {time.perf_counter() - started:.1f} s, validation {last.validation_accuracy:.2f} %"
             f" at {last.validation_steps:.2f} steps"
         )
 
@@ -213,7 +169,7 @@ def captured(step: Call) -> Call:
 
 
 def aside(widths: Sequence[int] = WIDTHS) -> None:
-    """Seconds for each training's step of whole trainings side by side."""
+    """Seconds for each training's step of whole trainings side by side, and the memory that they take."""
     for network, degrees in SETTINGS:
         benchmark = Benchmark(benchmarks.SIDE_BY_SIDE, network, degrees, "bfloat16", threads=1)
         began, measured = time.perf_counter(), {}
@@ -221,8 +177,8 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
             if width > 8 and network == "fashion-scnn":
                 continue
             torch.cuda.empty_cache()
-            chosen = benchmarks.configuration(network, degrees)
-            together = trainers([replace(chosen, seed=seed) for seed in range(width)])
+            torch.cuda.reset_peak_memory_stats()
+            together = trainers(benchmarks.configuration(network, degrees), range(width))
             run(together, 10)
             seconds = []
             for _ in range(ROUNDS):
@@ -232,6 +188,8 @@ def aside(widths: Sequence[int] = WIDTHS) -> None:
                 torch.cuda.synchronize()
                 seconds.append((time.perf_counter() - started) / (200 // width * width))
             measured[f"{width} at once"] = seconds
+            memory = torch.cuda.max_memory_reserved() / 2**30
+            print(f"{network} {degrees}, {width} at once: {memory:.1f} GiB")
             del together
         keep(benchmark, measured, began)
 
@@ -244,7 +202,6 @@ def keep(benchmark: Benchmark, measured: dict[str, list[float]], began: float) -
 
 PARTS: dict[str, Callable[[], None]] = {
     "equal": equal,
-    "time": timing,
     "profile": profile,
     "train": train,
     "bench": bench,
@@ -252,10 +209,12 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
-if __name__ == "__main__":
+def main(*parts: str) -> None:
+    if not torch.cuda.is_available():
+        sys.exit("this times the library on an NVIDIA GPU, and PyTorch finds none here: `make bench` times processors")
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
     failed = []
-    for part in sys.argv[1:] or PARTS:
+    for part in parts or PARTS:
         began = time.perf_counter()
         try:
             PARTS[part]()
@@ -264,3 +223,7 @@ if __name__ == "__main__":
             failed.append(part)
         print(f"[{part}: {time.perf_counter() - began:.1f} s]", flush=True)
     sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

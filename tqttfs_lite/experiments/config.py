@@ -317,19 +317,18 @@ def changes(config: TrainingConfig) -> dict[str, Any]:
 
 
 def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
-    """What trains a configuration again, naming what differs from the recipe; for several seeds, a loop over them.
+    """What trains a configuration again, with these seeds or its own, naming what differs from the recipe.
 
     >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
     >>> training_command(config, "--release")
     "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 0 --step-cost 0.01 --flip yes --release"
     """
     words = [f"tqttfs train '{config.architecture}' --dataset {config.dataset} --time-steps {config.time_steps}"]
-    words.append(f"--seed {'$seed' if len(seeds) > 1 else config.seed}")
+    words.append(f"--seed {','.join(map(str, seeds or [config.seed]))}")
     for name, value in changes(config).items():
         text = ("no", "yes")[value] if isinstance(value, bool) else value
         words.append(f"--{name.replace('_', '-')} {text}")
-    line = " ".join([*words, *options])
-    return f"for seed in {' '.join(map(str, seeds))}; do {line}; done" if len(seeds) > 1 else line
+    return " ".join([*words, *options])
 
 
 def unquantized(config: TrainingConfig) -> TrainingConfig:

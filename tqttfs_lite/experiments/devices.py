@@ -8,9 +8,11 @@ import torch
 
 from tqttfs_lite.errors import InputError
 
+AUTO = "auto"
+
 
 def choose(name: str | torch.device | None = None) -> torch.device:
-    """The device of this name, such as cpu, cuda, cuda:1 or mps; without a name, cuda where there is one, else cpu.
+    """The device of this name, such as cpu, cuda, cuda:1 or mps; for auto, and without one, cuda if there is, else cpu.
 
     Raises `InputError` for a device that this machine does not have.
 
@@ -18,14 +20,17 @@ def choose(name: str | torch.device | None = None) -> torch.device:
     device(type='cpu')
     """
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if name in (None, AUTO):
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):  # unknown, not built in, or not there
-        raise InputError(f"the device must be one that this machine has, {' or '.join(_there())}, not {name}") from None
+        raise InputError(f"the device must be one that this machine has, {' or '.join(there())}, not {name}") from None
     return device
 
 
-def _there() -> list[str]:
+def there() -> list[str]:
+    """The names of the devices that this machine has."""
     gpus = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ["cpu", *(["cuda", *gpus] if gpus else []), *(["mps"] if torch.backends.mps.is_available() else [])]
 

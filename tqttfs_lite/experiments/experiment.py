@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from filelock import FileLock
@@ -27,6 +28,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
+Stored = TypeVar("Stored", Result, Trial)
 AGAIN = ".again"  # the purpose of a retraining, which goes on from no other training's state
 
 
@@ -75,17 +77,17 @@ def run_together(
     return [_of_todays_images(results.read(path)) for path in found if path]
 
 
-def _of_todays_images(result: Result) -> Result:
-    """A stored result; `ResultError` where a data set that is made in memory has other images than when it was made.
+def _of_todays_images(stored: Stored) -> Stored:
+    """A result or a trial; `ResultError` where a data set that is made in memory has other images than it was made of.
 
     Data sets in files are held to their published sums when they are read.
     """
-    name = result.config.dataset
-    if not get(name).files and result.data_sha256 != data_sums(name):
+    name, sums = stored.config.dataset, stored.data_sha256
+    if not get(name).files and sums != data_sums(name) and (sums or isinstance(stored, Result)):
         raise ResultError(
-            f"{result.config.name}.json is of other images than {name} has now: delete it or rename these"
+            f"{stored.config.name}.json is of other images than {name} has now: delete it or rename these"
         )
-    return result
+    return stored
 
 
 def try_out(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trial:
@@ -106,7 +108,7 @@ def try_out_together(
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
         held_out = load(config.dataset, "validation")
         score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
-        trial = Trial(config, tuple(trained.history), score, origin)
+        trial = Trial(config, tuple(trained.history), score, origin, data_sha256=data_sums(config.dataset))
         if isinstance(trained.network, SpikingNetwork):
             thresholds = thresholds_of(config)
             scores = curve(trained.network, held_out.images, held_out.labels, thresholds)
@@ -118,7 +120,7 @@ def try_out_together(
 
     missing = [config for config in configs if not stored(config)]
     _train_missing(missing, stored, store, at_once, device, progress)
-    return [results.read_trial(results.trial_file(config)) for config in configs]
+    return [_of_todays_images(results.read_trial(results.trial_file(config))) for config in configs]
 
 
 def _train_missing(

@@ -75,6 +75,7 @@ class Trial:
     made: dict[str, str | int]
     thresholds: tuple[float, ...] = ()  # of the output neurons, for which `curve` has counts of the validation images
     curve: Curve | None = None  # none of rate-coded networks; older trials have none either
+    data_sha256: dict[str, str] = field(default_factory=dict)  # of its images; older trials have none
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ def write_trial(trial: Trial) -> Path:
         validation=asdict(trial.validation),
         thresholds=trial.thresholds,
         curve=trial.curve and asdict(trial.curve),
+        data_sha256=trial.data_sha256,
     )
 
 
@@ -172,7 +174,8 @@ def read(path: Path) -> Result:
 def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` as `read` does."""
     stored = _read(path, _StoredTrial)
-    return Trial(stored.config, stored.history, stored.test, stored.made, stored.thresholds, stored.curve)
+    scores = stored.test, stored.made, stored.thresholds, stored.curve
+    return Trial(stored.config, stored.history, *scores, stored.data_sha256)
 
 
 def read_trials() -> list[Trial]:
@@ -215,6 +218,7 @@ class _StoredTrial(_Stored):
     test: Evaluation = Field(alias="validation")
     thresholds: tuple[float, ...] = ()
     curve: Curve | None = None
+    data_sha256: dict[str, str] = {}
 
 
 def _read(path: Path, kind: type[Stored]) -> Stored:

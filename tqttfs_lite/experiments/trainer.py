@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from tqttfs_lite.errors import InputError, shown
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.devices import training_dtype
@@ -166,7 +167,10 @@ class Trainer:
                 counts = self.network(pixels).counts
                 return functional.cross_entropy(config.sharpness * counts.float(), labels)
             output = self.network(encode(pixels, config.time_steps))
-        return LOSSES[config.loss](output, labels, config)
+        loss: object = LOSSES[config.loss](output, labels, config)
+        if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
+            raise InputError(f"the loss {config.loss} must be a number with a gradient, of shape [], not {shown(loss)}")
+        return loss
 
     @torch.no_grad()
     def _validate(self) -> tuple[Tensor, Tensor]:

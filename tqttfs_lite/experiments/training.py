@@ -19,6 +19,7 @@ from tqttfs_lite.errors import CheckpointError, DivergenceError
 from tqttfs_lite.experiments import checkpoints, datasets, devices, paths
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images, content_sum, load
+from tqttfs_lite.experiments.evaluation import Function, in_float32
 from tqttfs_lite.experiments.trainer import Trainer
 from tqttfs_lite.spiking.rate_coding import Network
 
@@ -47,6 +48,12 @@ def train(config: TrainingConfig, *, device: str | None = None, progress: bool =
         return train_together([config], device=device, progress=shown, purpose=purpose)[0]
 
 
+def whatever_the_caller_does(function: Function) -> Function:
+    """Have a function train within the caller's `torch.autocast`, `no_grad` or `inference_mode` as it does outside."""
+    return in_float32(torch.inference_mode(False)(torch.enable_grad()(function)))
+
+
+@whatever_the_caller_does
 def train_together(
     configs: Sequence[TrainingConfig], *, device: str | None, progress: Progress, purpose: str = ""
 ) -> list[Trained]:
@@ -191,6 +198,7 @@ def finished_epochs(config: TrainingConfig) -> int:
     return len(checkpoints.read_tensors(path)[1]["history"]) if path.exists() else 0
 
 
+@whatever_the_caller_does
 def seconds_per_epoch(config: TrainingConfig, batches: int = 8, *, device: str | None = None) -> float:
     """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
     dataset, count = datasets.get(config.dataset), config.batch_size * (batches + 1)

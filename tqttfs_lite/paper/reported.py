@@ -15,6 +15,7 @@ ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accurac
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
 BREAK_EVEN = "paper/break_even.csv"
+SINCE_2024, STATEMENTS = "paper/since_2024.csv", "paper/since_2024_statements.csv"
 
 # The paper's three networks: data set, and notation without degrees.
 NETWORKS = {
@@ -98,6 +99,33 @@ class Citation(NamedTuple):
     fashion_mnist_percent: float | None
     note: str
     verified: bool
+
+
+class Later(NamedTuple):
+    """A network of another work with the conditions of its accuracies, as told there; empty where it is not told."""
+
+    key: str  # of the work in the bibliography
+    what: str
+    network: str
+    time_steps: str
+    weights: str
+    decoder: str
+    epoch: str  # whose weights were scored on the test set
+    silent: str  # share of images on which no output neuron fires
+    mnist_percent: str
+    fashion_mnist_percent: str
+    evidence: str
+    read: str  # what was read of the work
+
+
+class Statement(NamedTuple):
+    """What another work says, by theme."""
+
+    theme: str
+    key: str  # of the work in the bibliography
+    says: str
+    evidence: str
+    read: str  # what was read of the work
 
 
 def accuracy(dataset: str) -> list[Accuracy]:
@@ -203,8 +231,27 @@ def literature() -> list[Citation]:
 
     return [
         Citation(work, network, number(mnist), number(fashion_mnist), note, {"yes": True, "no": False}[verified])
-        for work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
+        for _, work, network, mnist, fashion_mnist, note, verified in map(dict.values, _rows(LITERATURE))
     ]
+
+
+def literature_keys() -> dict[str, str]:
+    """The key in the bibliography of each of these works.
+
+    >>> literature_keys()["S4NN"]
+    'kheradpisheh2020s4nn'
+    """
+    return {r["work"]: r["key"] for r in _rows(LITERATURE)}
+
+
+def since_2024() -> list[Later]:
+    """Networks of works that came after the paper, or stand beside these, with their conditions."""
+    return [Later(**r) for r in _rows(SINCE_2024)]
+
+
+def statements() -> list[Statement]:
+    """What works since 2024 say, theme by theme."""
+    return [Statement(**r) for r in _rows(STATEMENTS)]
 
 
 def _rows(table: str) -> list[dict[str, str]]:

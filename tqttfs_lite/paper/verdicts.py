@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tqttfs_lite.energy.models import SLIDES
+from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig, follows_recipe
 from tqttfs_lite.paper import comparisons, energy_claims, reported
 from tqttfs_lite.paper.seed_statistics import Group, difference
@@ -17,11 +18,12 @@ YEAR = 2024  # of the paper
 
 
 class Verdict(NamedTuple):
-    """A claim, what is known of it, and whether it holds: yes, no, or open."""
+    """A claim, what is known of it, whether it holds, yes, no or open, and the files that say so."""
 
     claim: str
     found: str
     holds: str
+    used_files: frozenset[str]
 
 
 def all_of(groups: Mapping[TrainingConfig, Group]) -> list[Verdict]:
@@ -50,6 +52,7 @@ def best_of_its_structure(claim: reported.Improvement) -> Verdict:
         f"the best accuracy of {claim.network} among works of the same structure, {ours:.1f} %",
         f"in the slides' table: {told}",
         "yes" if all(percent < ours for percent in others.values()) else "no",
+        _files(reported.ACCURACY[claim.dataset]),
     )
 
 
@@ -70,7 +73,7 @@ def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improve
     ]
     words = f"{claim.network} is best at {claim.degrees}"
     if not (named and others and len(named.results) >= FEWEST):
-        return Verdict(words, "too few degrees are trained with enough seeds", "open")
+        return Verdict(words, "too few degrees are trained with enough seeds", "open", frozenset())
     best = max(others, key=lambda group: group.accuracy.mean)
     ahead = difference(best.accuracy, named.accuracy, confidence=1 - 0.05 / len(others))
     degrees = Architecture.parse(best.config.architecture).short_form
@@ -79,6 +82,7 @@ def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improve
         words,
         f"of {len(others)} others with {FEWEST} seeds or more the best is {degrees}, {ahead.text(2)} points beside it",
         "no" if low > 0 else "yes" if high < 0 else "open",
+        _files(named, others),
     )
 
 
@@ -94,6 +98,7 @@ def highest_of_known(claim: reported.Improvement) -> Verdict:
         f"the highest accuracy among the known TTFS networks, {ours:.1f} % on FashionMNIST",
         f"earlier works with more, other networks: {_listed(higher) or 'none in our table'}",
         "no" if higher else "open",
+        _files(reported.ACCURACY[claim.dataset], reported.LITERATURE),
     )
 
 
@@ -104,13 +109,14 @@ def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Impro
     found = [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in (degrees, None)]
     words = f"{degrees} saves {percent} % of the energy"
     if not (found[0] and found[1]):
-        return Verdict(words, "not trained yet", "open")
+        return Verdict(words, "not trained yet", "open", _files(reported.CLAIMS))
     saved = energy_claims.reductions(found[0], found[1])[SLIDES]
     low, high = saved.interval
     return Verdict(
         words,
         f"ours saves {saved.text(1)} % by the same formula, {saved.seeds} seed{'s' * (saved.seeds > 1)}",
         "open" if saved.seeds < FEWEST else "yes" if low <= float(percent) <= high else "no",
+        _files(reported.CLAIMS, found),
     )
 
 
@@ -121,7 +127,12 @@ def no_more_latency() -> Verdict:
         f"{energy_claims.BEST} can be clocked at lower frequencies without more latency",
         f"by the slides' alpha the clocks of the layers must run {', '.join(alphas)} times as fast",
         "yes" if all(float(alpha) <= 1 for alpha in alphas) else "no",
+        _files(reported.ENERGY),
     )
+
+
+def _files(*made_from: object) -> frozenset[str]:
+    return frozenset(used_files.names(*made_from))
 
 
 def _plain(claim: reported.Improvement) -> str:

@@ -8,7 +8,7 @@ from math import inf
 from types import ModuleType
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments import devices, experiment, results
 from tqttfs_lite.experiments.config import LARGEST_SEED, TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.training import finished_epochs, seconds_per_epoch
@@ -41,6 +41,7 @@ class Within:
 TIME_STEPS = Within(int, 1, LONGEST_TIME)
 SEED = Within(int, 0, LARGEST_SEED)
 EPOCHS = Within(int, 0)  # 0 is the recipe's number
+DEVICE = (devices.AUTO, *devices.there())
 
 
 def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | tuple[str, ...] | Within) -> None:
@@ -65,7 +66,7 @@ def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | 
         for name, value in names.items()
         if not name.startswith("_")
         and name not in IPYTHON
-        and not isinstance(value, ModuleType | Within)
+        and not isinstance(value, ModuleType | Within | tuple)  # papermill gives none of these
         and not callable(value)
     }
     if not names.get(CHECKED) and (unknown := sorted(given.keys() - allowed.keys())):
@@ -101,12 +102,12 @@ def configuration(
     return wanted
 
 
-def run(config: TrainingConfig) -> Result:
+def run(config: TrainingConfig, device: str | None = None) -> Result:
     """`experiment.run`, which says first whether it reads or trains, and how long training will take."""
     if stored := results.find(config):
         print(f"trained before: reading {stored.name}")
     else:
         epochs = config.epochs - finished_epochs(config)
-        minutes = epochs * seconds_per_epoch(config) / 60
+        minutes = epochs * seconds_per_epoch(config, device=device) / 60
         print(f"{epochs} of {config.epochs} epochs to go: about {minutes:.1f} minutes on this machine")
-    return experiment.run(config)
+    return experiment.run(config, device=device)

@@ -11,7 +11,7 @@ from pandas import DataFrame
 from tqdm import tqdm
 
 from tqttfs_lite.experiments import answers as stored
-from tqttfs_lite.experiments import experiment
+from tqttfs_lite.experiments import devices, experiment
 from tqttfs_lite.experiments.datasets import get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.results import ANSWERS, Result, beside
@@ -128,7 +128,7 @@ def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
     return DataFrame({name: 100 * count.numpy() / len(test.images) for name, count in percent.items()}, index=index)
 
 
-def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = True) -> DataFrame:
+def run_with(result: Result, quantizations: Sequence[str], *, device: str = "cpu", progress: bool = True) -> DataFrame:
     """The same weights on other clocks, without training: accuracy, mean steps and silence for these degrees.
 
     For the degrees that they were trained with these are the result's own.
@@ -139,7 +139,8 @@ def run_with(result: Result, quantizations: Sequence[str], *, progress: bool = T
     for degrees in tqdm(quantizations, desc=f"trained as {result.config.architecture}", disable=not progress):
         score = result.test
         if degrees != trained:
-            score = evaluate(experiment.trained_network(result, degrees), test.images, test.labels)
+            network = experiment.trained_network(result, degrees).to(devices.choose(device))
+            score = evaluate(network, test.images, test.labels)
         rows[degrees] = [score.accuracy, score.mean_steps, 100 * score.silent / score.images]
     columns = ["accuracy, %", "inference time steps", "no output spike, %"]
     return DataFrame.from_dict(rows, "index", columns=columns).rename_axis(f"trained as {trained}, run as")
@@ -204,10 +205,10 @@ def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> di
     }
 
 
-def on_training_images(result: Result, count: int = 5000) -> Evaluation:
+def on_training_images(result: Result, count: int = 5000, *, device: str = "cpu") -> Evaluation:
     """The score on the first `count` images that the network was trained with, none of them moved or mirrored."""
-    train = load(result.config.dataset, "train")
-    return evaluate(experiment.trained_network(result), train.images[:count], train.labels[:count])
+    train, network = load(result.config.dataset, "train"), experiment.trained_network(result)
+    return evaluate(network.to(devices.choose(device)), train.images[:count], train.labels[:count])
 
 
 def input_spikes(dataset: str, time_steps: int) -> list[float]:

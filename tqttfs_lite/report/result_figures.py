@@ -68,7 +68,7 @@ def output_race(
 
 
 def network_raster(
-    networks: Mapping[str, tuple[Sequence[UInt8[Tensor, " *neurons"]], int]], layers: Sequence[str], time_steps: int
+    networks: Mapping[str, tuple[Sequence[UInt8[Tensor, "..."]], int]], layers: Sequence[str], time_steps: int
 ) -> Figure:
     """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tqttfs_lite.errors import InputError, is_whole
 from tqttfs_lite.spiking.firing import LONGEST_TIME
-from tqttfs_lite.spiking.operators import on_device
+from tqttfs_lite.spiking.kernels.operators import on_device
 
 
 def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from tqttfs_lite.spiking import kernels as kernels  # registers the compiled operators
+from tqttfs_lite.spiking.kernels.operators import column, convolution, on_device, ops
 from tqttfs_lite.spiking.neuron import THRESHOLD, TQ_TTFS, Neuron, Response
-from tqttfs_lite.spiking.operators import NEVER, column, convolution, on_device, ops
-from tqttfs_lite.spiking.surrogate import Atan
+from tqttfs_lite.spiking.surrogate import Atan, heaviside
 
 LONGEST_TIME = 254  # firing times are kept in one byte, in which T stands for "never"
 
@@ -62,7 +60,7 @@ def convolution_times(
 ) -> UInt8[Tensor, "B C H W"]:
     """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
     if neuron.response is not None:
-        return firing_time(_convolution(times, W, steps, neuron.response), steps, never, neuron.theta)
+        return firing_time(convolved(trace(times, steps, W.dtype, neuron.response), W), steps, never, neuron.theta)
     time = ops.convolve(times, W, steps, [], 1, neuron.theta, 0.0, None, W.dtype)[1]
     return _channels_first(time, image=True).clamp_(max=never)
 
@@ -130,13 +128,27 @@ def fire(
         return _channels_first(state, image)
     if pool > 1:
         V = functional.max_pool2d(V.flatten(0, 1), pool).unflatten(0, V.shape[:2])
-    state = _Fire.apply(V, tuple(steps), tuple(read_at), neuron)
+    S = heaviside(V - neuron.theta, neuron.surrogate)  # [K, B, *P]
+    F = (S.cumsum(dim=0) - S).detach()  # the spikes before
+    clock = on_device(tuple(steps), torch.uint8, V.device)[:, None]
+    left = trace(clock, read_at, V.dtype, neuron.response)[..., 0]  # [R, K], of a spike at each tick
+    state = torch.tensordot(left, S * (F == 0), dims=1)
     return state if keep is None else state * keep
 
 
-def averaged(state: Float[Tensor, "K B C H W"], window: int) -> Float[Tensor, "K B C H_P W_P"]:
-    """Average pooling: the mean of the states in each window."""
+def averaged(state: Float[Tensor, "K B *N"], window: int) -> Float[Tensor, "K B *P"]:
+    """Average pooling: the mean of the states in each window of an image, [K, B, C, H, W]; a window of 1 is none."""
+    if window == 1:
+        return state
     return _channels_first(ops.average(_channels_last(state, lead=2)[0].contiguous(), window), image=True)
+
+
+def convolved(
+    C: Float[Tensor, "K B channels H W"], W: Float[Tensor, "C channels size size"]
+) -> Float[Tensor, "K B C H W"]:
+    """The membrane potentials of a convolution's neurons from the states that it reads; V = W C."""
+    V: Tensor = convolution(C.flatten(0, 1), W).unflatten(0, C.shape[:2])
+    return V
 
 
 def charge(
@@ -195,7 +207,7 @@ def convolve_and_fire(
     `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
     """
     if not (alpha := _alpha(neuron)):
-        V = _convolution(times, W.to(dtype), steps, neuron.response)
+        V = convolved(trace(times, steps, dtype, neuron.response), W.to(dtype))
         return fire(V, steps, read_at, neuron, pool=pool, keep=keep)
     keep = None if keep is None else _channels_last(keep, lead=1)[0].to(dtype).contiguous()
     state = ops.convolve(times, W, steps, read_at, pool, neuron.theta, alpha, keep, dtype)[0]
@@ -205,31 +217,6 @@ def convolve_and_fire(
 def _alpha(neuron: Neuron) -> float | None:
     """The width of the surrogate, for neurons that the operators are of; None for others, in plain PyTorch below."""
     return neuron.surrogate.alpha if neuron.response is None and isinstance(neuron.surrogate, Atan) else None
-
-
-def _convolution(
-    times: Tensor, W: Tensor, steps: Sequence[int], response: Response | None
-) -> Float[Tensor, "K B C H W"]:
-    C = trace(times, steps, W.dtype, response)
-    V: Tensor = convolution(C.flatten(0, 1), W).unflatten(0, C.shape[:2])
-    return V
-
-
-class _Fire(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, V: Tensor, steps: tuple[int, ...], read_at: tuple[int, ...], neuron: Neuron) -> Tensor:
-        time = firing_time(V, steps, never=NEVER, theta=neuron.theta)
-        ctx.save_for_backward(V, time)
-        ctx.steps, ctx.read_at, ctx.neuron = steps, read_at, neuron
-        return trace(time, read_at, V.dtype, neuron.response)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        V, time = ctx.saved_tensors
-        surrogate = ctx.neuron.surrogate.derivative(V - ctx.neuron.theta) * (column(ctx.steps, V) <= time)
-        spikes = on_device(ctx.steps, torch.uint8, V.device)[:, None]
-        left = trace(spikes, ctx.read_at, V.dtype, ctx.neuron.response)[..., 0]  # [R, K], of a spike at each tick
-        return surrogate * torch.tensordot(left, gradients[0], dims=([0], [0])), None, None, None
 
 
 def _channels_last(neurons: Tensor, lead: int) -> tuple[Tensor, bool]:

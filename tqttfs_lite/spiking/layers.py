@@ -15,17 +15,14 @@ from torch.nn import functional
 
 from tqttfs_lite.spiking.firing import (
     averaged,
-    charge,
-    convolution_times,
     convolve_and_fire,
+    convolved,
     earliest_in_windows,
     fire,
-    fire_and_charge,
     trace,
 )
 from tqttfs_lite.spiking.neuron import Neuron
 from tqttfs_lite.spiking.notation import Convolution, Linear
-from tqttfs_lite.spiking.operators import convolution
 
 PoolingMode = Literal["max", "average"]
 
@@ -77,10 +74,7 @@ class SpikingLayer(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # U(±1 / sqrt(fan_in)), as PyTorch's own layers
 
     def forward(self, C: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
-        if not self.convolves:
-            return functional.linear(C.flatten(2), self.weight)
-        V: Tensor = convolution(C.flatten(0, 1), self.weight).unflatten(0, C.shape[:2])
-        return V
+        return convolved(C, self.weight) if self.convolves else functional.linear(C.flatten(2), self.weight)
 
     @property
     def pooled_shape(self) -> tuple[int, ...]:
@@ -96,15 +90,7 @@ class SpikingLayer(nn.Module):
         self, times: UInt8[Tensor, "B ..."], steps: Sequence[int], dtype: torch.dtype
     ) -> Float[Tensor, "K B ..."]:
         """What the next layer reads at these steps, from the firing times of this layer's neurons."""
-        return self._average(trace(self.handed_on(times), steps, dtype, self.neuron.response))
-
-    def charge_from(self, times: UInt8[Tensor, "B inputs"], dtype: torch.dtype) -> Float[Tensor, "K B N"]:
-        """The membrane potentials of a fully connected layer, on its steps, from the firing times of its inputs."""
-        return charge(times, self.weight, self.steps, self.neuron, dtype=dtype)
-
-    def times_from(self, times: UInt8[Tensor, "B C H W"], time_steps: int) -> UInt8[Tensor, "B ..."]:
-        """The firing times of a convolution's neurons, T where one never fires, from those of its inputs."""
-        return convolution_times(times, self.weight, self.clock, time_steps, self.neuron)
+        return averaged(trace(self.handed_on(times), steps, dtype, self.neuron.response), self.average_window)
 
     def fire(
         self, V: Float[Tensor, "K B ..."], read_at: Sequence[int], keep: Float[Tensor, "B ..."] | None
@@ -123,12 +109,6 @@ class SpikingLayer(nn.Module):
         run = partial(convolve_and_fire, times, self.weight, self.clock, read_at, self.neuron, dtype=dtype)
         return self._pooled(run, keep)
 
-    def fire_and_charge(
-        self, V: Float[Tensor, "K B inputs"], reader: SpikingLayer, keep: Float[Tensor, "B inputs"] | None
-    ) -> Float[Tensor, "R B N"]:
-        """The membrane potentials of the next layer, where both are fully connected; firing times are enough there."""
-        return fire_and_charge(V, reader.weight, self.clock, reader.steps, self.neuron, keep=keep)
-
     def fan_out(self, window: int = 1) -> Int64[Tensor, "..."]:
         """How many of the layer's neurons an input reaches; it broadcasts over the inputs, [C, H, W] or [features].
 
@@ -146,8 +126,5 @@ class SpikingLayer(nn.Module):
         """Max pooling comes before the threshold, and an average behind it, which is before dropout."""
         if self.average_window == 1:
             return run(pool=self.max_window, keep=keep)
-        C = self._average(run())
+        C = averaged(run(), self.average_window)
         return C if keep is None else C * keep
-
-    def _average(self, C: Tensor) -> Tensor:
-        return C if self.average_window == 1 else averaged(C, self.average_window)

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tqttfs_lite.spiking.firing import fire
+from tqttfs_lite.spiking.kernels.operators import on_device
 from tqttfs_lite.spiking.network import Output
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
-from tqttfs_lite.spiking.operators import on_device
 
 REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
 
@@ -48,15 +48,27 @@ class Settings(Protocol):
 Loss = Callable[[Output, Tensor, Settings], Tensor]  # of the output layer, [K, B, classes], and the labels, [B]
 
 
-def soft_decoder(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
-    """`soft_decoder_loss`, the same for every clock."""
-    return _soft_decoder(output, labels, settings, correction=0.0)
+def soft_decoder(
+    output: Output, labels: Int64[Tensor, " B"], settings: Settings, correction: float = 0.0
+) -> Float[Tensor, ""]:
+    """`soft_decoder_loss`, without a `correction` the same for every clock."""
+    # Where silence is no answer the end of time is none either, unless the clock ticks there.
+    ticks = len(output.clock) if settings.silence_costs else len(output.V)
+    return soft_decoder_loss(
+        output.V[:ticks],
+        labels,
+        output.steps[:ticks],
+        settings.neuron.theta,
+        settings.sharpness,
+        correction=correction,
+        step_cost=settings.step_cost,
+        silence_costs=settings.silence_costs,
+    )
 
 
 def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`soft_decoder_loss` with the `tick_correction` of the output's clock."""
-    correction = tick_correction(settings.time_steps, output.clock.step)
-    return _soft_decoder(output, labels, settings, correction)
+    return soft_decoder(output, labels, settings, tick_correction(settings.time_steps, output.clock.step))
 
 
 def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
@@ -77,21 +89,6 @@ LOSSES: dict[str, Loss] = {
     "tick-corrected": tick_corrected,
     "first-spike-time": first_spike_time,
 }
-
-
-def _soft_decoder(output: Output, labels: Tensor, settings: Settings, correction: float) -> Tensor:
-    # Where silence is no answer the end of time is none either, unless the clock ticks there.
-    ticks = len(output.clock) if settings.silence_costs else len(output.V)
-    return soft_decoder_loss(
-        output.V[:ticks],
-        labels,
-        output.steps[:ticks],
-        settings.neuron.theta,
-        settings.sharpness,
-        correction=correction,
-        step_cost=settings.step_cost,
-        silence_costs=settings.silence_costs,
-    )
 
 
 def soft_decoder_loss(

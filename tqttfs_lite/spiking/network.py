@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import check_time_steps
-from tqttfs_lite.spiking.firing import ticks, trace
+from tqttfs_lite.spiking.firing import charge, fire_and_charge, ticks, trace
 from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
 from tqttfs_lite.spiking.notation import Architecture
@@ -71,7 +71,7 @@ class SpikingNetwork(nn.Module):
         times, dtype = self.as_input(spike_times), self._dtype()
         first, output = self.layers[0], self.layers[-1]
         if not first.convolves:
-            V = first.charge_from(times, dtype)
+            V = charge(times, first.weight, first.steps, self.neuron, dtype=dtype)
         for layer, reader in pairwise(self.layers):
             keep = self._kept_neurons(layer, len(times))
             if layer is first and layer.convolves:
@@ -79,7 +79,7 @@ class SpikingNetwork(nn.Module):
             elif layer.convolves:
                 V = reader(layer.fire(V, reader.steps, keep))
             else:
-                V = layer.fire_and_charge(V, reader, keep)
+                V = fire_and_charge(V, reader.weight, layer.clock, reader.steps, self.neuron, keep=keep)
         may_fire = torch.arange(len(output.steps), device=V.device) < len(output.clock)
         return Output(V, (V > self.neuron.theta) & may_fire[:, None, None], output.steps, output.clock)
 

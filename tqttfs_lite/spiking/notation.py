@@ -56,6 +56,9 @@ class Pooling:
         return f"P{self.size}"
 
 
+Layer = Linear | Convolution | Pooling
+
+
 class LayerSize(NamedTuple):
     """A spiking layer's neurons and FLOPs, as the slides count them.
 
@@ -75,7 +78,7 @@ class Architecture:
     """
 
     input_shape: tuple[int, ...]
-    layers: tuple[Linear | Convolution | Pooling, ...]
+    layers: tuple[Layer, ...]
 
     @staticmethod
     def parse(text: str) -> Architecture:
@@ -150,7 +153,8 @@ class Architecture:
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape that each layer hands on: (features,) or (channels, height, width)."""
         shape = self.image_shape
-        return tuple(shape := _shape_after(layer, shape) for layer in self.layers)
+        behind = zip(self.layers, (None, *self.layers), strict=False)
+        return tuple(shape := _shape_after(layer, shape, before) for layer, before in behind)
 
     def neuron_shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of every spiking layer's neurons: (features,) or (channels, height, width)."""
@@ -215,9 +219,6 @@ class Architecture:
         for layer in self.layers:
             if not all(is_whole(number) and number >= 1 for number in vars(layer).values()):
                 raise InputError(f"every number of layer {layer} must be a whole one, 1 or more")
-        for before, after in pairwise((None, *self.layers)):
-            if isinstance(after, Pooling) and not isinstance(before, Convolution):
-                raise InputError(f"{after} must be right behind a convolution")
         self.shapes()
 
 
@@ -229,8 +230,10 @@ def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*(channels or [1]), height, width)
 
 
-def _shape_after(layer: Linear | Convolution | Pooling, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape behind a layer that is given `shape`; raises `ValueError` where it does not fit."""
+def _shape_after(layer: Layer, shape: tuple[int, ...], before: Layer | None) -> tuple[int, ...]:
+    """The shape behind a layer that is given `shape` by the one before; raises `ValueError` where it does not fit."""
+    if isinstance(layer, Pooling) and not isinstance(before, Convolution):
+        raise InputError(f"{layer} must be right behind a convolution")
     if isinstance(layer, Linear):
         return (layer.features,)
     if len(shape) == 1:
@@ -258,27 +261,23 @@ class _Parser:
         for what in ("the input's width", "the input's channels"):
             if self.take("x×"):
                 input_shape.append(self.number(what))
-        layers: list[Linear | Convolution | Pooling] = []
+        layers: list[Layer] = []
         shape = _image_shape(tuple(input_shape))
         while self.take("-"):
             start = self.position
-            layers.append(self.layer(after=layers[-1] if layers else None))
+            layer = self.layer()
             try:
-                shape = _shape_after(layers[-1], shape)
+                shape = _shape_after(layer, shape, before=layers[-1] if layers else None)
             except ValueError as mismatch:
                 raise NotationError(self.text, start, f"a layer that fits ({mismatch})") from None
+            layers.append(layer)
         self.end("'-' and a layer, or the end" if layers else "'-' and a layer")
-        if not layers:
-            raise NotationError(self.text, len(self.text), "'-' and a layer")
-        if not isinstance(layers[-1], Linear):
+        if not layers or not isinstance(layers[-1], Linear):
             raise NotationError(self.text, len(self.text), "'-' and an output layer such as 10")
         return Architecture(tuple(input_shape), tuple(layers))
 
-    def layer(self, after: Linear | Convolution | Pooling | None) -> Linear | Convolution | Pooling:
-        start = self.position
+    def layer(self) -> Layer:
         if self.take("P"):
-            if not isinstance(after, Convolution):
-                raise NotationError(self.text, start, "a pooling layer only right behind a convolution")
             return Pooling(self.number("the pooling window's size"))
         size = self.number("a layer such as 400, 400(2), 16C5(1) or P2")
         if self.take("C"):

@@ -1,4 +1,4 @@
-"""Compiled implementations of the `operators`; importing this registers those that this machine can run."""
+"""The method's `operators`; importing this registers the compiled implementations that this machine can run."""
 
 import torch
 

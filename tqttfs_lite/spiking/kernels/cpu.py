@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from tqttfs_lite import files
-from tqttfs_lite.spiking import operators
+from tqttfs_lite.spiking.kernels import operators
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from tqttfs_lite.spiking import operators
+from tqttfs_lite.spiking.kernels import operators
 
 NEVER = tl.constexpr(operators.NEVER)
 BLOCK = 1024  # neurons for each program of a kernel

@@ -10,7 +10,7 @@
 | fire_and_charge | membrane potentials of a layer | those of the fully connected layer behind it |
 
 They are PyTorch's own kind of operator, `torch.ops.tqttfs.*`, so that PyTorch chooses the implementation by the device
-of the tensors: plain PyTorch, in this module; C++ on processors, `kernels.cpu`; Triton on NVIDIA GPUs, `kernels.gpu`.
+of the tensors: plain PyTorch, in this module; C++ on processors, `cpu`; Triton on NVIDIA GPUs, `gpu`.
 They are of the slides' neuron, on which an input spike has an effect that stays, with the surrogate `Atan(alpha)`.
 `firing` calls them, and has the mathematics.
 

@@ -1,0 +1,77 @@
+"""The first page's claims and verdicts for programs: claims.json, beside the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+from book import findings, marks
+from book.citing import Citation
+from book.findings import Compared, Finding
+from tqttfs_lite.experiments import used_files
+from tqttfs_lite.paper import comparisons, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Difference
+from tqttfs_lite.report import per_image
+
+Record = dict[str, Any]
+
+
+def record(finding: Finding, compared: Sequence[Compared]) -> Record:
+    """One claim: what the slides print, ours with its interval over seeds, the verdict and the files behind ours.
+
+    The only place that knows what a `Finding` is made of.
+    """
+    ours = finding.ours
+    low, high = ours.interval
+    networks = next(c for c in compared if findings.label(c.claim) in finding.words)
+    return {
+        "claim": finding.words,
+        "paper": float(finding.printed),
+        "ours": ours.mean,
+        "interval_95_percent": None if isnan(low) else [low, high],
+        "seeds": list(ours.seeds) if isinstance(ours, Difference) else [ours.seeds],
+        "unchanged": finding.unchanged,
+        "same_direction": finding.direction,
+        "same_size": finding.size,
+        "files": sorted(used_files.names(networks.quantized, networks.baseline)),
+    }
+
+
+def records() -> list[Record]:
+    """Every claim of the first page's table, in its order.
+
+    Raises `FindingsError` where a result is missing.
+    """
+    groups = seed_statistics.released()
+    compared = findings.all_compared(groups)
+    images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
+    found = findings.found(compared, findings.savings(groups, images))
+    return [record(finding, compared) for finding in found]
+
+
+def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:
+    """The content of claims.json: the records, and what their words mean."""
+    (paper,) = citation["references"]
+    return {
+        "paper": f"https://doi.org/{paper['doi']}",
+        "source_of_the_claims": sorted({reported.CLAIMS, reported.ENERGY}),
+        "seeds": "of the quantized network and of its baseline, or those that both share",
+        "unchanged": "what comes out where quantization changes no spike and no decision",
+        "same_direction": "whether the interval lies on the same side of `unchanged` as the paper's number",
+        "same_size": "whether the interval holds the paper's number",
+        "claims": list(records),
+    }
+
+
+def table(records: Sequence[Record]) -> str:
+    """The claims as a Markdown table in one element, with the mark of what ours are made from."""
+    lines = ["| claim | the paper | ours | 95 % interval | seeds | same direction | same size |", "|---" * 7 + "|"]
+    for claim in records:
+        interval = claim["interval_95_percent"]
+        shown = f"{interval[0]:+.2f} to {interval[1]:+.2f}" if interval else ""
+        seeds = " and ".join(map(str, claim["seeds"]))
+        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {shown} | {seeds}"
+        lines.append(f"| {claim['claim']} | {numbers} | {claim['same_direction']} | {claim['same_size']} |")
+    files = {file for claim in records for file in claim["files"]} | {reported.CLAIMS, reported.ENERGY}
+    return "\n".join(["::::{container} claims", *lines, "::::", "", marks.mark(files)])
