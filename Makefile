@@ -56,7 +56,7 @@ lint: .venv/.installed ## ruff, mypy, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-peers: .venv/.peers ## install SpikingJelly and snnTorch and compare with them
+peers: .venv/.peers ## install SpikingJelly, snnTorch and NeuroBench and compare with them
 	$(BIN)/pytest -m peers
 
 bench: .venv/.peers data ## time the library beside SpikingJelly and snnTorch; the machine should do nothing else

@@ -11,7 +11,7 @@ import torch
 
 from tqttfs_lite import commands, files
 from tqttfs_lite.cli import main
-from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
+from tqttfs_lite.energy.models import BULK, CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA
 from tqttfs_lite.errors import DatasetError
 from tqttfs_lite.experiments import experiment, paths, results
 from tqttfs_lite.experiments.config import RECIPES, TrainingConfig
@@ -46,19 +46,37 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     table = capsys.readouterr().out
     assert main(["energy", str(checkpoint), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report["nanojoules"]) == {SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY}
+    assert set(report["nanojoules"]) == {SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY, BULK} == set(report["evidence"])
     for accounting, layers in report["nanojoules"].items():
         assert accounting in table
         assert f"{sum(layers):.3f}" in table
     assert [layer["alpha"] for layer in report["layers"]] == [
         report["inference_time_steps"] / report["baseline_inference_time_steps"] / q for q in (1, 2)
     ]
+    for layer, energy in zip(report["layers"], report["nanojoules"][MEMORY], strict=True):
+        assert sum(layer["nanojoules_with_memory"].values()) == pytest.approx(energy)
+    assert report["percent_saved_with_memory"]["by capacity, capped at 1 MB"] == report["percent_saved"][MEMORY]
+    assert 0 < report["metrics"]["activation_sparsity"] < 1
     main([TRAIN[0], "784-17-10", *TRAIN[2:-1]])
     (other,) = (home / "runs").glob("*784-17-10*.json")
     assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1
     assert "another architecture" in capsys.readouterr().err
     assert main(["energy", str(checkpoint), "--baseline", str(checkpoint)]) == 1
     assert "another architecture" in capsys.readouterr().err
+
+    model = home / "model.yml"
+    model.write_text("addition_pj: 1.8\nweight_bytes: [65536, 8192]\n")
+    assert main(["energy", str(checkpoint), "--model", str(model), "--json"]) == 0
+    own = json.loads(capsys.readouterr().out)
+    assert sum(own["nanojoules"][CAUSAL]) == pytest.approx(2 * sum(report["nanojoules"][CAUSAL]))
+    assert [layer["memories"]["weights, bytes"] for layer in own["layers"]] == [65536, 8192]
+    for wrong, said in (
+        ("weight_bytes: [65536]", "2 sizes, one for each layer"),
+        ("addition: 1", "unknown key addition"),
+    ):
+        model.write_text(wrong)
+        assert main(["energy", str(checkpoint), "--model", str(model)]) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_releasing_moves_a_result_of_ones_own(home: Path) -> None:

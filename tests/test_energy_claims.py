@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tqttfs_lite.energy.costs import FLAT, VARIANTS
 from tqttfs_lite.energy.models import CAUSAL, MEMORY, SLIDES, WITHOUT_ALPHA, reduction_percent
+from tqttfs_lite.experiments import conventional
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
@@ -28,7 +30,7 @@ AFTER = Evaluation(2, 1, 1, 0, 16, (8, 2, 2), (120, 4, 2), (480, 8, 20))
 def test_the_reported_counts_are_the_table_and_the_mean_field(first: float, second: float) -> None:
     counts = energy_claims.reported_counts("1-2-2-4-4", INPUT, [first, second])
     assert counts.steps == 7.102
-    assert counts.quantization == [1, 2, 2, 4, 4]
+    assert counts.quantization == (1, 2, 2, 4, 4)
     assert counts.arriving == pytest.approx([49 * 7.102, 1663.24 * first, 397.94 * second, 52.11, 17.29])
     assert counts.additions[4] == pytest.approx(17.29 * 10)  # each spike of 128 neurons reaches ten
     assert counts.additions[2] == pytest.approx(397.94 * second * 800)
@@ -79,7 +81,52 @@ def test_a_reduction_is_against_the_baseline_of_the_same_seed() -> None:
     # Arriving, additions, potentials for these and for 4 ticks of 16 neurons, spikes.
     accesses = 56 + 228 + 2 * (228 + 4 * 16) + 7
     expected = (0.9 * (228 + 4 * 16 + 7) + 5 * accesses) / 1000
-    assert energy_claims.energies(base, base)[MEMORY] == pytest.approx(expected)
+    assert energy_claims.energies(base, base, VARIANTS[FLAT])[MEMORY] == pytest.approx(expected)
+    flat = energy_claims.reductions_by_price(group(quantized, AFTER), group(PLAIN, BEFORE))[FLAT][MEMORY]
+    after, before = (
+        energy_claims.energies(r, base, VARIANTS[FLAT])[MEMORY] for r in (group(quantized, AFTER).results[0], base)
+    )
+    assert flat.mean == pytest.approx(reduction_percent(after, before))
+
+
+def test_the_formula_saves_where_nothing_is_saved() -> None:
+    config = TrainingConfig(str(energy_claims.SCNN), "fashion-mnist", 16)
+    score = Evaluation(1, 1, 1, 0, 8, (1764, 730, 233, 30, 1), (300, 1764, 730, 233, 30), (9, 9, 9, 9, 9))
+    quantized = replace(config, architecture=str(energy_claims.SCNN.with_quantization("1-2-2-4-4")))
+    found = energy_claims.crossed(group(quantized, score), group(config, score))
+    assert found["the paper's spikes and alpha"].mean == pytest.approx(66.0, abs=0.05)
+    # Neither spikes nor steps differ in these hand-made results: what is saved is 1 - 1 / q, weighted by layer.
+    assert found["our spikes and alpha"] == found["our unquantized network, nothing changed"]
+    energies = [
+        flops * spikes / neurons
+        for (neurons, flops), spikes in zip(energy_claims.SCNN.sizes(), score.spikes, strict=True)
+    ]
+    kept = sum(energy / q for energy, q in zip(energies, (1, 2, 2, 4, 4), strict=True))
+    assert found["our spikes and alpha"].mean == pytest.approx(100 * (1 - kept / sum(energies)))
+
+
+def test_a_network_that_does_not_spike_multiplies_where_an_input_is_not_zero() -> None:
+    config = conventional.configuration("levels", "mnist", "784-400-10", 8, learning_rate=0.002)
+    score = conventional.Score(images=2, correct=1, arriving=(200, 100), multiply_accumulates=(80_000, 1000))
+    result = conventional.Result(
+        activations="levels",
+        settings=config.settings,
+        history=(),
+        validation=score,
+        test=score,
+        data_sha256={},
+        made={},
+    )
+    found = energy_claims.conventional_energies(result, VARIANTS[FLAT])
+    assert found[CAUSAL] == pytest.approx(4.6 * 40_500 / 1000)
+    # Each reads a weight and reads and writes a sum; 150 inputs are read, 50 + 10 results written, 410 neurons checked.
+    operations, accesses = 40_500 + 410 + 60, 40_500 * 3 + 2 * 410 + 150 + 60
+    assert found[MEMORY] == pytest.approx((0.9 * operations + 3.7 * 40_500 + 5 * accesses) / 1000)
+    ours = group(PLAIN, BEFORE)
+    saved = energy_claims.over_conventional(ours, [result])[CAUSAL]
+    assert saved.mean == pytest.approx(reduction_percent(0.9 * 228 / 1000, found[CAUSAL]))
+    with pytest.raises(ValueError, match="not tested"):
+        energy_claims.conventional_energies(result.model_copy(update={"test": None}))
 
 
 def test_networks_without_a_common_seed_have_no_reduction() -> None:

@@ -179,7 +179,7 @@ def test_the_network_in_the_browser_is_the_librarys(scripts: Path, digit_folder:
         assert [layer["spikes"] for layer in answer["counts"]] == spikes
         assert [(layer["neurons"], layer["flops"]) for layer in answer["counts"]] == list(sizes)
         additions = [float(count.additions) for count in arriving]
-        counts = energy.Counts(sizes, network.architecture.quantization, step, spikes, [], additions)
+        counts = energy.Counts(network.architecture, step, spikes, [], additions)
         alphas = energy.frequency_coefficients(step, baseline, network.architecture.quantization)
         assert answer["slides"] == pytest.approx(energy.layer_energies(sizes, spikes, alphas), rel=1e-12)
         assert answer["causal"] == pytest.approx(energy.causal_energies(counts), rel=1e-12)

@@ -20,7 +20,17 @@ import torch
 from torch import Tensor
 
 from book import findings
-from tqttfs_lite.experiments import answers, checkpoints, datasets, dial, paths, results, study, used_files
+from tqttfs_lite.experiments import (
+    answers,
+    checkpoints,
+    conventional,
+    datasets,
+    dial,
+    paths,
+    results,
+    study,
+    used_files,
+)
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Answers
@@ -72,6 +82,7 @@ class Log:
             self.watch_fields(record, {field.name for field in fields(record)} - identity)
         self.watch(reported._rows, lambda table: table)
         self.watch(checkpoints.read, lambda network, path, digest: used_files.name(path))
+        self.watch(conventional.read, used_files.name)
         self.watch(dial.read, lambda result: used_files.name(results.beside(result, *DIALS)))
         self.watch(answers.read, lambda result, labels: used_files.name(results.beside(result, *ANSWERS)), few_answers)
         self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)

@@ -177,6 +177,25 @@ def test_the_findings_show_curves_and_savings_of_the_paper_and_of_ours() -> None
     assert [label.get_text() for label in below.get_yticklabels()] == ["formula", "causal"]
 
 
+def test_a_model_has_a_row_and_a_network_a_mark_with_its_interval() -> None:
+    models = {"one": spread([10.0, 20.0]), "two": spread([5.0])}
+    figure = result_figures.reductions_by_model({"ours": models, "the paper": models}, own=["ours"])
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ours", "the paper"]
+    bars = axes.containers[0]
+    assert list(bars[0].get_xdata()) == [15.0, 5.0]
+    ends = [segment[:, 0] for segment in bars[2][0].get_segments()]
+    assert ends[0] == pytest.approx(spread([10.0, 20.0]).interval)
+    assert ends[1] == pytest.approx([5.0, 5.0])
+
+
+def test_rates_are_beside_those_up_to_which_spikes_save() -> None:
+    figure = result_figures.break_even({"a": (0.05, 0.7), "b": (0.1, 0.2)}, 0.057, (0.15, 1.38))
+    for axes, values in zip(figure.axes, ([0.05, 0.1], [0.7, 0.2]), strict=True):
+        assert list(axes.lines[0].get_xdata()) == values
+
+
 def test_weights_are_lines_between_the_clocks_they_are_run_on() -> None:
     accuracy = {"1-1": {"1-1": 98.0, "1-2": 97.0}, "1-2": {"1-1": 98.5, "1-2": 99.0}}
     (axes,) = result_figures.weights_and_clocks({"a network": accuracy}).axes

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tqttfs_lite.energy.synops import synaptic_operations
+from tqttfs_lite.energy.synops import pooled_operations, synaptic_operations
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
@@ -65,6 +65,25 @@ def test_a_convolution_counts_every_spike_and_every_neuron_that_it_reaches(pooli
         expected[3][1] += 4 * int(fired[2].sum())
     assert [list(count) for count in synaptic_operations(network, times, found)] == expected
     assert all(additions for _, additions in expected)
+
+
+def test_pooled_spikes_of_one_window_and_tick_are_one_event() -> None:
+    network = network_of("8x8-3C3(1)-P2-2C3(2)-P2-6(4)-4(4)", "average")
+    times = encode(torch.randint(0, 256, (5, 8, 8), dtype=torch.uint8, generator=GENERATOR), T)
+    found = infer(network, times)
+    events = [set(), set()]
+    for n, q in ((0, 2), (1, 4)):  # the next layer's clock
+        for image, channel, y, x in (found.firing_times[n] < T).nonzero().tolist():
+            time = int(found.firing_times[n][image, channel, y, x])
+            events[n].add((image, channel, y // 2, x // 2, time // q))
+    expected = synaptic_operations(network, times, found)
+    expected[1] = (
+        len(events[0]),
+        sum(reached(network.layers[1], (3, 4, 4), (c, y, x)) for _, c, y, x, _ in events[0]),
+    )
+    expected[2] = (len(events[1]), 6 * len(events[1]))
+    assert pooled_operations(network, times, found) == expected
+    assert expected[1][0] < synaptic_operations(network, times, found)[1].spikes
 
 
 def test_fan_out_adds_up_to_the_connections_inside_the_border() -> None:

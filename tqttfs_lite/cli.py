@@ -167,6 +167,9 @@ def _dial(parser: ArgumentParser) -> None:
 def _energy(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
     parser.add_argument("--baseline", type=Path, help="the unquantized network to compare with (default: by recipe)")
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE.yml", help="constants and memory sizes of your own (default: the book's)"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -195,7 +198,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "study": ("Train every network and seed that a study file asks for, and print a summary.", _study),
     "evaluate": ("Evaluate trained networks again and compare with their result files.", _evaluate),
     "dial": ("Score a trained network at other output thresholds: at lower ones it decides earlier.", _dial),
-    "energy": ("Print a trained network's counts, and its energy under four accountings.", _energy),
+    "energy": ("Print a trained network's counts, and its energy under five accountings and at other prices.", _energy),
     "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
 }
 

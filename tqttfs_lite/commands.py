@@ -10,19 +10,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from pandas import DataFrame
 
-from tqttfs_lite.energy import models
+from tqttfs_lite.energy.costs import BY_CAPACITY
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments import answers, datasets, devices, experiment, paths, results
+from tqttfs_lite.experiments import answers, cost_file, datasets, devices, experiment, paths, results
 from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.paper import reported, seed_statistics, verification
+from tqttfs_lite.paper import energy_report, reported, seed_statistics, verification
 from tqttfs_lite.spiking.notation import Architecture
 
 DRY_RUN = {"-n", "-np", "--dry-run", "--dryrun"}  # of snakemake
@@ -145,55 +144,10 @@ def energy(options: Namespace) -> int:
     theirs = replace(baseline.config)  # the same in the canonical spelling
     if different := [name for name in same if getattr(theirs, name) != getattr(plain, name)]:
         raise ResultError(f"{baseline.config.name} is no baseline of {architecture}: another {', '.join(different)}")
-    report = _energy_report(result, baseline)
-    if options.json:
-        print(json.dumps(report, indent=1))
-        return 0
-    steps, baseline_steps = report["inference_time_steps"], report["baseline_inference_time_steps"]
-    print(f"{architecture}: {steps:.3f} inference time steps, against {baseline_steps:.3f} of the baseline\n")
-    print(DataFrame(report["layers"]).to_string(index=False, float_format="{:.3f}".format))
-    table = DataFrame(report["nanojoules"], index=[str(layer) for layer in architecture.spiking_layers])
-    table.loc["total"] = table.sum()
-    table.loc["baseline"] = DataFrame(report["baseline_nanojoules"]).sum()
-    table.loc["reduction, %"] = table.apply(lambda nj: models.reduction_percent(nj["total"], nj["baseline"]))
-    print("\nnJ per image, by layer")
-    print(table.to_string(float_format="{:.3f}".format))
+    costs = cost_file.read(options.model) if options.model else BY_CAPACITY
+    report = energy_report.of(result, baseline, costs)
+    print(json.dumps(report, indent=1) if options.json else energy_report.text(report))
     return 0
-
-
-def _energy_report(result: Result, baseline: Result) -> dict[str, Any]:
-    """Counts and energies of a network and the energies of its baseline, as `tqttfs energy --json` prints them."""
-    architecture = Architecture.parse(result.config.architecture)
-    counts = result.test.counts(architecture)
-    before = baseline.test.counts(Architecture.parse(baseline.config.architecture))
-    alphas = models.frequency_coefficients(counts.steps, before.steps, counts.quantization)
-    layers = [
-        {
-            "layer": str(layer),
-            **size._asdict(),
-            "spikes": spikes,
-            "arriving": arriving,
-            "additions": added,
-            "alpha": alpha,
-        }
-        for layer, size, spikes, arriving, added, alpha in zip(
-            architecture.spiking_layers,
-            counts.sizes,
-            counts.spikes,
-            counts.arriving,
-            counts.additions,
-            alphas,
-            strict=True,
-        )
-    ]
-    return {
-        "network": str(architecture),
-        "inference_time_steps": counts.steps,
-        "baseline_inference_time_steps": before.steps,
-        "layers": layers,
-        "nanojoules": models.accountings(counts, before.steps),
-        "baseline_nanojoules": models.accountings(before, before.steps),
-    }
 
 
 def _evaluate_again(stored: Sequence[Result], device: str | None) -> int:

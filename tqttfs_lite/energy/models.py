@@ -11,18 +11,22 @@ from typing import NamedTuple
 
 from scipy.optimize import brentq
 
+from tqttfs_lite.energy.costs import BY_CAPACITY, VARIANTS, Costs
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.spiking.notation import LayerSize
+from tqttfs_lite.spiking.notation import Architecture, Convolution, LayerSize
 
-# In 45 nm CMOS, of 32-bit numbers (Horowitz 2014).
-ADDITION_PJ = 0.9  # E_AC, floating point
-MULTIPLICATION_PJ = 3.7  # floating point
-SRAM_ACCESS_PJ = 5.0  # reading or writing in an SRAM of 8 kB, half of the 10 pJ of 64 bits
-# Of 8-bit integers, whose sums need 32 bits.
-INT8_MULTIPLICATION_PJ = 0.2
-INT32_ADDITION_PJ = 0.1
+ADDITION_PJ = BY_CAPACITY.addition_pj
 
 SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY = "the slides' formula", "without alpha", "causal", "with memory"
+BULK = "with memory, in bulk"
+# What each rests on: operations counted on the test set and priced, or assumed to go with spikes; none is measured.
+EVIDENCE = {
+    SLIDES: "additions assumed, alpha computed, priced for 45 nm",
+    WITHOUT_ALPHA: "additions assumed, priced for 45 nm",
+    CAUSAL: "additions counted, priced for 45 nm",
+    MEMORY: "additions and accesses counted, priced for 45 nm",
+    BULK: "additions counted, accesses of a circuit that was not built, priced for 45 nm",
+}
 
 
 def frequency_coefficients(mean_steps: float, baseline_steps: float, quantization: Sequence[int]) -> list[float]:
@@ -78,12 +82,20 @@ def reduction_percent(energy: float, baseline: float) -> float:
 class Counts(NamedTuple):
     """What one image takes on average up to its decision, layer by layer from the first to the output."""
 
-    sizes: Sequence[LayerSize]
-    quantization: Sequence[int]  # q of every layer
+    architecture: Architecture
     steps: float  # inference time steps
     spikes: Sequence[float]  # of the layer's neurons
     arriving: Sequence[float]  # spikes that arrive at the layer, the input's first
     additions: Sequence[float]  # that these take: each adds one weight for every neuron that it reaches
+
+    @property
+    def sizes(self) -> tuple[LayerSize, ...]:
+        return self.architecture.sizes()
+
+    @property
+    def quantization(self) -> tuple[int, ...]:
+        """q of every layer."""
+        return self.architecture.quantization
 
 
 def mean_field_additions(sizes: Sequence[LayerSize], arriving: Sequence[float], inputs: Sequence[int]) -> list[float]:
@@ -107,63 +119,165 @@ def causal_energies(counts: Counts, addition_pj: float = ADDITION_PJ) -> list[fl
     return [addition_pj * additions / 1000 for additions in counts.additions]
 
 
-def memory_energies(counts: Counts, addition_pj: float = ADDITION_PJ, access_pj: float = SRAM_ACCESS_PJ) -> list[float]:
-    """Nanojoules per layer with its memory accesses, after Lemaire et al. 2022; a layer ticks on `steps` / q steps.
+class Parts(NamedTuple):
+    """Nanojoules of one layer, by what they are spent on."""
 
-    An arriving spike is read, and for every neuron that it reaches a weight is read and a potential read, added to and
-    written back.  On every tick of its clock a neuron's potential is read and written back; where Lemaire et al. add a
-    bias, the neuron here compares with its threshold, priced alike.  A spike is one more addition and one more write.
-    It leaves out leakage, the network between the layers, addresses, and the queue that holds spikes between ticks.
+    operations: float  # on weights and potentials
+    addresses: float  # computing where these are
+    weights: float  # reading them
+    potentials: float  # reading and writing them
+    spikes: float  # reading and writing the queues in which they wait for the layer's next tick
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+
+def memory_parts(
+    counts: Counts, costs: Costs = BY_CAPACITY, *, bulk: bool = False, multiplies: bool = False
+) -> list[Parts]:
+    """What every layer spends, its memory accesses included, after Lemaire et al. 2022.
+
+    A layer ticks on `steps` / q steps.  An arriving spike is read from a queue, and for every neuron that it reaches
+    an address is computed, a weight is read, and a potential read, added to and written back.  On every tick of its
+    clock a neuron's potential is read and written back; where Lemaire et al. add a bias, the neuron here compares with
+    its threshold, priced alike.  A spike is one more addition and one more write.  The first address of a filter takes
+    two multiplications and additions.  Each layer has three memories of its own, for weights, potentials and spikes,
+    and an access costs what one of that size takes.
+
+    In `bulk`, a neuron adds up all that arrives between two ticks before it reads its potential, as on the slide
+    "Store spikes and receive them together": a potential is read and written once a tick, and not for every spike.
+    Where a layer `multiplies`, each addition is one of a product, as in a network that does not spike.
+
+    It leaves out leakage, the clock, and the network between the layers.
     """
-    energies = []
-    for size, q, spikes, arriving, additions in zip(
-        counts.sizes, counts.quantization, counts.spikes, counts.arriving, counts.additions, strict=True
-    ):
-        checks = size.neurons * counts.steps / q
-        operations = additions + checks + spikes
-        accesses = arriving + additions + 2 * (additions + checks) + spikes
-        energies.append((operations * addition_pj + accesses * access_pj) / 1000)
-    return energies
+    architecture = counts.architecture
+    weights = costs.weight_capacities(architecture.weights())
+    potentials = costs.potential_capacities([size.neurons for size in counts.sizes])
+    queue = costs.access_pj(costs.queue_capacity, costs.spike_bits)
+    address = costs.address_addition_pj
+    first_address = 2 * (costs.address_multiplication_pj + costs.address_addition_pj)
+    found = []
+    for n, (layer, size) in enumerate(zip(architecture.spiking_layers, counts.sizes, strict=True)):
+        spikes, arriving, additions = counts.spikes[n], counts.arriving[n], counts.additions[n]
+        checks = size.neurons * counts.steps / layer.quantization
+        updates = checks if bulk else additions + checks
+        products = additions * costs.multiplication_pj if multiplies else 0.0
+        found.append(
+            Parts(
+                operations=((additions + checks + spikes) * costs.addition_pj + products) / 1000,
+                addresses=(additions * address + isinstance(layer, Convolution) * arriving * first_address) / 1000,
+                weights=additions * costs.access_pj(weights[n], costs.weight_bits) / 1000,
+                potentials=2 * updates * costs.access_pj(potentials[n], costs.potential_bits) / 1000,
+                spikes=(arriving + spikes) * queue / 1000,
+            )
+        )
+    return found
 
 
-def ann_energies(
-    sizes: Sequence[LayerSize], multiplication_pj: float = MULTIPLICATION_PJ, addition_pj: float = ADDITION_PJ
-) -> list[float]:
+def memory_energies(counts: Counts, costs: Costs = BY_CAPACITY, *, bulk: bool = False) -> list[float]:
+    """Nanojoules per layer with its memory accesses: the totals of `memory_parts`."""
+    return [parts.total for parts in memory_parts(counts, costs, bulk=bulk)]
+
+
+def memory_range(counts: Counts) -> dict[str, float]:
+    """Nanojoules per image with memory under every one of `costs.VARIANTS`."""
+    return {name: sum(memory_energies(counts, costs)) for name, costs in VARIANTS.items()}
+
+
+def ann_energies(sizes: Sequence[LayerSize], costs: Costs = BY_CAPACITY) -> list[float]:
     """Nanojoules per layer of the same network of conventional neurons: a multiplication and an addition per FLOP.
 
     `FLOPs(l)` are the slides', which count the connections beyond the border of an image too.
 
-    >>> ann_energies([LayerSize(10, 1000)], multiplication_pj=3.0, addition_pj=1.0)
-    [4.0]
+    >>> round(sum(ann_energies([LayerSize(10, 1000)])), 6)
+    4.6
     """
-    return [(multiplication_pj + addition_pj) * size.flops / 1000 for size in sizes]
+    return [(costs.multiplication_pj + costs.addition_pj) * size.flops / 1000 for size in sizes]
 
 
-def ann_memory_energies(
-    sizes: Sequence[LayerSize],
-    multiplication_pj: float = MULTIPLICATION_PJ,
-    addition_pj: float = ADDITION_PJ,
-    access_pj: float = SRAM_ACCESS_PJ,
-) -> list[float]:
-    """`ann_energies` with memory, after Lemaire et al. 2022: a FLOP reads an input and a weight, a neuron writes once.
+def ann_memory_energies(architecture: Architecture, costs: Costs = BY_CAPACITY) -> list[float]:
+    """`ann_energies` with memory, after Lemaire et al. 2022: nothing is skipped.
 
-    >>> ann_memory_energies([LayerSize(10, 1000)], access_pj=1.0)
-    [6.61]
+    A FLOP reads an input and a weight, each from a memory of its size, and a neuron writes its value once into the
+    next layer's.  Addresses take an addition for every input, every neuron and, in a convolution, every weight of a
+    filter, since they follow one another.
     """
-    operations = ann_energies(sizes, multiplication_pj, addition_pj)
-    accesses = [2 * size.flops + size.neurons for size in sizes]
-    return [energy + count * access_pj / 1000 for energy, count in zip(operations, accesses, strict=True)]
+    weights = architecture.weights()
+    inputs = [math.prod(shape) for shape in architecture.input_shapes()]
+    outputs = [*inputs[1:], architecture.sizes()[-1].neurons]
+    weight_capacities, reads, writes = (
+        capacities(words)
+        for capacities, words in (
+            (costs.weight_capacities, weights),
+            (costs.potential_capacities, inputs),
+            (costs.potential_capacities, outputs),
+        )
+    )
+    found = []
+    for n, (layer, size) in enumerate(zip(architecture.spiking_layers, architecture.sizes(), strict=True)):
+        filters = layer.channels * layer.kernel**2 if isinstance(layer, Convolution) else 0
+        accesses = size.flops * costs.access_pj(weight_capacities[n], costs.weight_bits)
+        accesses += size.flops * costs.access_pj(reads[n], costs.potential_bits)
+        accesses += outputs[n] * costs.access_pj(writes[n], costs.potential_bits)
+        addresses = (inputs[n] + size.neurons + filters) * costs.address_addition_pj
+        found.append(ann_energies([size], costs)[0] + (accesses + addresses) / 1000)
+    return found
 
 
-def accountings(counts: Counts, baseline_steps: float) -> dict[str, list[float]]:
-    """Nanojoules per layer under each of the four accountings, by name."""
+def accountings(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACITY) -> dict[str, list[float]]:
+    """Nanojoules per layer under each of the five accountings, by name."""
     alphas = frequency_coefficients(counts.steps, baseline_steps, counts.quantization)
     return {
-        SLIDES: layer_energies(counts.sizes, counts.spikes, alphas),
-        WITHOUT_ALPHA: layer_energies(counts.sizes, counts.spikes),
-        CAUSAL: causal_energies(counts),
-        MEMORY: memory_energies(counts),
+        SLIDES: layer_energies(counts.sizes, counts.spikes, alphas, costs.addition_pj),
+        WITHOUT_ALPHA: layer_energies(counts.sizes, counts.spikes, addition_pj=costs.addition_pj),
+        CAUSAL: causal_energies(counts, costs.addition_pj),
+        MEMORY: memory_energies(counts, costs),
+        BULK: memory_energies(counts, costs, bulk=True),
     }
+
+
+def metrics(counts: Counts) -> dict[str, float]:
+    """The metrics of NeuroBench (Yik et al. 2025) that counts give, for one image and up to its decision.
+
+    NeuroBench's effective additions leave out weights that are 0; here every weight that a spike fetches counts.  A
+    potential is updated on every tick at most, which is what is counted; NeuroBench counts where it changes.
+    """
+    ticks = sum(size.neurons * counts.steps / q for size, q in zip(counts.sizes, counts.quantization, strict=True))
+    return {
+        "effective_additions": sum(counts.additions),
+        "membrane_updates_at_most": ticks,
+        "activation_sparsity": 1 - sum(counts.spikes) / ticks,
+        "footprint_bytes": 4.0 * sum(counts.architecture.weights()),
+    }
+
+
+def saving_with_clock(
+    saved: float, alphas: Sequence[float], neurons: Sequence[int], leakage: float, clock: float
+) -> float:
+    """Percent saved at equal latency and an unchanged supply, where some power is not of operations.
+
+    `saved` are the percent saved of the operations' energy; `leakage` and `clock` are the shares of the unquantized
+    network's energy that leak and that its clock tree takes.  At equal latency as much leaks as before.  A layer's
+    clock tree takes energy on every one of its ticks, whatever they compute, so its energy goes with alpha; a layer's
+    share of it is taken to be that of its neurons.
+
+    >>> round(saving_with_clock(50.0, alphas=[1.0, 0.5], neurons=[1, 1], leakage=0.2, clock=0.4), 6)
+    30.0
+    """
+    alpha = sum(a * n for a, n in zip(alphas, neurons, strict=True)) / sum(neurons)
+    return (1 - leakage - clock) * saved + 100 * clock * (1 - alpha)
+
+
+def largest_share(saved: float, lost: float) -> float:
+    """The share of the energy up to which a saving of `saved` percent on the rest outweighs `lost` percent on it.
+
+    >>> largest_share(saved=25.0, lost=75.0), largest_share(saved=25.0, lost=-1.0), largest_share(saved=-5.0, lost=1.0)
+    (0.25, 1.0, 0.0)
+    """
+    if saved <= 0:
+        return 0.0
+    return saved / (saved + lost) if lost > 0 else 1.0
 
 
 def supply_voltage(frequency: float, threshold: float = 0.3, exponent: float = 1.3) -> float:

@@ -7,6 +7,7 @@ the neuron ignores it, but the weight was fetched.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -38,4 +39,31 @@ def synaptic_operations(
         additions = torch.where(spikes, layer.fan_out(window).to(spikes.device), 0)
         counts.append(LayerInput(int(spikes.sum()), int(additions.sum())))
         spikes, window = layer.handed_on(times) < network.time_steps, layer.average_window
+    return counts
+
+
+def pooled_operations(
+    network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found: Inference
+) -> list[LayerInput]:
+    """`synaptic_operations` where average pooling adds up the spikes of a window before it hands them on.
+
+    The spikes of one window that the next layer receives on one tick are then one event, with a value of up to the
+    window's size, instead of as many spikes.  Adding them up takes an addition for each, which is not counted here.
+    """
+    counts = synaptic_operations(network, spike_times, found)
+    for n, (layer, reader) in enumerate(pairwise(network.layers), start=1):
+        if (window := layer.average_window) == 1:
+            continue
+        times = found.firing_times[n - 1]
+        ticks = torch.tensor([*reader.clock, network.time_steps - 1], device=times.device)
+        received = torch.searchsorted(ticks, times.long())  # which tick; behind the last one for those that never fire
+        windows = received.unfold(2, window, window).unfold(3, window, window).flatten(4)
+        reached = reader.fan_out().to(times.device)
+        if not reader.convolves:
+            reached = reached.expand(layer.pooled_shape)
+        events = additions = 0
+        for tick in range(len(ticks)):
+            summed = (windows == tick).any(dim=-1)
+            events, additions = events + int(summed.sum()), additions + int((summed * reached).sum())
+        counts[n] = LayerInput(events, additions)
     return counts

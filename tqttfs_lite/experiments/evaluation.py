@@ -65,9 +65,7 @@ class Evaluation:
         arriving, additions = (
             [count / self.images for count in counted] for counted in (self.arriving, self.additions)
         )
-        return Counts(
-            architecture.sizes(), architecture.quantization, self.mean_steps, self.mean_spikes, arriving, additions
-        )
+        return Counts(architecture, self.mean_steps, self.mean_spikes, arriving, additions)
 
 
 @with_config(STRICT)

@@ -19,12 +19,11 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from tqttfs_lite.errors import StudyError, shortened, shown
-from tqttfs_lite.experiments import paths
+from tqttfs_lite.errors import StudyError, shown
+from tqttfs_lite.experiments import paths, yaml_files
 from tqttfs_lite.experiments.checks import STRICT, sentence
 from tqttfs_lite.experiments.config import DatasetName, Seed, TimeSteps, TrainingConfig, recipe
 from tqttfs_lite.spiking.notation import Architecture
@@ -61,39 +60,11 @@ def read(path: str | Path) -> list[TrainingConfig]:
 
     Raises `StudyError` for a file that is missing or no YAML, and what `configurations` raises, with the file's name.
     """
-    try:
-        parts = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise StudyError(f"{path} is not valid YAML: {shortened(str(error.problem))}, line {line}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as bytes that are no text, or 2024-13-01
-        raise StudyError(f"{path} is not valid YAML: {shortened(' '.join(str(error).split()))}") from None
+    parts = yaml_files.read(path, StudyError)
     try:
         return configurations(parts)
     except StudyError as error:
         raise StudyError(f"{path}, {error}") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases, a few of which are gigabytes, and with each key once: PyYAML takes the last one."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        self.flatten_mapping(node)  # what `<<` takes over is there too
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown(key.value)} is there twice", key.start_mark
-                )
-        return super().construct_mapping(node, deep)
 
 
 def schema() -> str:

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import floor, prod
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
+from tqttfs_lite.energy.costs import BY_CAPACITY, VARIANTS, Costs
 from tqttfs_lite.energy.models import (
     ADDITION_PJ,
+    BULK,
+    CAUSAL,
+    MEMORY,
     Counts,
+    Parts,
     accountings,
     frequency_coefficients,
     layer_energies,
     mean_field_additions,
+    memory_parts,
     reduction_percent,
 )
 from tqttfs_lite.errors import InputError
+from tqttfs_lite.experiments.conventional import Result as Conventional
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import reported
-from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
+from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread, difference, paired, spread
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
 SCNN = Architecture.parse(reported.NETWORKS["fashion-scnn"][1])
@@ -45,18 +53,21 @@ def reported_counts(configuration: str, input_spikes: Sequence[float], handed_on
     for layer, share in zip(_pooled_layers(SCNN), handed_on, strict=True):
         arriving[layer + 1] *= share
     additions = mean_field_additions(SCNN.sizes(), arriving, [prod(shape) for shape in SCNN.input_shapes()])
-    return Counts(SCNN.sizes(), [row.q for row in layers], steps, spikes, arriving, additions)
+    return Counts(_configured(configuration), steps, spikes, arriving, additions)
 
 
 def reported_energies(
-    configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]
+    configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float], costs: Costs = BY_CAPACITY
 ) -> dict[str, float]:
     """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `reported_counts`."""
-    return _totals(reported_counts(configuration, input_spikes, handed_on), reported_steps(UNQUANTIZED))
+    return _totals(reported_counts(configuration, input_spikes, handed_on), reported_steps(UNQUANTIZED), costs)
 
 
 def reported_reductions(
-    configuration: str, input_spikes: Sequence[float], cases: Mapping[str, Mapping[str, Sequence[float]]]
+    configuration: str,
+    input_spikes: Sequence[float],
+    cases: Mapping[str, Mapping[str, Sequence[float]]],
+    costs: Costs = BY_CAPACITY,
 ) -> dict[str, dict[str, float]]:
     """By how many percent a configuration on the slides needs less than the unquantized one.
 
@@ -66,7 +77,7 @@ def reported_reductions(
     found = {}
     for words, shares in cases.items():
         if configuration in shares:
-            before, after = (reported_energies(c, input_spikes, shares[c]) for c in (UNQUANTIZED, configuration))
+            before, after = (reported_energies(c, input_spikes, shares[c], costs) for c in (UNQUANTIZED, configuration))
             found[words] = {key: reduction_percent(after[key], before[key]) for key in after}
     return found
 
@@ -134,6 +145,10 @@ def reported_alphas(configuration: str) -> list[float]:
     return frequency_coefficients(reported_steps(configuration), reported_steps(UNQUANTIZED), degrees)
 
 
+def _configured(configuration: str) -> Architecture:
+    return SCNN if configuration == UNQUANTIZED else SCNN.with_quantization(configuration)
+
+
 def _rows(configuration: str) -> list[reported.LayerEnergy]:
     rows = [row for row in reported.energy() if row.configuration == configuration]
     if not rows:
@@ -153,13 +168,12 @@ def _pooled_layers(architecture: Architecture) -> list[int]:
     return [number for number, window in enumerate(architecture.windows) if window > 1]
 
 
-def energies(result: Result, baseline: Result) -> dict[str, float]:
+def energies(result: Result, baseline: Result, costs: Costs = BY_CAPACITY) -> dict[str, float]:
     """Nanojoules per image of a network of ours under each accounting; alpha refers to the baseline.
 
     Raises `ValueError` where arriving spikes were not counted.
     """
-    counts = result.test.counts(Architecture.parse(result.config.architecture))
-    return _totals(counts, baseline.test.mean_steps)
+    return _totals(_counts(result), baseline.test.mean_steps, costs)
 
 
 def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
@@ -167,20 +181,113 @@ def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
     return _spreads([energies(result, base) for result, base in paired(group, baseline)])
 
 
-def reductions(quantized: Group, baseline: Group) -> dict[str, Spread]:
+def reductions(quantized: Group, baseline: Group, costs: Costs = BY_CAPACITY) -> dict[str, Spread]:
     """By how many percent the quantized network needs less than the baseline of the same seed, by accounting.
 
     Raises `ValueError` where they share no seed.
     """
     found = []
     for result, base in paired(quantized, baseline):
-        before, after = energies(base, base), energies(result, base)
+        before, after = energies(base, base, costs), energies(result, base, costs)
         found.append({name: reduction_percent(after[name], before[name]) for name in after})
     return _spreads(found)
 
 
-def _totals(counts: Counts, baseline_steps: float) -> dict[str, float]:
-    return {name: sum(layers) for name, layers in accountings(counts, baseline_steps).items()}
+def reductions_by_price(quantized: Group, baseline: Group) -> dict[str, dict[str, Spread]]:
+    """`reductions` at each of `costs.VARIANTS`."""
+    return {name: reductions(quantized, baseline, costs) for name, costs in VARIANTS.items()}
+
+
+def spent_on(group: Group) -> list[dict[str, float]]:
+    """Nanojoules per image with memory, of every layer, by what they are spent on; means over seeds."""
+    seeds = [memory_parts(_counts(result)) for result in group.results]
+    return [
+        {name: fmean(getattr(part, name) for part in layer) for name in Parts._fields}
+        for layer in zip(*seeds, strict=True)
+    ]
+
+
+def crossed(quantized: Group, baseline: Group) -> dict[str, Spread]:
+    """Percent that the slides' formula saves for `BEST`, with whose spikes and whose alpha.
+
+    The last two change neither a spike nor a step: with as many steps alpha is 1 / q, and the formula takes that off.
+    """
+    printed = reported_spikes(UNQUANTIZED), reported_spikes(BEST)
+    found = []
+    for result, base in paired(quantized, baseline):
+        counted = base.test.mean_spikes, result.test.mean_spikes
+        degrees = Architecture.parse(result.config.architecture).quantization
+        alphas = frequency_coefficients(result.test.mean_steps, base.test.mean_steps, degrees)
+        alone = frequency_coefficients(1, 1, degrees)
+        cases = {
+            "the paper's spikes and alpha": (*printed, reported_alphas(BEST)),
+            "our spikes and alpha": (*counted, alphas),
+            "our spikes, the paper's alpha": (*counted, reported_alphas(BEST)),
+            "the paper's spikes, our alpha": (*printed, alphas),
+            "the paper's unquantized network, nothing changed": (printed[0], printed[0], alone),
+            "our unquantized network, nothing changed": (counted[0], counted[0], alone),
+        }
+        found.append({words: _formula_saves(*case) for words, case in cases.items()})
+    return _spreads(found)
+
+
+def _formula_saves(before: Sequence[float], after: Sequence[float], alphas: Sequence[float]) -> float:
+    """Percent, of the SCNN, for mean spikes before and after, and the latter's alphas."""
+    sizes = SCNN.sizes()
+    return reduction_percent(sum(layer_energies(sizes, after, alphas)), sum(layer_energies(sizes, before)))
+
+
+def _counts(result: Result) -> Counts:
+    return result.test.counts(Architecture.parse(result.config.architecture))
+
+
+def conventional_energies(result: Conventional, costs: Costs = BY_CAPACITY) -> dict[str, float]:
+    """Nanojoules per image of a network that does not spike: CAUSAL for its operations, and MEMORY.
+
+    Zeros are skipped: an input that is not 0 is treated as a spike that comes on the one tick there is, and each of its
+    additions is one of a product.
+
+    Raises `ValueError` for a result without counts of the test set.
+    """
+    if not result.test:
+        raise InputError(f"{result.config.name} was not tested: its learning rate was not chosen")
+    images, network = result.test.images, Architecture.parse(result.settings.architecture)
+    arriving, operations = (
+        [n / images for n in counted] for counted in (result.test.arriving, result.test.multiply_accumulates)
+    )
+    handed_on = [*arriving[1:], network.sizes()[-1].neurons]
+    counts = Counts(network, 1.0, handed_on, arriving, operations)
+    product = costs.multiplication_pj + costs.addition_pj
+    return {
+        CAUSAL: product * sum(operations) / 1000,
+        MEMORY: sum(part.total for part in memory_parts(counts, costs, multiplies=True)),
+        BULK: sum(part.total for part in memory_parts(counts, costs, bulk=True, multiplies=True)),
+    }
+
+
+def over_conventional(
+    group: Group, results: Sequence[Conventional], costs: Costs = BY_CAPACITY
+) -> dict[str, Difference]:
+    """By how many percent a network of ours needs less than the mean of networks that do not spike.
+
+    By accounting, with the interval over the seeds of both.
+    """
+    others = [conventional_energies(result, costs) for result in results]
+    found = {}
+    for name in others[0]:
+        theirs = spread([each[name] for each in others])
+        ours = spread([energies(result, result, costs)[name] for result in group.results])
+        percent = 100 / theirs.mean
+        found[name] = difference(_scaled(theirs, percent), _scaled(ours, percent))
+    return found
+
+
+def _scaled(value: Spread, factor: float) -> Spread:
+    return Spread(value.mean * factor, value.deviation * factor, value.seeds)
+
+
+def _totals(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACITY) -> dict[str, float]:
+    return {name: sum(layers) for name, layers in accountings(counts, baseline_steps, costs).items()}
 
 
 def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:

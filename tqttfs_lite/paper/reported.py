@@ -14,6 +14,7 @@ from tqttfs_lite.spiking.notation import Architecture
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
+BREAK_EVEN = "paper/break_even.csv"
 SINCE_2024, STATEMENTS = "paper/since_2024.csv", "paper/since_2024_statements.csv"
 
 # The paper's three networks: data set, and notation without degrees.
@@ -51,6 +52,16 @@ class LayerEnergy(NamedTuple):
     spikes: float
     inference_time_steps: float
     alpha: str
+
+
+class BreakEven(NamedTuple):
+    """Up to which rate of spikes a work finds that they save energy: from `low` to `high` by what they are held to."""
+
+    source: str
+    quantity: str
+    low: float
+    high: float
+    condition: str
 
 
 class Claim(NamedTuple):
@@ -178,6 +189,18 @@ def claims() -> dict[str, Claim]:
     '66.0'
     """
     return {r["claim"]: Claim(**r) for r in _rows(CLAIMS)}
+
+
+def break_even() -> list[BreakEven]:
+    """The rates of spikes up to which other works find that they save energy.
+
+    >>> [(rate.low, rate.high) for rate in break_even()]
+    [(0.057, 0.057), (0.15, 1.38)]
+    """
+    return [
+        BreakEven(r["source"], r["quantity"], float(r["low"]), float(r["high"]), r["condition"])
+        for r in _rows(BREAK_EVEN)
+    ]
 
 
 def improvements() -> list[Improvement]:

@@ -261,6 +261,51 @@ def reduction_bars(percent: DataFrame) -> Figure:
     return figure
 
 
+def reductions_by_model(percent: Mapping[str, Mapping[str, Spread]], own: Sequence[str]) -> Figure:
+    """Percent saved: a row for every model, a mark for every network, by whose name come its values by model.
+
+    Lines are 95 % intervals of the mean, where there are several seeds; the networks named in `own` have colours.
+    """
+    models = list(next(iter(percent.values())))
+    figure, ((axes,),) = panels(1, 1, height=1.2 + 0.36 * len(models))
+    colors = dict(zip(own, LAYERS, strict=False))
+    marks = cycle("osD^v")
+    for place, (name, values) in enumerate(percent.items()):
+        rows = [row + 0.7 * ((place + 0.5) / len(percent) - 0.5) for row in range(len(models))]
+        halves = np.nan_to_num([values[model].half_interval for model in models])
+        axes.errorbar(
+            [values[model].mean for model in models],
+            rows,
+            xerr=halves,
+            fmt=next(marks),
+            color=colors.get(name, MUTED),
+            markersize=4,
+            lw=1,
+            label=name,
+        )
+    axes.axvline(0, color=INK, lw=1)
+    axes.set(xlabel="energy saved, %", yticks=range(len(models)), yticklabels=models)
+    axes.invert_yaxis()
+    axes.legend(loc="upper right", bbox_to_anchor=(1.0, -0.14), ncols=2)
+    return figure
+
+
+def break_even(rates: Mapping[str, tuple[float, float]], per_step: float, per_synapse: tuple[float, float]) -> Figure:
+    """Rates of spikes of networks, by name: per input and time step (left), per synapse and inference (right).
+
+    Beside them the rates up to which spikes are published to save energy: a line and a band.
+    """
+    figure, (row,) = panels(1, 2, height=0.9 + 0.3 * len(rates), sharey=True)
+    names = ("spikes per input and time step", "spikes per synapse and inference")
+    for n, (axes, name, ends) in enumerate(zip(row, names, ((per_step, per_step), per_synapse), strict=True)):
+        axes.plot([rate[n] for rate in rates.values()], range(len(rates)), "o", color=OURS)
+        axes.axvspan(*ends, color=FAINT, lw=1.5, alpha=0.6, zorder=0)
+        axes.set(xlabel=name, yticks=range(len(rates)), yticklabels=rates)
+        axes.set_xlim(left=0)
+    row[0].invert_yaxis()
+    return figure
+
+
 def findings(networks: Mapping[str, Operating], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
     """The result at a glance: accuracy against time (above), and the energy that quantization saves (below).
 

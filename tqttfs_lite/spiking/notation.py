@@ -198,6 +198,15 @@ class Architecture:
             sizes.append(LayerSize(neurons, reads * neurons))
         return tuple(sizes)
 
+    def weights(self) -> tuple[int, ...]:
+        """How many weights every spiking layer has; a convolution's neurons share theirs.
+
+        >>> Architecture.parse("28x28-16C5-P2-10").weights()
+        (400, 31360)
+        """
+        layers = zip(self.sizes(), self.neuron_shapes(), strict=True)
+        return tuple(size.flops // size.neurons * channels for size, (channels, *_) in layers)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "layers", tuple(self.layers))

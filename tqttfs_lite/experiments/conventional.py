@@ -1,0 +1,376 @@
+"""Networks of the same shape that do not spike: what a spiking one is to be compared with.
+
+They have the layers and the weights of the spiking network, no biases, and activations of one of two kinds: `relu`, and
+`levels`, which are as many as the spiking network has time steps, from 0 to 1, for the input too.  One value out of T
+levels is what a first spike within T steps says, so such a network is told as much of its input as the spiking one.
+They are trained on the same images, changed in the same ways, for as many epochs; the learning rate is their own,
+chosen on the validation images among three, after a quarter of the epochs.
+
+    python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints a table
+    python -m tqttfs_lite.experiments.conventional --help     # some of it
+
+Results are in `data/conventional/`; the weights stay in `data/runs/`, which git ignores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tqttfs_lite import files
+from tqttfs_lite.errors import DivergenceError, ResultError
+from tqttfs_lite.experiments import checkpoints, datasets, experiment, paths, used_files
+from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.config import TrainingConfig, recipe
+from tqttfs_lite.experiments.datasets import Images, load
+from tqttfs_lite.experiments.evaluation import Count, in_float32
+from tqttfs_lite.experiments.trainer import augment, epoch_seed, schedule
+from tqttfs_lite.experiments.training import reuse_memory
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.notation import Architecture, Convolution
+
+Activations = Literal["relu", "levels"]
+# What these networks take over from a recipe; the rest of it is about spikes.
+SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
+LEARNING_RATES = (1e-3, 2e-3, 4e-3)
+# The slides' networks: data set, shape and time steps.
+NETWORKS = (
+    ("mnist", "784-400-10", 8),
+    ("fashion-mnist", "784-400-400-10", 16),
+    ("fashion-mnist", "28x28-16C5-P2-32C5-P2-800-128-10", 16),
+)
+
+
+@dataclass(frozen=True)
+class Conventional:
+    """One training: the activations, and the settings, of which those about spikes are at their defaults."""
+
+    activations: Activations
+    settings: TrainingConfig
+
+    @property
+    def name(self) -> str:
+        """That of its files; the settings' hash keeps apart what a reader would take for the same."""
+        s = self.settings
+        network = Architecture.parse(s.architecture).unquantized
+        kind = f"{self.activations}{s.time_steps if self.activations == 'levels' else ''}"
+        return f"{s.dataset}_{network}_{kind}_lr{s.learning_rate:g}_seed{s.seed}_{s.hash[:8]}"
+
+
+class Score(BaseModel):
+    """Counts over a data set, whole numbers, as `evaluation.Evaluation` has them of a spiking network."""
+
+    model_config = STRICT
+
+    images: Annotated[int, Field(ge=1)]
+    correct: Count
+    # Of each layer, sums over images:
+    arriving: tuple[Count, ...]  # inputs that are not 0
+    multiply_accumulates: tuple[Count, ...]  # that these take: one for every neuron that they reach
+
+    @property
+    def accuracy(self) -> float:
+        """Right answers in percent."""
+        return 100 * self.correct / self.images
+
+
+class Epoch(BaseModel):
+    """One line of a training's history."""
+
+    model_config = STRICT
+
+    loss: float
+    validation_accuracy: float  # percent
+    seconds: float
+
+
+class Result(BaseModel):
+    """A trained network: what it scores, and everything that made it.  `test` is there for the chosen learning rate."""
+
+    model_config = STRICT
+
+    activations: Activations
+    settings: TrainingConfig
+    history: tuple[Epoch, ...]
+    validation: Score
+    test: Score | None
+    data_sha256: dict[str, str]
+    made: dict[str, str | int]
+
+    @property
+    def config(self) -> Conventional:
+        return Conventional(self.activations, self.settings)
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (used_files.name(result_file(self.config)),)
+
+
+def configuration(
+    activations: Activations, dataset: str, network: str, time_steps: int, *, learning_rate: float, **changes: Any
+) -> Conventional:
+    """The training of a network beside the spiking one of this shape and these time steps, by the latter's recipe.
+
+    >>> configuration("levels", "mnist", "784-400-10", 8, learning_rate=0.002).settings.epochs
+    40
+    """
+    usual = recipe(network, dataset, time_steps)
+    shared = {name: getattr(usual, name) for name in SHARED}
+    settings = {**shared, "learning_rate": learning_rate, **changes}
+    return Conventional(activations, TrainingConfig(network, dataset, time_steps, **settings))
+
+
+class ConventionalNetwork(nn.Module):
+    """The layers of an architecture with activations that are no spikes, [B, *image] bytes -> [B, classes].
+
+    Pooling takes the maximum: it is the same before and behind these activations, so no value between two levels is
+    handed on.
+    """
+
+    def __init__(self, config: Conventional, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        architecture = Architecture.parse(config.settings.architecture)
+        self.activations, self.time_steps = config.activations, config.settings.time_steps
+        self.shape, self.dropout, self.generator = architecture.image_shape, config.settings.dropout, generator
+        self.windows = architecture.windows
+        synapses: list[nn.Module] = []
+        for layer, inputs in zip(architecture.spiking_layers, architecture.input_shapes(), strict=True):
+            if isinstance(layer, Convolution):
+                synapses.append(nn.Conv2d(inputs[0], layer.channels, layer.kernel, padding="same", bias=False))
+            else:
+                synapses.append(nn.Sequential(nn.Flatten(), nn.Linear(math.prod(inputs), layer.features, bias=False)))
+        self.synapses = nn.ModuleList(synapses)
+        for weight in self.parameters():
+            nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+
+    def forward(self, pixels: UInt8[Tensor, "B *image"]) -> Float[Tensor, "B classes"]:
+        return self.layer_inputs(pixels)[1]
+
+    def layer_inputs(self, pixels: UInt8[Tensor, "B *image"]) -> tuple[list[Tensor], Float[Tensor, "B classes"]]:
+        """What every layer reads, and the output."""
+        T = self.time_steps
+        levels = pixels / 255 if self.activations == "relu" else (T - 1 - encode(pixels, T).float()) / (T - 1)
+        x, read = levels.reshape(-1, *self.shape), []
+        for synapse, window in zip(self.synapses, self.windows, strict=True):
+            read.append(x)
+            x = synapse(x)
+            if synapse is not self.synapses[-1]:
+                x = self._activate(functional.max_pool2d(x, window) if window > 1 else x)
+        return read, x
+
+    def _activate(self, x: Tensor) -> Tensor:
+        if self.activations == "relu":
+            x = functional.relu(x)
+        else:  # torch's straight-through estimator: rounded forwards, the identity between the ends backwards
+            top = self.time_steps - 1
+            x = torch.fake_quantize_per_tensor_affine(x, 1 / top, 0, 0, top)
+        if self.training and self.dropout:
+            keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.generator)
+            x = x * keep / (1 - self.dropout)
+        return x
+
+
+@torch.no_grad()
+@in_float32
+def score(network: ConventionalNetwork, data: Images, batch_size: int = 500) -> Score:
+    """Count right answers, and inputs that are not 0 with the connections that they have.
+
+    The border of an image, where an input reaches fewer neurons, is counted as it is.
+    """
+    network.eval()
+    correct, arriving, operations = 0, [0] * len(network.synapses), [0] * len(network.synapses)
+    for pixels, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
+        read, output = network.layer_inputs(pixels)
+        correct += int((output.argmax(dim=1) == labels).sum())
+        for n, (synapse, x) in enumerate(zip(network.synapses, read, strict=True)):
+            nonzero = (x != 0).float()
+            arriving[n] += int(nonzero.sum())
+            if isinstance(synapse, nn.Conv2d):
+                reached = functional.conv2d(nonzero, torch.ones(1, *synapse.weight.shape[1:]), padding="same")
+                operations[n] += int(reached.double().sum()) * synapse.out_channels
+            else:
+                operations[n] += int(nonzero.sum()) * next(synapse.parameters()).shape[0]
+    return Score(images=len(data), correct=correct, arriving=tuple(arriving), multiply_accumulates=tuple(operations))
+
+
+def train(config: Conventional, *, progress: bool = True) -> tuple[ConventionalNetwork, tuple[Epoch, ...]]:
+    """Minimise the cross-entropy by AdamW; returns the running mean of the weights, rounded as released ones are.
+
+    Raises `DivergenceError` where the loss is no longer a number.
+    """
+    settings = config.settings
+    data, held_out = (load(settings.dataset, split) for split in ("train", "validation"))
+    generator = torch.Generator()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = ConventionalNetwork(config, generator)
+    averaged = deepcopy(network).requires_grad_(False)
+    batches = len(data) // settings.batch_size
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    steps = settings.epochs * batches
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
+    history, done = [], 0
+    for epoch in range(settings.epochs):
+        started, total = time.perf_counter(), 0.0
+        generator.manual_seed(epoch_seed(settings.seed, epoch))
+        order = torch.randperm(len(data), generator=generator)
+        network.train()
+        for chosen in order[: batches * settings.batch_size].split(settings.batch_size):
+            pixels = augment(data.images[chosen], settings, generator)
+            loss = functional.cross_entropy(network(pixels), data.labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            share = 1 - min(settings.averaging, (done + 1) / (done + 11))  # as in `trainer.Trainer`
+            with torch.no_grad():
+                for mean, weight in zip(averaged.parameters(), network.parameters(), strict=True):
+                    mean.lerp_(weight, share)
+            total, done = total + loss.item(), done + 1
+        if not math.isfinite(total):
+            raise DivergenceError(f"the loss became {total}: take a learning_rate below {settings.learning_rate}")
+        accuracy = score(averaged, held_out).accuracy
+        seconds = time.perf_counter() - started
+        history.append(Epoch(loss=total / batches, validation_accuracy=accuracy, seconds=seconds))
+        if progress:
+            left = seconds * (settings.epochs - epoch - 1)
+            print(f"{config.name}: epoch {epoch + 1}, {accuracy:.2f} %, {left:.0f} s left", flush=True)
+    checkpoints.round_weights(averaged)
+    return averaged, tuple(history)
+
+
+def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
+    """The result of a configuration: read where it is stored, else trained and stored.
+
+    The test set is read with `test` alone, for a learning rate that is chosen.
+
+    Raises `DatasetError` where the data sets are missing or damaged, and `ResultError` where a stored file is.
+    """
+    path, weights = result_file(config), paths.runs_directory() / f"conventional_{config.name}.safetensors"
+    stored = read(path) if path.exists() else None
+    if stored and (stored.test or not test):
+        return stored
+    network = ConventionalNetwork(config)
+    if stored and weights.exists():
+        network.load_state_dict(checkpoints.read_tensors(weights)[0])
+    else:
+        origin = experiment.made(torch.device("cpu")) | {"training_dtype": "float32"}
+        network, history = train(config, progress=progress)
+        checkpoints.write_tensors(network.state_dict(), {}, weights)
+        held_out = score(network, load(config.settings.dataset, "validation"))
+        stored = Result(
+            activations=config.activations,
+            settings=config.settings,
+            history=history,
+            validation=held_out,
+            test=None,
+            data_sha256=datasets.data_sums(config.settings.dataset),
+            made=origin,
+        )
+    if test:
+        stored = stored.model_copy(update={"test": score(network, load(config.settings.dataset, "test"))})
+    return write(stored)
+
+
+def study(activations: Activations, dataset: str, network: str, time_steps: int, seeds: int) -> list[Result]:
+    """Every seed with the learning rate that is best on the validation images after a quarter of the epochs."""
+
+    def config(rate: float, **changes: Any) -> Conventional:
+        return configuration(activations, dataset, network, time_steps, learning_rate=rate, **changes)
+
+    short = -(-config(LEARNING_RATES[0]).settings.epochs // 4)
+    tried = [run(config(rate, epochs=short), test=False) for rate in LEARNING_RATES]
+    best = max(tried, key=lambda result: result.validation.correct).settings.learning_rate
+    return [run(config(best, seed=seed), test=True) for seed in range(seeds)]
+
+
+def directory() -> Path:
+    return paths.data_directory() / "conventional"
+
+
+def result_file(config: Conventional) -> Path:
+    return directory() / f"{config.name}.json"
+
+
+def write(result: Result) -> Result:
+    """Store a result as JSON that a person can read."""
+    content = result.model_dump(mode="json") | {"settings": asdict(result.settings)}
+    with files.atomic_write(result_file(result.config)) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def read(path: Path) -> Result:
+    """The inverse of `write`; raises `ResultError` for a file that no run can have written."""
+    try:
+        found = parse(path.read_bytes(), Result)
+        if path.stem != found.config.name:
+            raise ValueError("it was changed by hand or renamed: its settings have another name")
+        if len(found.history) != found.settings.epochs:
+            raise ValueError(f"history must have {found.settings.epochs} epochs, not {len(found.history)}")
+        for counts in (found.validation, found.test):
+            if counts:
+                _check(counts, Architecture.parse(found.settings.architecture))
+    except (OSError, ValueError) as damage:
+        raise ResultError(f"{path.name} is not a readable result file: {damage}") from None
+    return found
+
+
+def _check(found: Score, architecture: Architecture) -> None:
+    """Raise `ValueError` for counts that cannot be."""
+    sizes, inputs = architecture.sizes(), [math.prod(shape) for shape in architecture.input_shapes()]
+    if found.correct > found.images:
+        raise ValueError(f"of {found.images} images {found.correct} cannot be right")
+    if not len(found.arriving) == len(found.multiply_accumulates) == len(sizes):
+        raise ValueError(f"there must be {len(sizes)} counts, one for each layer")
+    for size, most, arrived, operations in zip(sizes, inputs, found.arriving, found.multiply_accumulates, strict=True):
+        if arrived > most * found.images or operations > size.flops * found.images:
+            raise ValueError(f"{arrived} inputs cannot take {operations} multiply-accumulates")
+
+
+def released() -> dict[tuple[str, str, Activations], list[Result]]:
+    """The results that were tested, by data set, network and activations, a seed each."""
+    found = [result for path in sorted(directory().glob("*.json")) if (result := read(path)).test]
+
+    def key(result: Result) -> tuple[str, str, Activations]:
+        settings = result.settings
+        return settings.dataset, Architecture.parse(settings.architecture).unquantized, result.activations
+
+    return {k: list(group) for k, group in groupby(sorted(found, key=key), key)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing of the slides' networks, or of some of them, one after another."""
+    parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m tqttfs_lite.experiments.conventional")
+    names = [network for _, network, _ in NETWORKS]
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
+    parser.add_argument("--activations", nargs="+", choices=get_args(Activations), default=get_args(Activations))
+    parser.add_argument("--seeds", type=int, default=5, help="of each network (default: 5)")
+    options = parser.parse_args(arguments)
+    reuse_memory()
+    for dataset, network, time_steps in NETWORKS:
+        for kind in options.activations if network in options.networks else ():
+            for result in study(kind, dataset, network, time_steps, options.seeds):
+                assert result.test
+                print(f"{result.config.name}: {result.test.accuracy:.2f} % of the test images", flush=True)
+
+
+if __name__ == "__main__":
+    main()
