@@ -28,7 +28,7 @@ CAPTION = (
     "Above, accuracy against the mean time steps of a decision, unquantized (orange) and quantized (green), as the"
     " output threshold is turned: discs are as trained, bands 95 % intervals over seeds; rings and dotted lines are the"
     " paper's, which prints steps for the convolutional network alone. Below, the energy that this network saves by"
-    " four accountings; the paper's rings are scenarios of what its slides leave open."
+    " how it is counted; the paper's rings are scenarios of what its slides leave open."
 )
 FEWEST = 3  # seeds: the interval of two is wide enough for nearly anything
 
