@@ -2,8 +2,9 @@
 
 A notebook has `<figure class="interactive" id="interactive-NAME">` with a caption and nothing else, which is a plain
 sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the released results,
-into the folder of their scripts, puts a still picture and the script into each figure, and takes out the sentence that
-is for readers of the notebook.  Without JavaScript the picture stays.  The folder's name carries a hash of its content, so that no browser mixes an old script with new data.
+into the folder of their scripts, puts a still picture and the script into each figure, and takes the sentence for
+readers of the notebook out of its caption.  Without JavaScript the picture stays.  The folder's name carries a hash of
+its content, so that no browser mixes an old script with new data.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def install(html: Path) -> None:
 
 
 def completed(document: str, name: str, folder: str) -> str:
-    """The page with the figure's picture, note, style and script, without `FOR_JUPYTER`; raises `FigureError` as `install` does.
+    """The page with the figure's picture, note, style and script, and without `FOR_JUPYTER`.
+
+    Raises `FigureError` as `install` does.
 
     >>> page = '<head></head><figure class="interactive" id="interactive-neuron"></figure>'
     >>> "<noscript>" in completed(page, "neuron", "folder"), "folder/neuron.js" in completed(page, "neuron", "folder")
@@ -241,6 +244,7 @@ def _point(group: Group, groups: dict[TrainingConfig, Group]) -> dict[str, Any]:
         "accuracy": _spread(group.accuracy),
         "steps": _spread(group.steps),
         "energies": {name: _spread(found) for name, found in energy_claims.mean_energies(group, baseline).items()},
+        "reductions": {name: found.mean for name, found in energy_claims.reductions(group, baseline).items()},
         "results": [f"{result.config.name}.json" for result in group.results],
     }
 

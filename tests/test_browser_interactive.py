@@ -107,6 +107,7 @@ def test_on_a_phone_nothing_leaves_the_card(browser: webdriver.Chrome, opened: O
                 if cost is not None:
                     cost.click()
                 assert browser.execute_script(OUTSIDE, figure) == []
+                assert browser.execute_script(OVERPRINTED, figure) == []
             if selects:
                 selects[0].send_keys(Keys.ARROW_DOWN)
         assert browser.execute_script("return document.documentElement.scrollWidth") == PHONE["width"]
@@ -122,6 +123,14 @@ return [...arguments[0].querySelectorAll("svg text, button, select, input, p, h4
         const { left, right } = element.getBoundingClientRect();
         return left < card.left || right > card.right;
     }).map((element) => element.outerHTML);
+"""
+
+
+# Labels of networks that lie over one another, by more than the space around their letters.
+OVERPRINTED = """
+const labels = [...arguments[0].querySelectorAll(".network > text")].map((text) => text.getBoundingClientRect());
+return labels.flatMap((a, n) => labels.slice(n + 1).filter((b) =>
+    a.left < b.right && b.left < a.right && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3));
 """
 
 
@@ -349,6 +358,23 @@ def test_points_are_reached_read_and_pinned_with_the_keyboard(browser: webdriver
     reply = "fetch(arguments[0]).then((reply) => reply.json()).then((found) => arguments[1](found.config.architecture))"
     architecture = browser.execute_async_script(reply, link.get_attribute("href"))
     assert f": {architecture} (" in said(figure)
+
+
+def test_every_network_is_hit_by_its_name_and_told_beside_its_baseline(
+    browser: webdriver.Chrome, opened: Opened
+) -> None:
+    figure = opened("tradeoff")
+    hollow, other = 0, []
+    for point in find_all(figure, ".network"):
+        ActionChains(browser, duration=0).move_to_element(find(point, "text")).perform()
+        assert said(figure) == point.accessible_name
+        if find_all(point, ".hollow"):
+            hollow += "It is the baseline of its kind." in said(figure)
+        else:
+            other += re.findall(r"Against 1(?:-1)+: [+−][\d.]+ points, [+−][\d.]+ % energy\.$", said(figure))
+    shown = [point for point in interactive.tradeoff_data()["points"] if point["dataset"] == "fashion-mnist"]
+    assert hollow == sum(set(point["degrees"]) == set("1-") for point in shown)
+    assert len(other) == sum(set(point["degrees"]) not in (set("1-"), set("rate")) for point in shown)
 
 
 def test_a_pinned_point_comes_back_when_the_mouse_leaves_another(browser: webdriver.Chrome, opened: Opened) -> None:
