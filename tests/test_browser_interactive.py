@@ -180,6 +180,34 @@ def test_input_spikes_are_changed_removed_and_added(browser: webdriver.Chrome, o
     assert not button(figure, "Add a spike").is_enabled()
 
 
+def test_a_spike_and_the_threshold_are_dragged(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("neuron")
+
+    def row(i: int) -> list[str | None]:
+        return [control.get_attribute("value") for control in find_all(find_all(figure, ".spike-row")[i], "input")]
+
+    assert row(4) == ["9", "0.75"]
+    far = figure.size["width"] // 4
+    ActionChains(browser, duration=50).click_and_hold(find_all(figure, "[data-spike] .target")[4]).move_by_offset(
+        far, 0
+    ).release().perform()
+    assert row(4) == [str(interactive.NEURON["T"] - 1), "0.75"]
+    press(browser, Keys.ARROW_LEFT, Keys.ARROW_DOWN)  # the spike has kept the focus
+    assert row(4) == ["14", "0.5"]
+    ActionChains(browser, duration=50).click_and_hold(find(figure, "[data-theta]")).move_by_offset(
+        0, -30
+    ).release().perform()
+    assert float(find(figure, "output").text) > 1
+    assert said(figure) != "IF: fires at t = 2, 10. TTFS: fires at t = 2. TQ-TTFS, q = 4: fires at t = 7."
+
+
+def test_a_task_that_is_done_says_so(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("neuron")
+    assert "done" not in find(figure, ".tasks").text
+    find_all(figure, "input[type=range]")[1].send_keys(Keys.ARROW_RIGHT)  # q = 5 fires at t = 9
+    assert [item.text.endswith("✓ done") for item in find_all(figure, ".tasks li")] == [False, False, True]
+
+
 def test_a_number_that_cannot_be_changes_nothing(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("neuron")
     before = said(figure)
