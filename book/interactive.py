@@ -2,8 +2,9 @@
 
 A notebook has `<figure class="interactive" id="interactive-NAME">` with a caption and nothing else, which is a plain
 sentence in Jupyter.  `install` works on the built pages: it writes what the figures show, from the released results,
-into the folder of their scripts, and puts a still picture and the script into each figure.  Without JavaScript the
-picture stays.  The folder's name carries a hash of its content, so that no browser mixes an old script with new data.
+into the folder of their scripts, puts a still picture and the script into each figure, and takes the sentence for
+readers of the notebook out of its caption.  Without JavaScript the picture stays.  The folder's name carries a hash of
+its content, so that no browser mixes an old script with new data.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.notation import Architecture
 
 SCRIPTS = "interactive"  # in the book's static files
+FOR_JUPYTER = "In the book this figure is interactive."  # begins the captions, and is not shown in the book
 
 # A neuron that the three models treat differently: its potential dips below θ between two ticks.
 NEURON: dict[str, Any] = {
@@ -94,7 +96,9 @@ def install(html: Path) -> None:
 
 
 def completed(document: str, name: str, folder: str) -> str:
-    """The page with the figure's picture, note, style and script in it; raises `FigureError` as `install` does.
+    """The page with the figure's picture, note, style and script, and without `FOR_JUPYTER`.
+
+    Raises `FigureError` as `install` does.
 
     >>> page = '<head></head><figure class="interactive" id="interactive-neuron"></figure>'
     >>> "<noscript>" in completed(page, "neuron", "folder"), "folder/neuron.js" in completed(page, "neuron", "folder")
@@ -109,7 +113,8 @@ def completed(document: str, name: str, folder: str) -> str:
         f'\n<img class="still" src="{folder}/{name}.svg" alt="{FIGURES[name].alt}"/>'
         "\n<noscript><p>This is a still picture: the interactive figure needs JavaScript.</p></noscript>"
     )
-    return document.replace("</head>", f"{style}\n{script}\n</head>", 1).replace(opening, opening + still)
+    before, after = document.replace("</head>", f"{style}\n{script}\n</head>", 1).split(opening)
+    return before + opening + still + after.replace(FOR_JUPYTER, "", 1)
 
 
 def write(folder: Path) -> None:
@@ -239,6 +244,7 @@ def _point(group: Group, groups: dict[TrainingConfig, Group]) -> dict[str, Any]:
         "accuracy": _spread(group.accuracy),
         "steps": _spread(group.steps),
         "energies": {name: _spread(found) for name, found in energy_claims.mean_energies(group, baseline).items()},
+        "reductions": {name: found.mean for name, found in energy_claims.reductions(group, baseline).items()},
         "results": [f"{result.config.name}.json" for result in group.results],
     }
 

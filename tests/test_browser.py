@@ -64,9 +64,18 @@ def test_the_address_without_a_page_leads_to_the_first(browser: webdriver.Chrome
     WebDriverWait(browser, SECONDS).until(lambda chrome: chrome.current_url == f"{address}/{PAGES[0]}.html")
 
 
+# Whether a figure, as it was drawn, has pictures of pixels in it.
+PIXELS = """
+const request = new XMLHttpRequest();
+request.open("GET", arguments[0].src, false);
+request.send();
+return request.responseText.includes("<image");
+"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("notebooks/")])
-def test_figures_are_drawn_on_white_and_fit_their_column(
+def test_figures_are_drawn_fit_their_column_and_are_dark_on_a_dark_page(
     browser: webdriver.Chrome, address: str, page: str, theme: str
 ) -> None:
     browser.get(f"{address}/{page}.html")
@@ -76,8 +85,9 @@ def test_figures_are_drawn_on_white_and_fit_their_column(
         assert int(image.get_property("naturalWidth")) > 0, f"{name} is not drawn"
         assert image.size["width"] <= browser.find_element("css selector", "article").size["width"], name
         if theme == "dark":
-            assert image.value_of_css_property("background-color") == "rgba(255, 255, 255, 1)", name
-            assert image.value_of_css_property("filter") == "none", name
+            pixels = browser.execute_script(PIXELS, image)  # in which dark and light are what is shown
+            turned = "brightness(0.85)" if pixels else "invert(1) hue-rotate(180deg)"
+            assert image.value_of_css_property("filter") == turned, name
 
 
 @pytest.mark.parametrize(
@@ -104,6 +114,15 @@ def test_the_theme_button_leads_to_the_dark_mode(browser: webdriver.Chrome, addr
     assert colours["dark"] != colours["light"]
 
 
+# Figures that are, in part, beside the screen.
+BESIDE = """
+return [...document.querySelectorAll("article :is(img, figure svg)")].filter((picture) => {
+    const { left, right } = picture.getBoundingClientRect();
+    return left < 0 || right > innerWidth;
+}).map((picture) => picture.outerHTML.slice(0, 300));
+"""
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_is_wider_than_a_phone(browser: webdriver.Chrome, address: str, page: str) -> None:
     phone = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
@@ -112,6 +131,24 @@ def test_no_page_is_wider_than_a_phone(browser: webdriver.Chrome, address: str, 
         browser.get(f"{address}/{page}.html")
         assert browser.execute_async_script(TYPESET)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
+        assert browser.execute_script(BESIDE) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_a_phone_a_tap_enlarges_a_figure_and_another_puts_it_back(browser: webdriver.Chrome, address: str) -> None:
+    phone = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.get(f"{address}/notebooks/03_temporal_quantization.html")
+        picture = browser.find_element("css selector", "article figure:not(.interactive) > img")
+        figure = picture.find_element("xpath", "..")
+        small = picture.size["width"]
+        for width, fades in ((700, True), (small, False)):
+            browser.execute_script("arguments[0].click()", picture)
+            assert picture.size["width"] == pytest.approx(width, abs=5)
+            assert ("more-to-the-right" in (figure.get_attribute("class") or "")) == fades
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 375
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -100,12 +100,14 @@ def test_on_a_phone_nothing_leaves_the_card(browser: webdriver.Chrome, opened: O
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     try:
         figure = opened(name)
+        assert interactive.FOR_JUPYTER not in figure.text
         selects = find_all(figure, ".controls select") if name == "tradeoff" else []
         for _ in Select(selects[0]).options if selects else [None]:
             for cost in Select(selects[1]).options if selects else [None]:
                 if cost is not None:
                     cost.click()
                 assert browser.execute_script(OUTSIDE, figure) == []
+                assert browser.execute_script(OVERPRINTED, figure) == []
             if selects:
                 selects[0].send_keys(Keys.ARROW_DOWN)
         assert browser.execute_script("return document.documentElement.scrollWidth") == PHONE["width"]
@@ -121,6 +123,14 @@ return [...arguments[0].querySelectorAll("svg text, button, select, input, p, h4
         const { left, right } = element.getBoundingClientRect();
         return left < card.left || right > card.right;
     }).map((element) => element.outerHTML);
+"""
+
+
+# Labels of networks that lie over one another, by more than the space around their letters.
+OVERPRINTED = """
+const labels = [...arguments[0].querySelectorAll(".network > text")].map((text) => text.getBoundingClientRect());
+return labels.flatMap((a, n) => labels.slice(n + 1).filter((b) =>
+    a.left < b.right && b.left < a.right && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3));
 """
 
 
@@ -170,6 +180,34 @@ def test_input_spikes_are_changed_removed_and_added(browser: webdriver.Chrome, o
     assert not button(figure, "Add a spike").is_enabled()
 
 
+def test_a_spike_and_the_threshold_are_dragged(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("neuron")
+
+    def row(i: int) -> list[str | None]:
+        return [control.get_attribute("value") for control in find_all(find_all(figure, ".spike-row")[i], "input")]
+
+    assert row(4) == ["9", "0.75"]
+    far = figure.size["width"] // 4
+    ActionChains(browser, duration=50).click_and_hold(find_all(figure, "[data-spike] .target")[4]).move_by_offset(
+        far, 0
+    ).release().perform()
+    assert row(4) == [str(interactive.NEURON["T"] - 1), "0.75"]
+    press(browser, Keys.ARROW_LEFT, Keys.ARROW_DOWN)  # the spike has kept the focus
+    assert row(4) == ["14", "0.5"]
+    ActionChains(browser, duration=50).click_and_hold(find(figure, "[data-theta]")).move_by_offset(
+        0, -30
+    ).release().perform()
+    assert float(find(figure, "output").text) > 1
+    assert said(figure) != "IF: fires at t = 2, 10. TTFS: fires at t = 2. TQ-TTFS, q = 4: fires at t = 7."
+
+
+def test_a_task_that_is_done_says_so(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("neuron")
+    assert "done" not in find(figure, ".tasks").text
+    find_all(figure, "input[type=range]")[1].send_keys(Keys.ARROW_RIGHT)  # q = 5 fires at t = 9
+    assert [item.text.endswith("✓ done") for item in find_all(figure, ".tasks li")] == [False, False, True]
+
+
 def test_a_number_that_cannot_be_changes_nothing(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("neuron")
     before = said(figure)
@@ -190,6 +228,11 @@ def table(figure: WebElement) -> str:
     return find(figure, "table").text
 
 
+def verdict(figure: WebElement, race: int = 1) -> str:
+    """The visible line of the race with the degrees that are chosen (1), or of the unquantized one (0)."""
+    return find(figure, f".race-{race} .said").text
+
+
 def ink(browser: webdriver.Chrome, figure: WebElement) -> float:
     """How many pixels' worth of ink is on the paper."""
     script = "return [...arguments[0].querySelectorAll('.ink')].map((cell) => +cell.style.getPropertyValue('--ink'))"
@@ -201,41 +244,51 @@ def test_a_test_image_is_decided_and_counted(browser: webdriver.Chrome, opened: 
     images = interactive.digit_data()["images"]
     pixels = torch.tensor([image["pixels"] for image in images], dtype=torch.uint8)
     network = experiment.trained_network(interactive.digit_result()).eval()
-    answers = infer(network, encode(pixels, network.time_steps)).label.tolist()
-    for image, answer in zip(images, answers, strict=True):
+    plain = experiment.trained_network(interactive.digit_result(), "1-1").eval()
+    answers = [infer(each, encode(pixels, each.time_steps)).label.tolist() for each in (plain, network)]
+    for image, *labels in zip(images, *answers, strict=True):
         button(figure, f"test image of a {image['label']}").click()
         assert f"test image {image['index']}, a {image['label']}" in table(figure)
-        assert re.search(rf"(decision is|decides:) {answer}\.$", said(figure))
+        for race, label in enumerate(labels):
+            assert re.search(rf"(decision is|decides:) {label}\.$", verdict(figure, race))
 
 
 def test_time_goes_by_step_by_step(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("digit")
-    button(figure, "test image of a 7").click()
-    spikes = {}
+    button(figure, "test image of a 3").click()  # crosses θ one step before its clock ticks
+    spikes, waiting = {}, 0
     last = int(find(figure, "input[type=range]").get_attribute("max") or 0)
     assert last > 1
     for step in range(1, last + 1):
         button(figure, "Step").send_keys(Keys.ENTER)
-        words = "no output spike yet" if step < last else "output neuron 7 fires first"
-        assert said(figure).startswith(f"Step {step} of 8: {words}")
+        above = find_all(figure, ".race-1 .bar.above")
+        waiting += len(above)
+        words = "no output spike yet" if step < last else "output neuron 3 fires first"
+        assert verdict(figure).startswith(f"Step {step} of 8: {'3 is above θ' if above else words}")
+        assert ("The next tick is at step" in verdict(figure)) == bool(above)
+        assert find(figure, ".step").text == f"step {step} of 8"
         spikes[step] = len(find_all(figure, ".cell.input.now, .cell.input.before"))
+    assert waiting == 1
+    assert verdict(figure, race=0).startswith(f"Step {last - 1} of 8: output neuron 3 fires first")
     assert sorted(spikes.values()) == list(spikes.values())
     assert f"input {spikes[last]}" in table(figure)
     find(figure, "input[type=range]").send_keys(Keys.HOME)
-    assert said(figure).startswith("Step 1 of 8")
+    assert verdict(figure).startswith("Step 1 of 8")
     assert len(find_all(figure, ".cell.input.now")) == spikes[1]
 
 
 def test_the_race_plays_by_itself_unless_motion_is_to_be_reduced(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("digit")
     button(figure, "test image of a 3").click()
-    assert "fires first" in said(figure)
+    assert "fires first" in verdict(figure)
     assert button(figure, "Play")
     reduce_motion(browser, False)
     button(figure, "test image of a 3").click()
     assert button(figure, "Pause")
-    assert "no output spike yet" in said(figure)
-    wait(browser, lambda: "fires first" in said(figure))
+    announced = find(figure, ".announced").get_attribute("textContent")
+    wait(browser, lambda: verdict(figure).startswith("Step 2 of 8: no output spike yet"))
+    assert find(figure, ".announced").get_attribute("textContent") == announced, "quiet while it plays"
+    wait(browser, lambda: "fires first" in verdict(figure))
     assert button(figure, "Play")
 
 
@@ -244,11 +297,11 @@ def test_degrees_can_be_changed_and_silent_ones_are_explained(browser: webdriver
     hidden, output = map(Select, find_all(figure, "select"))
     before = table(figure)
     output.select_by_value("4")
-    assert re.search(r"^Step [48] of 8|by step 8\.", said(figure))
+    assert re.search(r"^Step [48] of 8|by step 8\.", verdict(figure))
     assert table(figure) != before
     hidden.select_by_value("7")
     output.select_by_value("5")
-    assert "too few for layer 2 with q = 5: its clock never ticks" in said(figure)
+    assert "too few for layer 2 with q = 5: its clock never ticks" in verdict(figure)
     assert not table(figure)
     assert not any(button(figure, name).is_enabled() for name in ("Play", "Step"))
     hidden.select_by_value("1")
@@ -267,7 +320,7 @@ def test_a_digit_is_drawn_with_the_mouse(browser: webdriver.Chrome, opened: Open
     drawn = ink(browser, figure)
     assert drawn > 30
     assert "your drawing" in table(figure)
-    assert said(figure).endswith("1.")
+    assert verdict(figure).endswith("1.")
     assert "down" not in (find(figure, ".pen").get_attribute("class") or "").split()
     ActionChains(browser).move_by_offset(10, 10).perform()
     assert ink(browser, figure) == drawn, "the pen is up"
@@ -301,7 +354,7 @@ def test_a_digit_is_drawn_with_the_keyboard(browser: webdriver.Chrome, opened: O
     press(browser, Keys.SPACE, *[Keys.ARROW_DOWN] * 18)
     assert find(figure, ".pen-state").text == "(pen is down)"
     assert ink(browser, figure) > 30
-    assert said(figure).endswith("1.")
+    assert verdict(figure).endswith("1.")
     press(browser, Keys.TAB)
     assert find(figure, ".pen-state").text == ""
 
@@ -333,6 +386,23 @@ def test_points_are_reached_read_and_pinned_with_the_keyboard(browser: webdriver
     reply = "fetch(arguments[0]).then((reply) => reply.json()).then((found) => arguments[1](found.config.architecture))"
     architecture = browser.execute_async_script(reply, link.get_attribute("href"))
     assert f": {architecture} (" in said(figure)
+
+
+def test_every_network_is_hit_by_its_name_and_told_beside_its_baseline(
+    browser: webdriver.Chrome, opened: Opened
+) -> None:
+    figure = opened("tradeoff")
+    hollow, other = 0, []
+    for point in find_all(figure, ".network"):
+        ActionChains(browser, duration=0).move_to_element(find(point, "text")).perform()
+        assert said(figure) == point.accessible_name
+        if find_all(point, ".hollow"):
+            hollow += "It is the baseline of its kind." in said(figure)
+        else:
+            other += re.findall(r"Against 1(?:-1)+: [+−][\d.]+ points, [+−][\d.]+ % energy\.$", said(figure))
+    shown = [point for point in interactive.tradeoff_data()["points"] if point["dataset"] == "fashion-mnist"]
+    assert hollow == sum(set(point["degrees"]) == set("1-") for point in shown)
+    assert len(other) == sum(set(point["degrees"]) not in (set("1-"), set("rate")) for point in shown)
 
 
 def test_a_pinned_point_comes_back_when_the_mouse_leaves_another(browser: webdriver.Chrome, opened: Opened) -> None:

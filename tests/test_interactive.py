@@ -45,11 +45,12 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(scripts: Path, body: str, **values: Any) -> Any:
-    """What the body of a function returns that has `model`, `drawing` and the values, there and back as JSON."""
+    """What the body of a function returns that has the scripts' exports and the values, there and back as JSON."""
     program = f"""
         import {{ readFileSync }} from "node:fs";
         import * as model from "./model.js";
         import * as drawing from "./drawing.js";
+        import {{ TASKS }} from "./tasks.js";
         const {{ {", ".join(values) or "_"} }} = JSON.parse(readFileSync(0, "utf8"));
         const run = () => {{ {body} }};
         console.log(JSON.stringify(run()));
@@ -94,6 +95,21 @@ def test_the_neuron_at_the_start_shows_what_its_picture_says() -> None:
     assert [len(steps) for steps in fired] == [2, 1, 1]
     crossing = fired[1][0]
     assert fired[2][0] > (crossing // q + 1) * q - 1, "it fires later than at the first tick behind the crossing"
+
+
+def test_every_task_can_be_done_and_none_is_at_the_start(scripts: Path) -> None:
+    body = """
+        const all = [neuron];
+        for (let q = 1; q <= neuron.T; q++)
+            for (let theta = 0; theta <= 3; theta += 0.25) all.push({ ...neuron, q, theta });
+        for (let i = 0; i < neuron.times.length; i++)
+            for (let time = 0; time < neuron.T; time++)
+                for (let weight = -2; weight <= 2; weight += 0.25) {
+                    all.push(structuredClone(neuron));
+                    [all.at(-1).times[i], all.at(-1).weights[i]] = [time, weight];
+                }
+        return TASKS.map(({ done }) => [done(neuron, neuron), all.some((now) => done(now, neuron))]);"""
+    assert run(scripts, body, neuron=interactive.NEURON) == [[False, True]] * 3
 
 
 # The network

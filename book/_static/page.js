@@ -14,13 +14,40 @@ addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = theme;
 });
 
-// A figure that scrolls sideways, as on a phone, can be reached by keyboard; the theme does it for code and tables.
-const reachable = () => {
-  for (const figure of document.querySelectorAll("article figure")) {
-    if (figure.scrollWidth > figure.clientWidth) figure.tabIndex = 0;
-    else figure.removeAttribute("tabindex");
-  }
-};
+// On a phone a figure is as wide as the page, and a tap, or Enter where it has the focus, opens it enlarged.
+const phone = matchMedia("(max-width: 576px)");
 
-addEventListener("load", reachable);
-addEventListener("resize", reachable);
+function enlarge(event) {
+  const picture = event.target.closest?.("article figure:not(.interactive) > img");
+  if (!picture || !phone.matches || (event.type === "keydown" && event.key !== "Enter")) return;
+  picture.parentElement.classList.toggle("enlarged");
+  measure();
+}
+
+// What scrolls sideways can be reached by keyboard, which the theme does for code and tables, and fades out at its edge.
+const SCROLLING = "article :is(mjx-container, figure, .text_html, .pst-scrollable-table-container)";
+
+const fade = (box) =>
+  box.classList?.toggle("more-to-the-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+
+function measure() {
+  for (const box of document.querySelectorAll(SCROLLING)) {
+    fade(box);
+    if (!box.matches("figure")) continue;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+  for (const picture of document.querySelectorAll("article figure:not(.interactive) > img")) {
+    if (phone.matches) picture.tabIndex = 0;
+    else picture.removeAttribute("tabindex");
+  }
+}
+
+addEventListener("click", enlarge);
+addEventListener("keydown", enlarge);
+addEventListener("scroll", ({ target }) => target.matches?.(SCROLLING) && fade(target), { capture: true, passive: true });
+addEventListener("resize", measure);
+addEventListener("load", () => {
+  measure();
+  window.MathJax?.startup?.promise?.then(measure); // formulas have their width once they are set
+});

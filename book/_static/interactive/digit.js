@@ -1,4 +1,4 @@
-/** A digit, drawn or from the test set, and the race of its spikes through the trained network. */
+/** A digit, drawn or from the test set, and the race of its spikes through the trained network on two clocks. */
 
 import { SIDE, centred, stroke } from "./drawing.js";
 import { THETA, causalEnergies, clocks, counts, infer, slidesEnergies, withWeights } from "./model.js";
@@ -12,12 +12,16 @@ start("digit", async (body) => {
   const [data, buffer] = await Promise.all([read("digit.json"), read("digit.bin", "arrayBuffer")]);
   const { T, baselineSteps, images } = data;
   const trained = withWeights(data.layers, buffer, data.weightUnit);
-  const degrees = trained.map(({ q }) => q);
+  // The same weights twice: on the clock of the unquantized network, and on the one that the reader chooses.
+  const plain = race(trained.map(() => 1));
+  plain.title.textContent = `${plain.degrees.join("-")}, unquantized`;
+  const chosen = race(trained.map(({ q }) => q));
+  const races = [plain, chosen];
 
   let pixels = new Uint8Array(SIDE * SIDE); // on the paper
   let image = images[data.start]; // of the test set, which they are
   let drawn = false; // unless they were drawn on since
-  let found = null; // the inference, null where these degrees can never fire
+  let last = 0; // step of the later of both decisions, 0 where the chosen degrees can never fire
   let shown = 0; // the step that is shown, counted from 1
   let timer = 0; // while it plays
   const pen = { x: SIDE / 2, y: SIDE / 2, down: false };
@@ -39,12 +43,14 @@ start("digit", async (body) => {
     cursor,
   );
   const cells = [grid(SIDE, SIDE, "cell input"), grid(20, 20, "cell hidden")];
-  const race = svg("svg", { viewBox: "0 0 300 142", role: "img" });
-  const say = html("p", { class: "said", "aria-live": "polite" });
+  const announced = html("p", { class: "announced", "aria-live": "polite" }); // for screen readers, quiet while it plays
   const table = html("table", {});
   const play = html("button", { type: "button", click: () => (timer ? pause() : playFromStart()) }, "Play");
-  const next = html("button", { type: "button", click: () => (pause(), show((shown % found.step) + 1)) }, "Step");
-  const time = html("input", { type: "range", min: 1, step: 1, "aria-label": "time step" });
+  const next = html("button", { type: "button", click: () => (pause(), show((shown % last) + 1)) }, "Step");
+  const time = html("input", { type: "range", min: 1, step: 1, "aria-label": "time step", list: "digit-ticks" });
+  const stepShown = html("output", { class: "step" });
+  const tickMarks = html("datalist", { id: "digit-ticks" });
+  const ticksInWords = html("span", { class: "ticks" });
   time.addEventListener("input", () => (pause(), show(time.valueAsNumber)));
   const penState = html("span", { class: "pen-state" });
 
@@ -68,20 +74,21 @@ start("digit", async (body) => {
       ...["hidden", "output"].map((name, l) =>
         field(
           `q, ${name} layer`,
-          choice(wholeNumbers(1, T), degrees[l], (value) => setDegree(l, Number(value))),
+          choice(wholeNumbers(1, T), chosen.degrees[l], (value) => setDegree(l, Number(value))),
         ),
       ),
-      html("span", { class: "playing" }, play, next, time),
+      html("span", { class: "playing" }, play, next, time, tickMarks, stepShown),
+      ticksInWords,
     ),
     html(
       "div",
       { class: "race" },
       html("div", { class: "drawn" }, html("h4", {}, "Draw here ", penState), paper),
-      html("div", {}, html("h4", {}, "784 inputs"), map(cells[0], SIDE, "input spikes so far")),
-      html("div", {}, html("h4", {}, "400 hidden"), map(cells[1], 20, "hidden spikes so far")),
-      html("div", { class: "outputs" }, html("h4", {}, "10 outputs: potentials V"), race),
+      html("div", { class: "inputs" }, html("h4", {}, "784 inputs"), map(cells[0], SIDE, "input spikes so far")),
+      html("div", { class: "hidden-layer" }, html("h4", {}, "400 hidden"), map(cells[1], 20, "hidden spikes so far")),
+      ...races.map(({ title, say, picture }, r) => html("div", { class: `outputs race-${r}` }, title, say, picture)),
     ),
-    say,
+    announced,
     html("div", { class: "scroll" }, table),
   );
 
@@ -144,7 +151,7 @@ start("digit", async (body) => {
     pixels = Uint8Array.from(image.pixels);
     drawn = false;
     run();
-    if (found && !matchMedia("(prefers-reduced-motion: reduce)").matches) playFromStart();
+    if (last && !matchMedia("(prefers-reduced-motion: reduce)").matches) playFromStart();
   }
 
   function clear() {
@@ -154,36 +161,48 @@ start("digit", async (body) => {
   }
 
   function setDegree(layer, q) {
-    degrees[layer] = q;
+    chosen.degrees[layer] = q;
     run();
   }
 
   function run() {
     pause();
     ink.forEach((cell, i) => cell.style.setProperty("--ink", pixels[i] / 255));
-    const network = trained.map((layer, l) => ({ ...layer, q: degrees[l] }));
+    for (const one of races) infers(one);
+    const { found, degrees } = chosen;
+    last = found ? Math.max(...races.map((one) => one.found.step)) : 0;
+    chosen.title.textContent = `${degrees.join("-")}, as chosen`;
+    if (found) fillTable(counts(chosen.network, found));
+    else table.replaceChildren();
+    const ticks = found ? wholeNumbers(1, T).filter(([step]) => step % degrees.at(-1) === 0) : [];
+    tickMarks.replaceChildren(...ticks.map(([value]) => html("option", { value })));
+    ticksInWords.textContent = ticks.length
+      ? `Output of ${degrees.join("-")}: ticks at ${ticks.map(([step]) => step).join(", ")}`
+      : "";
+    for (const control of [play, next, time]) control.disabled = !last;
+    time.max = last || 1;
+    show(last);
+  }
+
+  function infers(one) {
+    one.network = trained.map((layer, l) => ({ ...layer, q: one.degrees[l] }));
+    one.found = null;
     try {
-      clocks(degrees, T);
-      found = infer(network, drawn ? centred(pixels) : pixels, T);
-      fillTable(counts(network, found));
+      clocks(one.degrees, T);
+      one.found = infer(one.network, drawn ? centred(pixels) : pixels, T);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      found = null;
-      table.replaceChildren();
-      say.textContent = error.message;
+      one.never = error.message;
     }
-    for (const control of [play, next, time]) control.disabled = !found;
-    time.max = found ? found.step : 1;
-    show(found ? found.step : 0);
   }
 
   // Time goes on.
 
   function playFromStart() {
     show(1);
-    if (found.step === 1) return;
+    if (last === 1) return;
     play.textContent = "Pause";
-    timer = setInterval(() => (shown + 1 === found.step && pause(), show(shown + 1)), STEP_MS);
+    timer = setInterval(() => (shown + 1 === last && pause(), show(shown + 1)), STEP_MS);
   }
 
   function pause() {
@@ -196,20 +215,34 @@ start("digit", async (body) => {
     shown = step;
     time.value = step;
     time.setAttribute("aria-valuetext", `step ${step} of ${T}`);
+    stepShown.textContent = last ? `step ${step} of ${T}` : "";
     cells.forEach((layer, l) =>
       layer.forEach((cell, i) => {
-        const spiked = found ? found.times[l][i] + 1 : T + 1; // the step of its spike
+        const spiked = last ? chosen.found.times[l][i] + 1 : T + 1; // the step of its spike
         cell.classList.toggle("now", spiked === step && spiked <= T);
         cell.classList.toggle("before", spiked < step);
       }),
     );
-    drawRace();
-    if (found && !timer)
-      say.textContent = step === found.step ? verdict() : `Step ${step} of ${T}: no output spike yet.`;
+    for (const one of races) {
+      drawRace(one);
+      one.say.textContent = one.found ? inWords(one) : one.never;
+    }
+    if (timer) return;
+    announced.textContent = races.map(({ degrees, say }) => `${degrees.join("-")}: ${say.textContent}`).join(" ");
   }
 
-  function verdict() {
-    const { label, step, first } = found;
+  /** What has happened by the step shown, or at the end the verdict. */
+  function inWords({ found, degrees }) {
+    if (!shown) return "";
+    if (shown >= found.step) return verdict(found);
+    const above = found.potentials[shown - 1].flatMap((v, j) => (v > THETA ? [j] : []));
+    if (!above.length) return `Step ${shown} of ${T}: no output spike yet.`;
+    const tick = degrees.at(-1) * Math.ceil(shown / degrees.at(-1));
+    const when = tick > T ? "It does not tick again." : `The next tick is at step ${tick}.`;
+    return `Step ${shown} of ${T}: ${listed(above)} above θ, but the clock does not tick. ${when}`;
+  }
+
+  function verdict({ label, step, first }) {
     const winners = first.flatMap((fires, j) => (fires ? [j] : []));
     if (!winners.length) return `No output neuron has fired by step ${T}. The highest potential decides: ${label}.`;
     if (winners.length === 1)
@@ -218,11 +251,12 @@ start("digit", async (body) => {
   }
 
   /** The output potentials as bars, from 0 to the side; an output neuron that fires is filled. */
-  function drawRace() {
-    const V = found && shown ? found.potentials[shown - 1] : Array(10).fill(0);
-    const all = found ? found.potentials.flat() : [0];
-    const x = linear([Math.min(-0.5, ...all), Math.max(1.5, ...all)], [20, 288]);
-    const decided = found !== null && shown === found.step;
+  function drawRace({ found, picture }) {
+    const step = found ? Math.min(shown, found.step) : 0; // a race that is decided waits for the other
+    const V = step ? found.potentials[step - 1] : Array(10).fill(0);
+    const all = races.flatMap((one) => one.found?.potentials.flat() ?? []); // one axis for both
+    const x = linear([Math.min(-0.5, ...all), Math.max(1.5, ...all)], [20, 188]);
+    const decided = step > 0 && step === found.step;
     const bars = V.flatMap((v, j) => {
       const fires = decided && found.first[j];
       const wins = decided && found.label === j;
@@ -230,15 +264,15 @@ start("digit", async (body) => {
       const bar = { x: Math.min(x(0), x(v)), y, width: Math.abs(x(v) - x(0)), height: 9.5 };
       return [
         svg("text", { class: wins ? "end wins" : "end", x: 12, y: y + 8.5 }, `${j}`),
-        svg("rect", { class: fires ? "bar fires" : "bar", ...bar }),
+        svg("rect", { class: `bar${fires ? " fires" : v > THETA ? " above" : ""}`, ...bar }),
         ...(wins ? [svg("text", { class: "wins", x: x(Math.max(v, 0)) + 2, y: y + 8.5 }, "◂")] : []),
       ];
     });
-    race.setAttribute(
+    picture.setAttribute(
       "aria-label",
-      `output potentials at step ${shown}: ${V.map((v, j) => `${j}: ${v.toFixed(2)}`).join(", ")}`,
+      `output potentials at step ${step}: ${V.map((v, j) => `${j}: ${v.toFixed(2)}`).join(", ")}`,
     );
-    race.replaceChildren(
+    picture.replaceChildren(
       ...bars,
       svg("line", { class: "axis", x1: x(0), x2: x(0), y1: 0, y2: 126 }),
       svg("line", { class: "theta", x1: x(THETA), x2: x(THETA), y1: 0, y2: 126 }),
@@ -248,7 +282,7 @@ start("digit", async (body) => {
   }
 
   function fillTable(layers) {
-    const slides = slidesEnergies(layers, found.step, baselineSteps);
+    const slides = slidesEnergies(layers, chosen.found.step, baselineSteps);
     const causal = causalEnergies(layers);
     const total = (values) => values.reduce((sum, value) => sum + value, 0);
     const rows = [
@@ -261,7 +295,7 @@ start("digit", async (body) => {
       html(
         "caption",
         {},
-        `Up to the decision, for ${drawn ? "your drawing" : `test image ${image.index}, a ${image.label}`}`,
+        `Up to the decision of ${chosen.degrees.join("-")}, for ${drawn ? "your drawing" : `test image ${image.index}, a ${image.label}`}`,
       ),
       html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col" }, text)))),
       html(
@@ -282,6 +316,22 @@ start("digit", async (body) => {
   showPen();
   take(image);
 });
+
+/** Degrees, what an inference with them finds, and where it is shown. */
+function race(degrees) {
+  return {
+    degrees,
+    network: null,
+    found: null, // null where these degrees can never fire
+    never: "", // and the sentence that says so
+    title: html("h4"),
+    say: html("p", { class: "said" }),
+    picture: svg("svg", { viewBox: "0 0 200 142", role: "img" }),
+  };
+}
+
+/** Class 3 is, or classes 3 and 5 are. */
+const listed = (classes) => `${classes.join(" and ")} ${classes.length === 1 ? "is" : "are"}`;
 
 /** Energies have two decimals, counts none. */
 function written(value, column) {
