@@ -199,26 +199,36 @@ def interval(saved: Spread) -> str:
     return f"{saved.mean:.1f}" + (f" ({ends})" if ends else "")
 
 
-def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
-    told = []
-    for claim, _, baseline, *_ in compared:
+def partly_quantized(
+    groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
+) -> list[tuple[Compared, dict[str, Group]]]:
+    """The comparisons with the networks that are quantized in a part alone, where both parts are trained."""
+    known = []
+    for one in compared:
+        claim, _, baseline, *_ = one
         *hidden, output = claim.degrees.split("-")
         parts = {
             "the hidden layers alone": "-".join([*hidden, "1"]),
             "the output alone": "-".join([*("1" for _ in hidden), output]),
         }
         found = {
-            words: comparisons.by_recipe(groups, claim.dataset, claim.network, degrees)
+            words: group
             for words, degrees in parts.items()
+            if (group := comparisons.by_recipe(groups, claim.dataset, claim.network, degrees))
+            and group is not baseline
+            and min(len(group.results), len(baseline.results)) >= FEWEST
         }
-        parts_gain = [
-            f"{words} {seed_statistics.gain(group, baseline).text(2)}"
-            for words, group in found.items()
-            if group and group is not baseline and len(group.results) >= FEWEST and len(baseline.results) >= FEWEST
-        ]
-        if len(parts_gain) == len(parts):
-            told.append(f"{name(claim)}: {', '.join(parts_gain)}")
+        if len(found) == len(parts):
+            known.append((one, found))
+    return known
+
+
+def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
+    told = []
+    for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
+        gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
+        told.append(f"{name(claim)}: {', '.join(gained)}")
     return f"Quantizing only a part gains, in points, {'; '.join(told)}." if told else ""
 
 
@@ -467,9 +477,10 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     networks = [(c.quantized, c.baseline) for c in compared]
     stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
     before = [baseline for _, baseline in earlier(groups, compared)]
+    parts = [list(found.values()) for _, found in partly_quantized(groups, compared)]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
     tests = {f"{c.claim.dataset}/test" for c in compared}
-    return used_files.names(networks, stored, before, comparisons.maximum_pooled(groups), tables, tests)
+    return used_files.names(networks, stored, before, parts, comparisons.maximum_pooled(groups), tables, tests)
 
 
 def folded(title: str, content: str) -> str:

@@ -80,7 +80,9 @@ def test_what_is_missing_of_the_released_study_is_trained_and_released(clone: Pa
     one.unlink()
     plan = output("results", "--dry-run", "--printshellcmds", "--quiet", "host", data=clone)
     (command,) = re.findall(r"tqttfs train .*", plan)
-    assert command.startswith("tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --release ")
+    assert command.startswith(
+        "tqttfs train '784-400(1)-10(2)' --dataset mnist --time-steps 8 --seed 4 --loss soft-decoder --release "
+    )
 
 
 def test_a_result_that_came_while_its_job_waited_is_read_and_never_deleted(clone: Path) -> None:

@@ -45,8 +45,8 @@ assert result_figures and tables
 NOTEBOOKS = sorted((paths.REPOSITORY / "notebooks").glob("*.ipynb"))
 # The fields by which a record is found; each of the others is a number that was measured, or says where.
 IDENTITY = {
-    Result: {"config", "checkpoint_sha256", "released", "folder"},
-    Trial: {"config"},
+    Result: {"config", "checkpoint_sha256", "data_sha256", "released", "folder"},
+    Trial: {"config", "data_sha256"},
     benchmarks.Measurement: {"kind", "network", "quantization", "dtype", "threads", "weights"},
 }
 # What reads the paper's tables only to find a network or its name.

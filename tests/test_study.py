@@ -63,7 +63,7 @@ def test_the_example_is_a_study() -> None:
     assert len(configs) == 4
     assert not any(map(follows_recipe, configs))  # it trains something of its own
     page = (paths.REPOSITORY / "book" / "reproduce.md").read_text("utf-8")
-    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shown, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert study.configurations(yaml.safe_load(shown)) == configs
 
 

@@ -55,6 +55,9 @@ def test_every_table_of_the_paper_has_a_name() -> None:
         reported.CLAIMS,
         reported.CODING,
         reported.LITERATURE,
+        reported.SINCE_2024,
+        reported.STATEMENTS,
+        reported.BREAK_EVEN,
     )
     assert used_files.names(tables) == {f"paper/{path.name}" for path in paths.paper_directory().glob("*.csv")}
 

@@ -127,7 +127,7 @@ def no_more_latency() -> Verdict:
         f"{energy_claims.BEST} can be clocked at lower frequencies without more latency",
         f"by the slides' alpha the clocks of the layers must run {', '.join(alphas)} times as fast",
         "yes" if all(float(alpha) <= 1 for alpha in alphas) else "no",
-        _files(reported.ENERGY),
+        _files(reported.ENERGY, reported.LAYERS),
     )
 
 
