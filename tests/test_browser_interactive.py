@@ -255,7 +255,7 @@ def test_a_test_image_is_decided_and_counted(browser: webdriver.Chrome, opened: 
 
 def test_time_goes_by_step_by_step(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("digit")
-    button(figure, "test image of a 3").click()  # crosses θ one step before its clock ticks
+    button(figure, "test image of a 1").click()  # crosses θ one step before its clock ticks
     spikes, waiting = {}, 0
     last = int(find(figure, "input[type=range]").get_attribute("max") or 0)
     assert last > 1
@@ -263,13 +263,13 @@ def test_time_goes_by_step_by_step(browser: webdriver.Chrome, opened: Opened) ->
         button(figure, "Step").send_keys(Keys.ENTER)
         above = find_all(figure, ".race-1 .bar.above")
         waiting += len(above)
-        words = "no output spike yet" if step < last else "output neuron 3 fires first"
-        assert verdict(figure).startswith(f"Step {step} of 8: {'3 is above θ' if above else words}")
+        words = "no output spike yet" if step < last else "output neuron 1 fires first"
+        assert verdict(figure).startswith(f"Step {step} of 8: {'1 is above θ' if above else words}")
         assert ("The next tick is at step" in verdict(figure)) == bool(above)
         assert find(figure, ".step").text == f"step {step} of 8"
         spikes[step] = len(find_all(figure, ".cell.input.now, .cell.input.before"))
     assert waiting == 1
-    assert verdict(figure, race=0).startswith(f"Step {last - 1} of 8: output neuron 3 fires first")
+    assert verdict(figure, race=0).startswith(f"Step {last - 1} of 8: output neuron 1 fires first")
     assert sorted(spikes.values()) == list(spikes.values())
     assert f"input {spikes[last]}" in table(figure)
     find(figure, "input[type=range]").send_keys(Keys.HOME)
@@ -279,11 +279,11 @@ def test_time_goes_by_step_by_step(browser: webdriver.Chrome, opened: Opened) ->
 
 def test_the_race_plays_by_itself_unless_motion_is_to_be_reduced(browser: webdriver.Chrome, opened: Opened) -> None:
     figure = opened("digit")
-    button(figure, "test image of a 3").click()
+    button(figure, "test image of a 1").click()
     assert "fires first" in verdict(figure)
     assert button(figure, "Play")
     reduce_motion(browser, False)
-    button(figure, "test image of a 3").click()
+    button(figure, "test image of a 1").click()
     assert button(figure, "Pause")
     announced = find(figure, ".announced").get_attribute("textContent")
     wait(browser, lambda: verdict(figure).startswith("Step 2 of 8: no output spike yet"))
@@ -422,7 +422,7 @@ def test_data_set_and_accounting_change_the_points_and_the_description(
 ) -> None:
     figure = opened("tradeoff")
     dataset, cost = map(Select, find_all(figure, "select"))
-    assert len(cost.options) == 5
+    assert len(cost.options) == 6
     seen = set()
     for option in cost.options:
         cost.select_by_visible_text(option.text)
@@ -430,7 +430,7 @@ def test_data_set_and_accounting_change_the_points_and_the_description(
         seen.add(said(figure))
         axis = find(figure, ".plot").text
         assert ("logarithmic" in axis) == option.text.startswith("energy")
-    assert len(seen) == 5
+    assert len(seen) == 6
     ActionChains(browser).move_to_element(find(figure, ".network .target")).click().perform()
     dataset.select_by_visible_text("MNIST")
     assert said(figure).startswith("MNIST: ")
