@@ -15,11 +15,11 @@ import torch
 
 from book import marks
 from book.marks import DATASETS
-from tqttfs_lite.energy.models import CAUSAL, SLIDES, layer_energies, reduction_percent
+from tqttfs_lite.energy.models import CAUSAL, SLIDES, frequency_coefficients
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, gains, operating_points, reported, seed_statistics
-from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread
+from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread
 from tqttfs_lite.report import method_figures, per_image, result_figures, style
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -30,7 +30,6 @@ CAPTION = (
     " paper's, which prints steps for the convolutional network alone. Below, the energy that this network saves by"
     " how it is counted; the paper's rings are scenarios of what its slides leave open."
 )
-FEWEST = 3  # seeds: the interval of two is wide enough for nearly anything
 
 
 class FindingsError(Exception):
@@ -366,11 +365,9 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
 
 
 def by_clocks_alone(baseline: Group, quantized: Group) -> float:
-    """Percent of energy that the slides' formula saves where the clocks change and neither spikes nor steps do."""
-    sizes = Architecture.parse(baseline.config.architecture).sizes()
-    alphas = [1 / q for q in Architecture.parse(quantized.config.architecture).quantization]
-    before, after = (sum(layer_energies(sizes, baseline.spikes, alpha)) for alpha in (None, alphas))
-    return reduction_percent(after, before)
+    """Percent that the slides' formula saves in the SCNN where the clocks change and neither spikes nor steps do."""
+    alphas = frequency_coefficients(1, 1, Architecture.parse(quantized.config.architecture).quantization)
+    return energy_claims.formula_saves(baseline.spikes, baseline.spikes, alphas)
 
 
 def reproduction_sentences(findings: Sequence[Finding]) -> str:
@@ -493,7 +490,7 @@ def draw_method(folder: Path) -> None:
     weights = torch.tensor([[1.5, -1.0, 0.75]])
     spikes = torch.stack([torch.tensor([[1, 2, 5]]) == t for t in range(8)]).float()
     figure = method_figures.membrane_traces(spikes, weights, q=4)
-    figure.savefig(folder / METHOD, bbox_inches="tight", metadata={"Date": None})
+    style.save_svg(figure, folder / METHOD)
 
 
 def write(folder: Path) -> str:
@@ -512,7 +509,7 @@ def write(folder: Path) -> str:
     operating = {name: found for name, found in claimed.items() if found}
     ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
     figure = result_figures.findings(operating, ends)
-    figure.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
+    style.save_svg(figure, folder / FIGURE)
     (folder / "_static").mkdir(exist_ok=True)
     figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
     draw_method(folder)

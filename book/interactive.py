@@ -131,8 +131,7 @@ def write(folder: Path) -> None:
             ("digit", digit_picture(digit)),
             ("tradeoff", tradeoff_picture(points)),
         ):
-            picture.savefig(folder / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})
-            plt.close(picture)
+            style.save_svg(picture, folder / f"{name}.svg")
 
 
 def _write_json(path: Path, content: Any) -> None:

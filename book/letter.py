@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from book import marks
@@ -30,6 +29,11 @@ FIGURE = "readings.svg"
 CONFIGURATIONS = 4  # quantized ones of the slides' convolutional network, of which they single out the best
 GRID = [n / 4 for n in range(8, 57)]  # mean steps, 2 to 14
 DEGREES = {energy_claims.UNQUANTIZED: None, energy_claims.BEST: energy_claims.BEST}  # by the slides' words for them
+LOSSES: dict[str, dict[str, Any]] = {  # by what the page calls them, how they differ from the recipe
+    "soft decoder": comparisons.EARLIER,
+    "the same, corrected for ticks": {},
+    "first spike times": {"loss": "first-spike-time", "sharpness": 16.0},
+}
 Groups = Mapping[TrainingConfig, Group]
 
 
@@ -53,9 +57,7 @@ def write(folder: Path) -> dict[str, str]:
     groups = seed_statistics.released()
     networks = convolutional(groups)
     style.use_style()
-    drawn = figure(networks)
-    drawn.savefig(folder / FIGURE, bbox_inches="tight", metadata={"Date": None})
-    plt.close(drawn)
+    style.save_svg(figure(networks), folder / FIGURE)
     return {
         LOSS: loss_part(groups),
         STEPS: steps_part(networks),
@@ -98,10 +100,12 @@ def figure(networks: Networks) -> Figure:
 def loss_part(groups: Groups) -> str:
     """What each loss that was trained makes of the slides' networks on FashionMNIST."""
     body, used = [], []
-    for claim in reported.improvements()[1:]:
-        for words, found in _by_loss(groups, claim).items():
-            quantized, baseline = found
-            gain = difference(quantized.accuracy, baseline.accuracy)
+    by_loss = [comparisons.of_claims(groups, **changes)[1:] for changes in LOSSES.values()]
+    for row in zip(*by_loss, strict=True):
+        for words, comparison in zip(LOSSES, row, strict=True):
+            claim, quantized, baseline = comparison
+            if not (quantized and baseline and (gain := comparison.gain)):
+                continue
             measured = [f"{group.steps.mean:.2f}; {group.silent.mean:.1f}" for group in (baseline, quantized)]
             seeds = f"{len(baseline.results)}, {len(quantized.results)}"
             body.append([label(claim), words, *measured, gain.text(2), f"+{claim.points}", seeds])
@@ -116,21 +120,6 @@ def loss_part(groups: Groups) -> str:
         "seeds",
     ]
     return marks.part(rows(header, body), used, reported.CLAIMS)
-
-
-def _by_loss(groups: Groups, claim: reported.Improvement) -> dict[str, tuple[Group, Group]]:
-    both = (claim.degrees, None)
-    found = {
-        "soft decoder": [
-            comparisons.by_recipe(groups, claim.dataset, claim.network, q, **comparisons.EARLIER) for q in both
-        ],
-        "the same, corrected for ticks": [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in both],
-        "first spike times": [
-            comparisons.by_recipe(groups, claim.dataset, claim.network, q, loss="first-spike-time", sharpness=16.0)
-            for q in both
-        ],
-    }
-    return {words: (quantized, plain) for words, (quantized, plain) in found.items() if quantized and plain}
 
 
 def steps_part(networks: Networks) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scipy.optimize import brentq
 
-from tqttfs_lite.energy.costs import BY_CAPACITY, VARIANTS, Costs
+from tqttfs_lite.energy.costs import BY_CAPACITY, Costs
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.notation import Architecture, Convolution, LayerSize
 
@@ -178,11 +178,6 @@ def memory_parts(
 def memory_energies(counts: Counts, costs: Costs = BY_CAPACITY, *, bulk: bool = False) -> list[float]:
     """Nanojoules per layer with its memory accesses: the totals of `memory_parts`."""
     return [parts.total for parts in memory_parts(counts, costs, bulk=bulk)]
-
-
-def memory_range(counts: Counts) -> dict[str, float]:
-    """Nanojoules per image with memory under every one of `costs.VARIANTS`."""
-    return {name: sum(memory_energies(counts, costs)) for name, costs in VARIANTS.items()}
 
 
 def ann_energies(sizes: Sequence[LayerSize], costs: Costs = BY_CAPACITY) -> list[float]:

@@ -227,11 +227,11 @@ def crossed(quantized: Group, baseline: Group) -> dict[str, Spread]:
             "the paper's unquantized network, nothing changed": (printed[0], printed[0], alone),
             "our unquantized network, nothing changed": (counted[0], counted[0], alone),
         }
-        found.append({words: _formula_saves(*case) for words, case in cases.items()})
+        found.append({words: formula_saves(*case) for words, case in cases.items()})
     return _spreads(found)
 
 
-def _formula_saves(before: Sequence[float], after: Sequence[float], alphas: Sequence[float]) -> float:
+def formula_saves(before: Sequence[float], after: Sequence[float], alphas: Sequence[float]) -> float:
     """Percent, of the SCNN, for mean spikes before and after, and the latter's alphas."""
     sizes = SCNN.sizes()
     return reduction_percent(sum(layer_energies(sizes, after, alphas)), sum(layer_energies(sizes, before)))

@@ -18,6 +18,8 @@ from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquant
 from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
+FEWEST = 3  # seeds for a verdict: the interval of two is wide enough for nearly anything
+
 
 class Spread(NamedTuple):
     """The mean of a quantity over seeds, and how precisely it is known."""

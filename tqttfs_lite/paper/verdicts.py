@@ -10,10 +10,9 @@ from tqttfs_lite.energy.models import SLIDES
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig, follows_recipe
 from tqttfs_lite.paper import comparisons, energy_claims, reported
-from tqttfs_lite.paper.seed_statistics import Group, difference
+from tqttfs_lite.paper.seed_statistics import FEWEST, Group, difference
 from tqttfs_lite.spiking.notation import Architecture
 
-FEWEST = 3  # seeds of a network that is compared with others
 YEAR = 2024  # of the paper
 
 

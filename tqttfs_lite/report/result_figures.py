@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.operating_points import Operating
-from tqttfs_lite.paper.seed_statistics import Difference, Spread
+from tqttfs_lite.paper.seed_statistics import Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
 
@@ -164,7 +164,7 @@ def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
     return figure
 
 
-def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread | Difference]]) -> None:
+def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]
     axes.plot(percents, places, "o", markerfacecolor=CARD, color=INK, markersize=8, label="the paper")
@@ -174,7 +174,7 @@ def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread | Differ
     axes.invert_yaxis()
 
 
-def _discs(axes: Axes, values: Sequence[Spread | Difference]) -> None:
+def _discs(axes: Axes, values: Sequence[Spread]) -> None:
     """A disc for the mean, a line for its interval where seeds allow one."""
     means, bars = [value.mean for value in values], [value.half_interval for value in values]
     axes.errorbar(

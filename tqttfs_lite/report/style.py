@@ -7,6 +7,7 @@ same one everywhere.  Figures are dark on a white card, so that they read alike 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -48,6 +49,12 @@ def use_style() -> None:
         backend.shell = shell
         backend.print_figure_kwargs = dict[str, Any](bbox_inches="tight", metadata={"Date": None})
         backend.figure_formats = {"svg"}
+
+
+def save_svg(figure: Figure, file: Path) -> None:
+    """Write a figure, cut to what is drawn, as a file that is the same on every run; then Matplotlib lets go of it."""
+    figure.savefig(file, bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
 
 
 def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
