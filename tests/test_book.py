@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from book import build
+from book import build, citing
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -46,6 +46,10 @@ def is_elsewhere(address: str) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_of_the_toc_is_built(html: Path, page: str) -> None:
     assert (html / f"{page}.html").is_file()
+
+
+def test_the_parts_of_the_crate_are_published(html: Path) -> None:
+    assert [part for part in ("ro-crate-metadata.json", *citing.PARTS) if not (html / part).exists()] == []
 
 
 def test_the_front_page_leads_into_the_book(documents: dict[Path, BeautifulSoup], html: Path) -> None:

@@ -1,7 +1,6 @@
 """How to cite is what CITATION.cff says, and the metadata for programs has what its readers require."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import yaml
@@ -43,10 +42,6 @@ def test_the_crate_has_what_its_specification_requires(site: Site | None) -> Non
     named = [value["@id"] for value in root.values() if isinstance(value, dict)]
     assert {*named, *(part["@id"] for part in root["hasPart"])} <= entities.keys()
     assert (SITE.repository in entities) == (site is not None)
-
-
-def test_the_parts_of_the_crate_are_published(html: Path) -> None:
-    assert [part for part in ("ro-crate-metadata.json", *citing.PARTS) if not (html / part).exists()] == []
 
 
 def test_the_authors_part_of_a_codecheck_is_complete_but_for_orcids() -> None:
