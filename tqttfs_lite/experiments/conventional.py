@@ -11,7 +11,7 @@ They have the layers and the weights of the spiking network and no biases.  By t
 
 One value out of T levels is what a first spike within T steps says, so a network of levels is told as much of its input
 as the spiking one.  All are trained on the same images, changed in the same ways, for as many epochs; the learning rate
-is their own, chosen on the validation images among three, after a quarter of the epochs.
+is their own, chosen on the validation images after a quarter of the epochs, among three and, while the best is at an end, beyond.
 
     python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints what it scores
     python -m tqttfs_lite.experiments.conventional --help     # some of it
@@ -25,7 +25,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -379,9 +379,27 @@ def study(activations: Activations, dataset: str, network: str, time_steps: int,
         return configuration(activations, dataset, network, time_steps, learning_rate=rate, **changes)
 
     short = -(-config(LEARNING_RATES[0]).settings.epochs // 4)
-    tried = [run(config(rate, epochs=short), test=False) for rate in LEARNING_RATES]
-    best = max(tried, key=lambda result: result.validation.correct).settings.learning_rate
+
+    def right(rate: float) -> int:
+        return run(config(rate, epochs=short), test=False).validation.correct
+
+    best = best_rate(right)
     return [run(config(best, seed=seed), test=True) for seed in range(seeds)]
+
+
+def best_rate(score: Callable[[float], float]) -> float:
+    """The learning rate with the highest score, of `LEARNING_RATES` and, while it is at an end, the next beyond it.
+
+    >>> best_rate(lambda rate: -abs(rate - 0.009))
+    0.008
+    """
+    scores = {rate: score(rate) for rate in LEARNING_RATES}
+    while True:
+        best = max(scores, key=scores.__getitem__)
+        if min(scores) < best < max(scores):
+            return best
+        beyond = best / 2 if best == min(scores) else best * 2
+        scores[beyond] = score(beyond)
 
 
 def directory() -> Path:
