@@ -10,8 +10,9 @@ They have the layers and the weights of the spiking network and no biases.  By t
 | one-spike | a spike in one of T steps | TTFS neurons | the highest potential at the end of time |
 
 One value out of T levels is what a first spike within T steps says, so a network of levels is told as much of its input
-as the spiking one.  All are trained on the same images, changed in the same ways, for as many epochs; the learning rate
-is their own, chosen on the validation images after a quarter of the epochs, among three and, while the best is at an end, beyond.
+as the spiking one.  All are trained on the same images, changed in the same ways, for as many epochs.  The learning
+rate is their own, chosen on the validation images after a quarter of the epochs, among three and, while the best is at
+an end, beyond.
 
     python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints what it scores
     python -m tqttfs_lite.experiments.conventional --help     # some of it
