@@ -164,6 +164,20 @@ def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
     return figure
 
 
+def ladder(networks: Mapping[str, Sequence[tuple[str, Spread]]]) -> Figure:
+    """Test accuracy rung by rung, a panel for each network: a disc for the mean, a line for its 95 % interval."""
+    heights = [len(rungs) for rungs in networks.values()]
+    figure, column = panels(len(networks), 1, height=0.6 + 0.34 * sum(heights), height_ratios=heights)
+    for (axes,), (name, rungs) in zip(column, networks.items(), strict=True):
+        axes.plot([accuracy.mean for _, accuracy in rungs], range(len(rungs)), color=FAINT, lw=1, zorder=0)
+        _discs(axes, [accuracy for _, accuracy in rungs])
+        axes.set(title=name, yticks=range(len(rungs)), yticklabels=[words for words, _ in rungs])
+        axes.margins(y=0.1)
+        axes.invert_yaxis()
+    column[-1, 0].set_xlabel("test accuracy, %")
+    return figure
+
+
 def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]
