@@ -39,6 +39,7 @@ from book import (
     publishing,
     since_2024,
 )
+from book.compared import FindingsError
 from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
@@ -244,7 +245,7 @@ def stage(executions: list[Execution], site: Site | None = None) -> None:
                 fill(STAGE / "book" / page, mark, text)
         fill_chapter_since_2024()
         fill_report_and_citation(site)
-    except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
+    except (FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
 
 
