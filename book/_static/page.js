@@ -61,6 +61,7 @@ addEventListener("click", enlarge);
 addEventListener("keydown", enlarge);
 addEventListener("scroll", ({ target }) => target.matches?.(SCROLLING) && fade(target), { capture: true, passive: true });
 addEventListener("resize", measure);
+addEventListener("toggle", measure, { capture: true }); // of a fold, what is in it has a width now
 addEventListener("load", () => {
   measure();
   window.MathJax?.startup?.promise?.then(measure); // formulas have their width once they are set
