@@ -16,13 +16,13 @@ __all__ = ["axe"]  # a fixture
 SHOWN = "const box = document.querySelector('#preview'); return box?.matches(':popover-open') ? box.innerText : ''"
 SETTLED = 1  # seconds after which nothing more appears
 LINKS = {
-    "work": ("notebooks/03_temporal_quantization", "a[href*='bibliography.html#']", "Yuxuan Yang"),
-    "equation of another page": ("notebooks/09_audit", "a[href*='08_energy.html#equation-eq-energy']", "(8."),
-    "equation of this page": ("notebooks/03_temporal_quantization", "a[href^='#equation-eq-tq']", "(3."),
-    "figure": ("notebooks/03_temporal_quantization", "a[href^='#fig-']", "Fig. 3."),
-    "term": ("notebooks/09_audit", "a[href*='symbols.html#term-']", "arriving spike"),
+    "work": ("notebooks/03_temporal_quantization", "a.internal[href*='bibliography.html#']", "Yuxuan Yang"),
+    "equation of another page": ("notebooks/09_audit", "a.internal[href*='08_energy.html#equation-eq-energy']", "(8."),
+    "equation of this page": ("notebooks/03_temporal_quantization", "a.internal[href^='#equation-eq-tq']", "(3."),
+    "figure": ("notebooks/03_temporal_quantization", "a.internal[href^='#fig-']", "Fig. 3."),
+    "term": ("notebooks/09_audit", "a.internal[href*='symbols.html#term-']", "arriving spike"),
 }
-HERE, PAGE, FIGURE = "notebooks/03_temporal_quantization", "a[href^='#fig-']", "Fig. 3."
+HERE, PAGE, FIGURE = "notebooks/03_temporal_quantization", "a.internal[href^='#fig-']", "Fig. 3."
 
 
 def link(browser: webdriver.Chrome, address: str, page: str, selector: str) -> WebElement:
