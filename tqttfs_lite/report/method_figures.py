@@ -303,7 +303,7 @@ def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q
     axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
     t = np.arange(time_steps)
     axes.step(t, ((t // q + 1) * q - 1).clip(max=time_steps), where="mid", color=MUTED, lw=1, ls="--")
-    time_axis(axes, time_steps)
+    time_axis(axes, time_steps, ticks(time_steps, q))
     axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
     shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
     axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
