@@ -72,19 +72,20 @@ def network_raster(
 ) -> Figure:
     """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
 
-    `networks` are the firing times of each layer, T where a neuron stays silent, and the decision step, from 1.
+    `networks`, unquantized and quantized in turn, are the firing times of each layer, T where a neuron stays silent,
+    and the decision step, from 1.
     """
     heights = [2, *(1.4 for _ in layers[2:]), 0.8]
     figure, grid = panels(len(layers), len(networks), height=5.4, sharex=True, sharey="row", height_ratios=heights)
-    for column, (name, (times, decision)) in zip(grid.T, networks.items(), strict=True):
+    for column, (name, (times, decision)), color in zip(grid.T, networks.items(), cycle(NETWORKS), strict=False):
         for axes, layer in zip(column, times, strict=True):
             flat = layer.flatten().numpy()
             fired = (flat < time_steps).nonzero()[0]
             dashes = flat[fired, None] + 1 + np.array([-0.3, 0.3, np.nan])  # one line: a small SVG
             axes.plot(dashes.flatten(), fired.repeat(3), color=INK, lw=1 if len(flat) > len(LAYERS) * 4 else 2.5)
-            axes.axvline(decision, color=OURS, lw=1.2)
+            axes.axvline(decision, color=color, lw=1.2)
             axes.set(ylim=(len(flat) - 0.5, -0.5), xlim=(0.3, time_steps + 0.7), yticks=[])
-        column[0].set_title(name)
+        column[0].set_title(name, color=color)
         column[-1].set_xlabel("time step, counted from 1")
         column[-1].xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
     for axes, layer_name in zip(grid[:, 0], layers, strict=True):
