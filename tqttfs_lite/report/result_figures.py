@@ -224,8 +224,8 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
     for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
         for (name, table), color in zip(curves.items(), cycle(NETWORKS), strict=False):
             axes.plot(table.index, table[column], "o-", color=color, label=name)
-        axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        axes.set(xlabel="stopped at step, counted from 1", ylabel=column, ylim=(0, 105))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
     row[0].legend(loc="lower right")
     return figure
 
