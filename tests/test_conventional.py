@@ -9,6 +9,8 @@ import torch
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import conventional
 from tqttfs_lite.experiments.conventional import ConventionalNetwork, Images, configuration
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.firing import firing_time
 
 T = 8
 PIXELS = torch.randint(0, 256, (6, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -36,7 +38,7 @@ def test_the_brightest_pixel_is_the_highest_level_and_black_is_none() -> None:
     assert (read[0][0, :3] * (T - 1)).tolist() == pytest.approx([0, 7, 4])
 
 
-@pytest.mark.parametrize("activations", ["relu", "levels"])
+@pytest.mark.parametrize("activations", ["relu", "input-levels", "levels"])
 def test_every_input_that_is_not_zero_counts_with_the_neurons_that_it_reaches(
     activations: conventional.Activations,
 ) -> None:
@@ -48,6 +50,56 @@ def test_every_input_that_is_not_zero_counts_with_the_neurons_that_it_reaches(
     expected = sum(3 * reached[y] * reached[x] for _, _, y, x in read[0].nonzero().tolist())
     assert found.multiply_accumulates == (expected, 6 * int((read[1] != 0).sum()), 10 * int((read[2] != 0).sum()))
     assert found.arriving == tuple(int((values != 0).sum()) for values in read)
+
+
+def test_input_levels_are_those_of_the_input_alone() -> None:
+    read, _ = network_of("input-levels").layer_inputs(PIXELS)
+    assert torch.equal(read[0], network_of("levels").layer_inputs(PIXELS)[0][0])
+    assert len(read[1].unique()) > T
+
+
+def test_one_spike_answers_at_the_end_of_time_and_counts_all_spikes() -> None:
+    network = conventional.build(configuration("one-spike", "digits", "8x8-3C3-P2-6-10", T, learning_rate=0.01)).eval()
+    labels = network(PIXELS).argmax(dim=1)
+    found = conventional.score(network, Images(PIXELS, labels))
+    assert found.correct == len(PIXELS)
+    visible = int((encode(PIXELS, T) < T).sum())
+    times = encode(PIXELS, T).reshape(-1, 1, 8, 8)
+    hidden = []
+    for layer in network.spiking.layers[:-1]:
+        V = network.spiking.potentials(len(hidden), times, layer.clock)
+        times = firing_time(V, layer.clock, never=T)
+        hidden.append(int((layer.handed_on(times) < T).sum()))
+    assert found.arriving == (visible, *hidden)
+    assert found.multiply_accumulates[1:] == (6 * hidden[0], 10 * hidden[1])
+
+
+def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration("one-spike", "digits", "64-8-10", T, learning_rate=0.01, epochs=3)
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path / "whole"))
+    whole = conventional.run(config, test=True, progress=False)
+    assert not conventional.state_file(config).exists()
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path / "stopped"))
+    keep = conventional._keep
+
+    def stop(config: conventional.Conventional, parts: object, history: list[conventional.Epoch]) -> None:
+        keep(config, parts, history)
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(conventional, "_keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        conventional.run(config, test=True, progress=False)
+    monkeypatch.setattr(conventional, "_keep", keep)
+    again = conventional.run(config, test=True, progress=False)
+    assert (again.test, again.validation) == (whole.test, whole.validation)
+    assert [epoch.loss for epoch in again.history] == [epoch.loss for epoch in whole.history]
+    conventional.state_file(config).write_bytes(b"damaged")
+    conventional.result_file(config).unlink()
+    with pytest.raises(ResultError, match="remove it to train from the start"):
+        conventional.run(config, test=True, progress=False)
 
 
 def test_a_result_is_trained_once_tested_when_it_is_chosen_and_read_strictly(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tqttfs_lite.errors import CheckpointError, ResultError
-from tqttfs_lite.experiments import experiment, paths, results, trainer, training
+from tqttfs_lite.experiments import checkpoints, experiment, paths, results, trainer, training
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -149,6 +149,31 @@ def test_counts_that_cannot_be_are_refused(change: dict[str, object], words: str
     path.write_text(json.dumps(content))
     with pytest.raises(ResultError, match=words):
         results.read(path)
+
+
+@pytest.mark.usefixtures("splits_read")
+def test_the_metrics_beside_the_counts_are_those_of_the_counts_and_the_weights() -> None:
+    result = experiment.run(CONFIG, progress=False)
+    path = results.result_file(CONFIG, released=False)
+    content = json.loads(path.read_text())
+    found = content["neurobench"]
+    assert found["effective_additions"] == sum(result.test.additions) / result.test.images
+    assert found["footprint_bytes"] == 4 * (784 * 8 + 8 * 10)
+    weights = checkpoints.read_tensors(result.checkpoint)[0].values()
+    assert found["connection_sparsity"] == sum(int((w == 0).sum()) for w in weights) / (784 * 8 + 8 * 10)
+    result.checkpoint.unlink()
+    results.write(result, path)
+    assert json.loads(path.read_text())["neurobench"] == found | {"connection_sparsity": None}
+    for change, words in (
+        ({"effective_additions": 1.0}, "effective_additions must be"),
+        ({"connection_sparsity": 1.5}, "connection_sparsity must be from 0 to 1"),
+        ({"more": 1.0}, "neurobench must have"),
+    ):
+        path.write_text(json.dumps(content | {"neurobench": found | change}))
+        with pytest.raises(ResultError, match=words):
+            results.read(path)
+    path.write_text(json.dumps(content | {"neurobench": {}}))  # as older results have it
+    assert results.read(path) == result
 
 
 @pytest.mark.parametrize("digest", [None, "", "0" * 63, "g" * 64])

@@ -1,12 +1,20 @@
-"""Networks of the same shape that do not spike: what a spiking one is to be compared with.
+"""Networks of the same shape that do not spike, and what lies between them and a network that decides by a spike.
 
-They have the layers and the weights of the spiking network, no biases, and activations of one of two kinds: `relu`, and
-`levels`, which are as many as the spiking network has time steps, from 0 to 1, for the input too.  One value out of T
-levels is what a first spike within T steps says, so such a network is told as much of its input as the spiking one.
-They are trained on the same images, changed in the same ways, for as many epochs; the learning rate is their own,
-chosen on the validation images among three, after a quarter of the epochs.
+They have the layers and the weights of the spiking network and no biases.  By their activations:
 
-    python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints a table
+| activations | input | hidden layers | answer |
+|---|---|---|---|
+| relu | any brightness | ReLU | the highest output |
+| input-levels | T levels | ReLU | the highest output |
+| levels | T levels | T levels from 0 to 1, by quantization-aware training | the highest output |
+| one-spike | a spike in one of T steps | TTFS neurons | the highest potential at the end of time |
+
+One value out of T levels is what a first spike within T steps says, so a network of levels is told as much of its input
+as the spiking one.  All are trained on the same images, changed in the same ways, for as many epochs.  The learning
+rate is their own, chosen on the validation images after a quarter of the epochs, among three and, while the best is at
+an end, beyond.
+
+    python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints what it scores
     python -m tqttfs_lite.experiments.conventional --help     # some of it
 
 Results are in `data/conventional/`; the weights stay in `data/runs/`, which git ignores.
@@ -18,11 +26,12 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Annotated, Any, Literal, get_args
 
 import torch
@@ -37,21 +46,23 @@ from tqttfs_lite.experiments import checkpoints, datasets, experiment, paths, us
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.datasets import Images, load
-from tqttfs_lite.experiments.evaluation import Count, in_float32
+from tqttfs_lite.experiments.evaluation import Count, evaluate, in_float32
 from tqttfs_lite.experiments.trainer import augment, epoch_seed, schedule
 from tqttfs_lite.experiments.training import reuse_memory
 from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture, Convolution
 
-Activations = Literal["relu", "levels"]
+Activations = Literal["relu", "input-levels", "levels", "one-spike"]
 # What these networks take over from a recipe; the rest of it is about spikes.
 SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
-# The slides' networks: data set, shape and time steps.
-NETWORKS = (
-    ("mnist", "784-400-10", 8),
-    ("fashion-mnist", "784-400-400-10", 16),
-    ("fashion-mnist", "28x28-16C5-P2-32C5-P2-800-128-10", 16),
+# The slides' networks: data set, shape, time steps, and which activations they are trained with.
+EVERY: tuple[Activations, ...] = get_args(Activations)
+NETWORKS: tuple[tuple[str, str, int, tuple[Activations, ...]], ...] = (
+    ("mnist", "784-400-10", 8, EVERY),
+    ("fashion-mnist", "784-400-400-10", 16, EVERY),
+    ("fashion-mnist", "28x28-16C5-P2-32C5-P2-800-128-10", 16, ("relu", "levels")),
 )
 
 
@@ -67,7 +78,7 @@ class Conventional:
         """That of its files; the settings' hash keeps apart what a reader would take for the same."""
         s = self.settings
         network = Architecture.parse(s.architecture).unquantized
-        kind = f"{self.activations}{s.time_steps if self.activations == 'levels' else ''}"
+        kind = f"{self.activations}{'' if self.activations == 'relu' else s.time_steps}"
         return f"{s.dataset}_{network}_{kind}_lr{s.learning_rate:g}_seed{s.seed}_{s.hash[:8]}"
 
 
@@ -80,7 +91,8 @@ class Score(BaseModel):
     correct: Count
     # Of each layer, sums over images:
     arriving: tuple[Count, ...]  # inputs that are not 0
-    multiply_accumulates: tuple[Count, ...]  # that these take: one for every neuron that they reach
+    # That these take, one for every neuron that they reach; for spikes they are additions alone:
+    multiply_accumulates: tuple[Count, ...]
 
     @property
     def accuracy(self) -> float:
@@ -155,8 +167,7 @@ class ConventionalNetwork(nn.Module):
             else:
                 synapses.append(nn.Sequential(nn.Flatten(), nn.Linear(math.prod(inputs), layer.features, bias=False)))
         self.synapses = nn.ModuleList(synapses)
-        for weight in self.parameters():
-            nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+        _initialise(self)
 
     def forward(self, pixels: UInt8[Tensor, "B *image"]) -> Float[Tensor, "B classes"]:
         return self.layer_inputs(pixels)[1]
@@ -164,8 +175,8 @@ class ConventionalNetwork(nn.Module):
     def layer_inputs(self, pixels: UInt8[Tensor, "B *image"]) -> tuple[list[Tensor], Float[Tensor, "B classes"]]:
         """What every layer reads, and the output."""
         T = self.time_steps
-        levels = pixels / 255 if self.activations == "relu" else (T - 1 - encode(pixels, T).float()) / (T - 1)
-        x, read = levels.reshape(-1, *self.shape), []
+        brightness = pixels / 255 if self.activations == "relu" else (T - 1 - encode(pixels, T).float()) / (T - 1)
+        x, read = brightness.reshape(-1, *self.shape), []
         for synapse, window in zip(self.synapses, self.windows, strict=True):
             read.append(x)
             x = synapse(x)
@@ -174,24 +185,70 @@ class ConventionalNetwork(nn.Module):
         return read, x
 
     def _activate(self, x: Tensor) -> Tensor:
-        if self.activations == "relu":
-            x = functional.relu(x)
-        else:  # torch's straight-through estimator: rounded forwards, the identity between the ends backwards
+        if self.activations == "levels":  # rounded forwards, the identity between the ends backwards
             top = self.time_steps - 1
             x = torch.fake_quantize_per_tensor_affine(x, 1 / top, 0, 0, top)
+        else:
+            x = functional.relu(x)
         if self.training and self.dropout:
             keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.generator)
             x = x * keep / (1 - self.dropout)
         return x
 
 
+class OneSpikeNetwork(nn.Module):
+    """The spiking network without a decision, [B, *image] bytes -> [B, classes], the potentials at the end of time."""
+
+    def __init__(self, config: Conventional, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        s = config.settings
+        self.spiking = SpikingNetwork(Architecture.parse(s.architecture), s.time_steps, dropout=s.dropout)
+        self.spiking.generator, self.sharpness = generator, s.sharpness
+        _initialise(self)
+
+    def forward(self, pixels: UInt8[Tensor, "B *image"]) -> Float[Tensor, "B classes"]:
+        V: Tensor = self.spiking(encode(pixels, self.spiking.time_steps)).V[-1]
+        return self.sharpness * V
+
+    def score(self, data: Images) -> Score:
+        """Counts up to the end of time, of the same network with output weights so small that no output fires."""
+        silenced = deepcopy(self.spiking)
+        with torch.no_grad():
+            silenced.layers[-1].weight.mul_(2.0**-40)  # a power of 2, so that all sums stay as they are
+        found = evaluate(silenced, data.images, data.labels)
+        if found.silent < found.images:
+            raise OverflowError("an output neuron fires, whose weights were made as good as nothing")
+        return Score(
+            images=found.images,
+            correct=found.correct,
+            arriving=found.arriving,
+            multiply_accumulates=found.additions,
+        )
+
+
+Network = ConventionalNetwork | OneSpikeNetwork
+
+
+def build(config: Conventional, generator: torch.Generator | None = None) -> Network:
+    """The network of a configuration, with new weights; the generator is of dropout's random numbers."""
+    kind = OneSpikeNetwork if config.activations == "one-spike" else ConventionalNetwork
+    return kind(config, generator)
+
+
+def _initialise(network: nn.Module) -> None:
+    for weight in network.parameters():
+        nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+
+
 @torch.no_grad()
 @in_float32
-def score(network: ConventionalNetwork, data: Images, batch_size: int = 500) -> Score:
+def score(network: Network, data: Images, batch_size: int = 500) -> Score:
     """Count right answers, and inputs that are not 0 with the connections that they have.
 
     The border of an image, where an input reaches fewer neurons, is counted as it is.
     """
+    if isinstance(network, OneSpikeNetwork):
+        return network.score(data)
     network.eval()
     correct, arriving, operations = 0, [0] * len(network.synapses), [0] * len(network.synapses)
     for pixels, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
@@ -208,17 +265,18 @@ def score(network: ConventionalNetwork, data: Images, batch_size: int = 500) -> 
     return Score(images=len(data), correct=correct, arriving=tuple(arriving), multiply_accumulates=tuple(operations))
 
 
-def train(config: Conventional, *, progress: bool = True) -> tuple[ConventionalNetwork, tuple[Epoch, ...]]:
+def train(config: Conventional, *, progress: bool = True) -> tuple[Network, tuple[Epoch, ...]]:
     """Minimise the cross-entropy by AdamW; returns the running mean of the weights, rounded as released ones are.
 
-    Raises `DivergenceError` where the loss is no longer a number.
+    It goes on from the last epoch of a run that was stopped.
+    Raises `DivergenceError` where the loss is no longer a number, and `ResultError` where the state is damaged.
     """
     settings = config.settings
     data, held_out = (load(settings.dataset, split) for split in ("train", "validation"))
     generator = torch.Generator()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        network = ConventionalNetwork(config, generator)
+        network = build(config, generator)
     averaged = deepcopy(network).requires_grad_(False)
     batches = len(data) // settings.batch_size
     optimizer = torch.optim.AdamW(
@@ -226,8 +284,11 @@ def train(config: Conventional, *, progress: bool = True) -> tuple[ConventionalN
     )
     steps = settings.epochs * batches
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
-    history, done = [], 0
-    for epoch in range(settings.epochs):
+    history: list[Epoch] = []
+    parts = {"network": network, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler}
+    _resume(config, parts, history)
+    done = len(history) * batches
+    for epoch in range(len(history), settings.epochs):
         started, total = time.perf_counter(), 0.0
         generator.manual_seed(epoch_seed(settings.seed, epoch))
         order = torch.randperm(len(data), generator=generator)
@@ -249,11 +310,32 @@ def train(config: Conventional, *, progress: bool = True) -> tuple[ConventionalN
         accuracy = score(averaged, held_out).accuracy
         seconds = time.perf_counter() - started
         history.append(Epoch(loss=total / batches, validation_accuracy=accuracy, seconds=seconds))
+        _keep(config, parts, history)
         if progress:
             left = seconds * (settings.epochs - epoch - 1)
             print(f"{config.name}: epoch {epoch + 1}, {accuracy:.2f} %, {left:.0f} s left", flush=True)
     checkpoints.round_weights(averaged)
     return averaged, tuple(history)
+
+
+def _keep(config: Conventional, parts: Mapping[str, Any], history: Sequence[Epoch]) -> None:
+    """Store what a training goes on from; an epoch seeds its own random numbers."""
+    state = {name: part.state_dict() for name, part in parts.items()}
+    with files.atomic_write(state_file(config)) as temporary:
+        torch.save(state | {"history": [epoch.model_dump() for epoch in history]}, temporary)
+
+
+def _resume(config: Conventional, parts: Mapping[str, Any], history: list[Epoch]) -> None:
+    path = state_file(config)
+    if not path.exists():
+        return
+    try:
+        state = torch.load(path, weights_only=True)
+        history.extend(Epoch(**epoch) for epoch in state["history"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except (OSError, EOFError, UnpicklingError, RuntimeError, KeyError, ValueError) as damage:
+        raise ResultError(f"{path.name} cannot be read, remove it to train from the start: {damage}") from None
 
 
 def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
@@ -267,7 +349,7 @@ def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
     stored = read(path) if path.exists() else None
     if stored and (stored.test or not test):
         return stored
-    network = ConventionalNetwork(config)
+    network = build(config)
     if stored and weights.exists():
         network.load_state_dict(checkpoints.read_tensors(weights)[0])
     else:
@@ -286,7 +368,9 @@ def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
         )
     if test:
         stored = stored.model_copy(update={"test": score(network, load(config.settings.dataset, "test"))})
-    return write(stored)
+    write(stored)
+    state_file(config).unlink(missing_ok=True)
+    return stored
 
 
 def study(activations: Activations, dataset: str, network: str, time_steps: int, seeds: int) -> list[Result]:
@@ -296,9 +380,27 @@ def study(activations: Activations, dataset: str, network: str, time_steps: int,
         return configuration(activations, dataset, network, time_steps, learning_rate=rate, **changes)
 
     short = -(-config(LEARNING_RATES[0]).settings.epochs // 4)
-    tried = [run(config(rate, epochs=short), test=False) for rate in LEARNING_RATES]
-    best = max(tried, key=lambda result: result.validation.correct).settings.learning_rate
+
+    def right(rate: float) -> int:
+        return run(config(rate, epochs=short), test=False).validation.correct
+
+    best = best_rate(right)
     return [run(config(best, seed=seed), test=True) for seed in range(seeds)]
+
+
+def best_rate(score: Callable[[float], float]) -> float:
+    """The learning rate with the highest score, of `LEARNING_RATES` and, while it is at an end, the next beyond it.
+
+    >>> best_rate(lambda rate: -abs(rate - 0.009))
+    0.008
+    """
+    scores = {rate: score(rate) for rate in LEARNING_RATES}
+    while True:
+        best = max(scores, key=scores.__getitem__)
+        if min(scores) < best < max(scores):
+            return best
+        beyond = best / 2 if best == min(scores) else best * 2
+        scores[beyond] = score(beyond)
 
 
 def directory() -> Path:
@@ -307,6 +409,11 @@ def directory() -> Path:
 
 def result_file(config: Conventional) -> Path:
     return directory() / f"{config.name}.json"
+
+
+def state_file(config: Conventional) -> Path:
+    """What an unfinished training goes on from."""
+    return paths.runs_directory() / f"conventional_{config.name}.state"
 
 
 def write(result: Result) -> Result:
@@ -359,14 +466,14 @@ def released() -> dict[tuple[str, str, Activations], list[Result]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing of the slides' networks, or of some of them, one after another."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m tqttfs_lite.experiments.conventional")
-    names = [network for _, network, _ in NETWORKS]
+    names = [network for _, network, *_ in NETWORKS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
-    parser.add_argument("--activations", nargs="+", choices=get_args(Activations), default=get_args(Activations))
+    parser.add_argument("--activations", nargs="+", choices=EVERY, default=EVERY)
     parser.add_argument("--seeds", type=int, default=5, help="of each network (default: 5)")
     options = parser.parse_args(arguments)
     reuse_memory()
-    for dataset, network, time_steps in NETWORKS:
-        for kind in options.activations if network in options.networks else ():
+    for dataset, network, time_steps, kinds in NETWORKS:
+        for kind in (k for k in kinds if network in options.networks and k in options.activations):
             for result in study(kind, dataset, network, time_steps, options.seeds):
                 assert result.test
                 print(f"{result.config.name}: {result.test.accuracy:.2f} % of the test images", flush=True)

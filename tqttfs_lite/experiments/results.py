@@ -7,15 +7,17 @@ are in `data/runs/` with their weights, which git ignores, so that trying things
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from math import prod
+from math import isclose, prod
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import ResultError
+from tqttfs_lite.energy.models import Counts, metrics
+from tqttfs_lite.errors import CheckpointError, ResultError
 from tqttfs_lite.experiments import checkpoints, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
@@ -136,9 +138,26 @@ def write(result: Result, path: Path) -> Path:
         result,
         path,
         test=asdict(result.test),
+        neurobench=neurobench(result),
         checkpoint_sha256=result.checkpoint_sha256,
         data_sha256=result.data_sha256,
     )
+
+
+def neurobench(result: Result) -> dict[str, float | None]:
+    """NeuroBench's metrics of an image on average, by `energy.models.metrics`, and the share of weights that are 0.
+
+    The share is None where the weights are not stored; nothing is there where arriving spikes were not counted.
+    """
+    if not result.test.arriving:
+        return {}
+    counts = result.test.counts(Architecture.parse(result.config.architecture))
+    try:
+        tensors, _ = checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)
+    except CheckpointError:
+        return {**metrics(counts), "connection_sparsity": None}
+    zeros = sum(int((tensor == 0).sum()) for tensor in tensors.values())
+    return {**metrics(counts), "connection_sparsity": zeros / sum(tensor.numel() for tensor in tensors.values())}
 
 
 def write_trial(trial: Trial) -> Path:
@@ -210,6 +229,7 @@ class _Stored(BaseModel):
 
 
 class _StoredResult(_Stored):
+    neurobench: dict[str, float | None] = {}  # older results have none
     checkpoint_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     data_sha256: dict[str, str]
 
@@ -230,6 +250,8 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
             raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
         _check_counts(found.test, found.config)
+        if isinstance(found, _StoredResult) and found.neurobench:
+            _check_metrics(found.neurobench, found.test.counts(Architecture.parse(found.config.architecture)))
         if len(found.history) != found.config.epochs:
             raise ValueError(f"history must have {found.config.epochs} epochs, not {len(found.history)}")
         for epoch in found.history:
@@ -242,6 +264,18 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
     except (OSError, ValueError) as damage:
         raise ResultError(f"{path.name} is not a readable result file: {damage}") from None
     return found
+
+
+def _check_metrics(found: Mapping[str, float | None], counts: Counts) -> None:
+    """Raise `ValueError` for metrics that are not those of the counts."""
+    expected = metrics(counts)
+    if found.keys() != {*expected, "connection_sparsity"}:
+        raise ValueError(f"neurobench must have {', '.join(expected)} and connection_sparsity")
+    for name, value in expected.items():
+        if (stored := found[name]) is None or not isclose(stored, value, rel_tol=1e-12):
+            raise ValueError(f"{name} must be {value}, by the counts, not {stored}")
+    if not 0 <= (found["connection_sparsity"] or 0) <= 1:
+        raise ValueError(f"connection_sparsity must be from 0 to 1, not {found['connection_sparsity']}")
 
 
 def _check_counts(found: Evaluation, config: TrainingConfig) -> None:

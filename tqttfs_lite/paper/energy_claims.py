@@ -256,10 +256,12 @@ def conventional_energies(result: Conventional, costs: Costs = BY_CAPACITY) -> d
     Zeros are skipped: an input that is not 0 is treated as a spike that comes on the one tick there is, and each of its
     additions is one of a product.
 
-    Raises `ValueError` for a result without counts of the test set.
+    Raises `ValueError` for a result without counts of the test set, and for a network whose hidden neurons spike.
     """
     if not result.test:
         raise InputError(f"{result.config.name} was not tested: its learning rate was not chosen")
+    if result.activations == "one-spike":
+        raise InputError(f"{result.config.name} spikes: its additions are not those of products")
     images, network = result.test.images, Architecture.parse(result.settings.architecture)
     arriving, operations = (
         [n / images for n in counted] for counted in (result.test.arriving, result.test.multiply_accumulates)

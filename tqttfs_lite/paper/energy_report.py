@@ -11,8 +11,7 @@ from pandas import DataFrame
 from tqttfs_lite.energy import models
 from tqttfs_lite.energy.costs import BY_CAPACITY, VARIANTS, Costs
 from tqttfs_lite.energy.models import Counts
-from tqttfs_lite.errors import CheckpointError
-from tqttfs_lite.experiments import checkpoints
+from tqttfs_lite.experiments import results
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -39,7 +38,7 @@ def of(result: Result, baseline: Result, costs: Costs = BY_CAPACITY) -> dict[str
             for name, changed in variants.items()
         },
         "evidence": models.EVIDENCE,
-        "metrics": models.metrics(counts) | {"connection_sparsity": _zero_weights(result)},
+        "metrics": results.neurobench(result),
         "costs": asdict(costs),
     }
 
@@ -68,15 +67,6 @@ def _layers(counts: Counts, baseline_steps: float, costs: Costs) -> list[dict[st
         }
         for n, (layer, size) in enumerate(zip(network.spiking_layers, network.sizes(), strict=True))
     ]
-
-
-def _zero_weights(result: Result) -> float | None:
-    """The share of weights that are 0; None where they are not stored."""
-    try:
-        tensors, _ = checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)
-    except CheckpointError:
-        return None
-    return sum(int((t == 0).sum()) for t in tensors.values()) / sum(t.numel() for t in tensors.values())
 
 
 def text(report: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tqttfs_lite.spiking.notation import Architecture
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
-BREAK_EVEN = "paper/break_even.csv"
+BREAK_EVEN, CHIPS = "paper/break_even.csv", "paper/measured_chips.csv"
 SINCE_2024, STATEMENTS = "paper/since_2024.csv", "paper/since_2024_statements.csv"
 
 # The paper's three networks: data set, and notation without degrees.
@@ -62,6 +62,19 @@ class BreakEven(NamedTuple):
     low: float
     high: float
     condition: str
+
+
+class Chip(NamedTuple):
+    """What an image takes on a chip, as a work measured it."""
+
+    source: str
+    chip: str
+    technology: str
+    dataset: str
+    coding: str
+    microjoules: float
+    accuracy_percent: float
+    read: str  # what was read of the work
 
 
 class Claim(NamedTuple):
@@ -200,6 +213,18 @@ def break_even() -> list[BreakEven]:
     return [
         BreakEven(r["source"], r["quantity"], float(r["low"]), float(r["high"]), r["condition"])
         for r in _rows(BREAK_EVEN)
+    ]
+
+
+def measured_chips() -> list[Chip]:
+    """What images take on chips.
+
+    >>> [chip.microjoules for chip in measured_chips()]
+    [205.0, 21.8]
+    """
+    return [
+        Chip(source, chip, technology, dataset, coding, float(microjoules), float(percent), read)
+        for source, chip, technology, dataset, coding, microjoules, percent, read in map(dict.values, _rows(CHIPS))
     ]
 
 

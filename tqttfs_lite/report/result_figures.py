@@ -165,6 +165,20 @@ def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
     return figure
 
 
+def ladder(networks: Mapping[str, Sequence[tuple[str, Spread]]]) -> Figure:
+    """Test accuracy rung by rung, a panel for each network: a disc for the mean, a line for its 95 % interval."""
+    heights = [len(rungs) for rungs in networks.values()]
+    figure, column = panels(len(networks), 1, height=0.6 + 0.34 * sum(heights), height_ratios=heights)
+    for (axes,), (name, rungs) in zip(column, networks.items(), strict=True):
+        axes.plot([accuracy.mean for _, accuracy in rungs], range(len(rungs)), color=FAINT, lw=1, zorder=0)
+        _discs(axes, [accuracy for _, accuracy in rungs])
+        axes.set(title=name, yticks=range(len(rungs)), yticklabels=[words for words, _ in rungs])
+        axes.margins(y=0.1)
+        axes.invert_yaxis()
+    column[-1, 0].set_xlabel("test accuracy, %")
+    return figure
+
+
 def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]
@@ -395,22 +409,28 @@ def curves_by_reading(
     return figure
 
 
-def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
+def pareto(networks: Mapping[str, tuple[Spread, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 
-    The line joins the networks that no other one beats in both, and these are named.
+    The line joins the networks that no other one beats in both, and these are named; a bar is the 95 % interval over
+    seeds, and a ring a network with one seed, which has none.
     """
     figure, (row,) = panels(1, 2, height=3.4, sharey=True)
     for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
-        points = sorted((values[column], values[0], name) for name, values in networks.items())
         best = -np.inf
         front = []
-        for cost, percent, name in points:
+        for name, values in sorted(networks.items(), key=lambda network: network[1][column]):
+            cost, accuracy = values[column], values[0]
+            percent = accuracy.mean
             leads = percent > best
             if leads:
                 best = percent
                 front.append((cost, percent, name))
-            axes.plot(cost, percent, "o", color=OURS if leads else MUTED, markersize=6)
+            color = OURS if leads else MUTED
+            fill = color if accuracy.seeds > 1 else CARD
+            axes.errorbar(
+                cost, percent, accuracy.half_interval, fmt="o", color=color, markerfacecolor=fill, markersize=6, lw=1
+            )
         for cost, percent, name in front:  # the ends of the line on its right, so that none leaves the panel
             shift, side = (6, "left") if (cost, percent, name) in (front[0], front[-1]) else (-6, "right")
             offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}

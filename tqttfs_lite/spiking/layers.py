@@ -13,14 +13,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tqttfs_lite.spiking.firing import (
-    averaged,
-    convolve_and_fire,
-    convolved,
-    earliest_in_windows,
-    fire,
-    trace,
-)
+from tqttfs_lite.spiking.firing import averaged, convolve_and_fire, convolved, earliest_in_windows, fire, trace
 from tqttfs_lite.spiking.neuron import Neuron
 from tqttfs_lite.spiking.notation import Convolution, Linear
 
@@ -65,11 +58,9 @@ class SpikingLayer(nn.Module):
         self.shape, self.clock, self.steps, self.neuron = shape, clock, steps, neuron
         self.max_window, self.average_window = (window, 1) if pooling == "max" else (1, window)
         self.convolves = isinstance(layer, Convolution)
-        size = (
-            (layer.channels, inputs[0], layer.kernel, layer.kernel)
-            if isinstance(layer, Convolution)
-            else (layer.features, prod(inputs))
-        )
+        size: tuple[int, ...] = (shape[0], prod(inputs))
+        if isinstance(layer, Convolution):
+            size = (layer.channels, inputs[0], layer.kernel, layer.kernel)
         self.weight = nn.Parameter(torch.empty(size, dtype=torch.float32))  # whatever the default is
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # U(±1 / sqrt(fan_in)), as PyTorch's own layers
 

@@ -54,15 +54,10 @@ def soft_decoder(
     """`soft_decoder_loss`, without a `correction` the same for every clock."""
     # Where silence is no answer the end of time is none either, unless the clock ticks there.
     ticks = len(output.clock) if settings.silence_costs else len(output.V)
+    V, steps, theta = output.V[:ticks], output.steps[:ticks], settings.neuron.theta
+    cost, silence = settings.step_cost, settings.silence_costs
     return soft_decoder_loss(
-        output.V[:ticks],
-        labels,
-        output.steps[:ticks],
-        settings.neuron.theta,
-        settings.sharpness,
-        correction=correction,
-        step_cost=settings.step_cost,
-        silence_costs=settings.silence_costs,
+        V, labels, steps, theta, settings.sharpness, correction=correction, step_cost=cost, silence_costs=silence
     )
 
 
@@ -73,15 +68,8 @@ def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settin
 
 def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`first_spike_time_loss` on the ticks of the output's clock."""
-    return first_spike_time_loss(
-        output.V[: len(output.clock)],
-        labels,
-        output.clock,
-        settings.time_steps,
-        settings.sharpness,
-        settings.neuron,
-        step_cost=settings.step_cost,
-    )
+    V, T, cost = output.V[: len(output.clock)], settings.time_steps, settings.step_cost
+    return first_spike_time_loss(V, labels, output.clock, T, settings.sharpness, settings.neuron, step_cost=cost)
 
 
 LOSSES: dict[str, Loss] = {

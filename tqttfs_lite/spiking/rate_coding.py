@@ -63,12 +63,7 @@ class RateNetwork(nn.Module):
     """
 
     def __init__(
-        self,
-        architecture: Architecture,
-        time_steps: int,
-        *,
-        neuron: Neuron = TQ_TTFS,
-        dropout: float = 0.0,
+        self, architecture: Architecture, time_steps: int, *, neuron: Neuron = TQ_TTFS, dropout: float = 0.0
     ) -> None:
         super().__init__()
         check_time_steps(time_steps)
