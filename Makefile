@@ -16,7 +16,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 # Two workers with one thread each, as notebooks have: the size of the smallest machine this runs on.
 PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
-	tests/test_accessibility.py tests/test_committed_figures.py
+	tests/test_browser_previews.py tests/test_accessibility.py tests/test_committed_figures.py
 
 .PHONY: help book test results queue notebooks data lint peers bench bench-gpu constraints clean
 

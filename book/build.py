@@ -39,6 +39,7 @@ from book import (
     publishing,
     since_2024,
 )
+from book.compared import FindingsError
 from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
 from tqttfs_lite.experiments import datasets, paths, results
@@ -244,7 +245,7 @@ def stage(executions: list[Execution], site: Site | None = None) -> None:
                 fill(STAGE / "book" / page, mark, text)
         fill_chapter_since_2024()
         fill_report_and_citation(site)
-    except (findings.FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
+    except (FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
 
 
@@ -297,15 +298,16 @@ def build_html() -> None:
 
 
 def finish_html(front: str, site: Site | None) -> None:
-    """Mend every page for assistive technology, and give it the tags of a link preview.
+    """Mend every page for assistive technology, flag it where need be, and give it the tags of a link preview.
 
     The address without a page, which people share, leads to the page `front` and has the same preview.
     """
     base = f"{site.address}/" if site else ""
+    flag = last_verified.flag(VERIFIED)
     for path in sorted(HTML.rglob("*.html")):
         if "_static" not in path.parts:
             address, image = (f"{base}{path.relative_to(HTML)}", f"{base}{PREVIEW}") if base else ("", "")
-            page = html_pages.mended(path.read_text("utf-8"))
+            page = html_pages.with_flag(html_pages.mended(path.read_text("utf-8")), flag)
             path.write_text(html_pages.with_preview(page, address, image), "utf-8")
     first = (HTML / f"{front}.html").read_text("utf-8")
     (HTML / "index.html").write_text(html_pages.redirect(f"{front}.html", first), "utf-8")

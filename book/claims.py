@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from book import findings, marks
+from book import marks
 from book.citing import Citation
-from book.findings import Compared, Finding
+from book.compared import Compared, Finding, all_compared, found, label, savings
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.paper import comparisons, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Difference
@@ -24,7 +24,7 @@ def record(finding: Finding, compared: Sequence[Compared]) -> Record:
     """
     ours = finding.ours
     low, high = ours.interval
-    networks = next(c for c in compared if findings.label(c.claim) in finding.words)
+    networks = next(c for c in compared if label(c.claim) in finding.words)
     return {
         "claim": finding.words,
         "paper": float(finding.printed),
@@ -44,10 +44,9 @@ def records() -> list[Record]:
     Raises `FindingsError` where a result is missing.
     """
     groups = seed_statistics.released()
-    compared = findings.all_compared(groups)
+    compared = all_compared(groups)
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
-    found = findings.found(compared, findings.savings(groups, images))
-    return [record(finding, compared) for finding in found]
+    return [record(finding, compared) for finding in found(compared, savings(groups, images))]
 
 
 def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:

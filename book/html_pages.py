@@ -27,6 +27,7 @@ MENDS = (
         '<td class="number">',
     ),
 )
+RESULTS = r'href="\.\./data/(?:results|dials|answers|search|anytime)/'  # what the library made
 DESCRIPTION_LENGTH = 200  # characters; previews cut longer ones
 
 
@@ -76,6 +77,20 @@ def with_preview(page: str, address: str, image: str) -> str:
     lines = [f'<meta property="{key}" content="{escape(value)}" />' for key, value in tags.items() if value]
     lines.append(f'<meta name="description" content="{escape(description)}" />')
     return page.replace("</head>", "\n".join(["", *lines, "</head>"]), 1)
+
+
+def with_flag(page: str, flag: str) -> str:
+    """A page that links to results, with the flag beneath its title and a link to the status page; others as they are.
+
+    >>> print(with_flag('<h1>One</h1> <a href="../data/results/one.json">', "The library has changed."))
+    <h1>One</h1>
+    <div class="flag" role="note">The library has changed. <a href="../book/status.html#the-numbers">Status</a></div>
+     <a href="../data/results/one.json">
+    """
+    if not flag or not re.search(RESULTS, page):
+        return page
+    line = f'<div class="flag" role="note">{escape(flag)} <a href="../book/status.html#the-numbers">Status</a></div>'
+    return page.replace("</h1>", f"</h1>\n{line}\n", 1)
 
 
 def redirect(target: str, page: str) -> str:

@@ -1,9 +1,15 @@
-"""When the numbers were verified last, how far and where, as `tqttfs verify --record` wrote it down."""
+"""When the numbers were verified last, how far and where, as `tqttfs verify --record` wrote it down.
+
+A page that draws on results is flagged where that record does not speak for the library as it is now.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from tqttfs_lite.paper import verification
 
 MEANING = {
     "arithmetic": "the slides' numbers from one another, and the sums of all files",
@@ -11,6 +17,35 @@ MEANING = {
     "retrain": "also the slides' two MNIST perceptrons, trained from scratch",
     "full": "also every network of a recipe, trained from scratch",
 }
+
+
+UNKNOWN = "whether today's library still gives these results is not known"
+NAMED = 3  # changed files that a flag names
+
+
+def flag(record: Path) -> str:
+    """Why a reader should not take results for what today's library makes; empty where nothing speaks against it."""
+    if not record.is_file():
+        return f"No verification was recorded where this book was built: {UNKNOWN}."
+    last = json.loads(record.read_text("utf-8"))
+    date = last["made"]["date"][:10]
+    if last["level"] not in verification.EVALUATED or "library" not in last:
+        return f"The verification of {date} ran no stored network: {UNKNOWN}."
+    if differing := last["numbers"] - last["agreeing"]:
+        return f"In the verification of {date}, {differing} of {last['numbers']} numbers differ from what is stored."
+    if changes := changed(last["library"], verification.library_sums()):
+        more = f" and {len(changes) - NAMED} more" if len(changes) > NAMED else ""
+        return f"The library has changed since its results were verified on {date}: {', '.join(changes[:NAMED])}{more}."
+    return ""
+
+
+def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names of the files that have another sum, are new or are gone.
+
+    >>> changed({"a.py": "1", "b.py": "2", "c.py": "3"}, {"b.py": "2", "c.py": "4", "d.py": "5"})
+    ['a.py', 'c.py', 'd.py']
+    """
+    return sorted({name for name, _ in before.items() ^ now.items()})
 
 
 def sentences(record: Path) -> str:

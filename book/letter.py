@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from book import marks
-from book.findings import label, listed, rows
+from book.compared import label
+from book.wording import listed, rows
 from tqttfs_lite.energy.models import MEMORY
 from tqttfs_lite.experiments import anytime, used_files
 from tqttfs_lite.experiments.config import TrainingConfig

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from book import marks
-from book.findings import label, listed, name, rows
+from book.compared import label, name
+from book.wording import listed, rows
 from tqttfs_lite.energy.models import SLIDES
 from tqttfs_lite.experiments import results
 from tqttfs_lite.experiments.config import family

@@ -176,3 +176,41 @@ def test_on_paper_a_page_is_alone_with_every_fold_open_and_afterwards_as_before(
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert folds() == before
     assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+
+
+# Each table with the fold around it opened: where its box ends, and whether it holds more than it shows.
+TABLES = """
+for (const fold of document.querySelectorAll("article details")) fold.open = true;
+return [...document.querySelectorAll("article :is(.text_html, .pst-scrollable-table-container)")].map((box) => ({
+    right: (box.closest("details") ?? box).getBoundingClientRect().right,
+    wide: Boolean(box.closest(".full-width")),
+    more: box.scrollWidth > box.clientWidth + 2,
+    fades: getComputedStyle(box).maskImage !== "none",
+    words: box.innerText.slice(0, 80),
+}));
+"""
+WIDE = ["notebooks/07_accuracy", "notebooks/08_energy", "notebooks/09_audit"]
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1100, 375])
+@pytest.mark.parametrize("page", WIDE)
+def test_a_table_that_does_not_fit_takes_the_margin_and_where_there_is_none_it_fades_out(
+    browser: webdriver.Chrome, address: str, page: str, width: int
+) -> None:
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        browser.get(f"{address}/{page}.html")
+        assert browser.execute_async_script(TYPESET)
+        tables = browser.execute_script(TABLES)
+        column = browser.execute_script("return document.querySelector('article').getBoundingClientRect().right")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert any(table["wide"] for table in tables)
+        assert [table["words"] for table in tables if table["more"] and not table["wide"]] == []
+        if width >= 1200:
+            assert [table["words"] for table in tables if table["wide"] and table["right"] <= column] == []
+        browser.execute_async_script("setTimeout(arguments[0], 500)")  # folds tell that they are open
+        tables = browser.execute_script(TABLES)
+        assert [table["words"] for table in tables if table["more"] != table["fades"]] == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -2,14 +2,15 @@
 
 import json
 
-from book import claims, findings
-from tests.test_findings import comparison, finding
+from book import claims
+from book.compared import Finding, label
+from tests.test_compared import comparison, finding
 from tqttfs_lite.paper import reported
 
 
 def test_a_claim_is_recorded_with_its_verdict_interval_and_files() -> None:
     compared = [comparison((986, 988, 987), (981, 981, 981))]
-    judged = finding("+2.5", 2.0, 2.5, 2.4)._replace(words=f"points gained, {findings.label(compared[0].claim)}")
+    judged = finding("+2.5", 2.0, 2.5, 2.4)._replace(words=f"points gained, {label(compared[0].claim)}")
     (record,) = json.loads(json.dumps([claims.record(judged, compared)]))
     assert (record["paper"], record["seeds"], record["unchanged"]) == (2.5, [3], 0.0)
     assert record["interval_95_percent"] == [*judged.ours.interval]
@@ -19,7 +20,7 @@ def test_a_claim_is_recorded_with_its_verdict_interval_and_files() -> None:
 
 def test_a_difference_has_the_seeds_of_both_sides() -> None:
     compared = [comparison((986, 988, 987), (981, 982))]
-    judged = findings.Finding(findings.label(compared[0].claim), "+0.5", compared[0].gain, 2)
+    judged = Finding(label(compared[0].claim), "+0.5", compared[0].gain, 2)
     record = claims.record(judged, compared)
     assert record["seeds"] == [3, 2]
     assert "| 3 and 2 |" in claims.table([{**record, "files": [reported.CLAIMS]}])
@@ -27,7 +28,7 @@ def test_a_difference_has_the_seeds_of_both_sides() -> None:
 
 def test_one_seed_has_no_interval() -> None:
     compared = [comparison((986,), (981,))]
-    judged = finding("+2.5", 2.0)._replace(words=findings.label(compared[0].claim))
+    judged = finding("+2.5", 2.0)._replace(words=label(compared[0].claim))
     record = claims.record(judged, compared)
     assert record["interval_95_percent"] is None
     assert "nan" not in claims.table([{**record, "files": [reported.CLAIMS]}])

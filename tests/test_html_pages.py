@@ -90,3 +90,14 @@ def test_the_colours_of_the_pages_are_those_of_the_figures() -> None:
     used = {colour.upper() for colour in re.findall(rf"--pst-color-(?:{names}): (#\w+);", css)}
     palette = {colour.upper() for colour in [*style.COLORS.values(), *result_figures.LAYERS]}
     assert used and used <= palette
+
+
+@pytest.mark.parametrize("page", ['<h1>T</h1> <a href="../data/paper/claims.csv">', "<h1>T</h1> <p>data/results/</p>"])
+def test_a_page_without_results_has_no_flag(page: str) -> None:
+    assert html_pages.with_flag(page, "It has changed.") == page
+
+
+def test_without_anything_to_say_there_is_no_flag() -> None:
+    page = '<h1>T</h1> <a href="../data/dials/one.csv">'
+    assert html_pages.with_flag(page, "") == page
+    assert html_pages.with_flag(page, "a < b").count("a &lt; b") == 1

@@ -31,3 +31,28 @@ def test_the_record_of_the_command_becomes_a_sentence(
 
 def test_every_level_has_its_meaning() -> None:
     assert tuple(last_verified.MEANING) == verification.LEVELS
+
+
+def test_a_page_is_flagged_unless_the_record_speaks_for_todays_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [verification.Entry("checkpoints", "file", "what", "1", "1", "1", agrees=True)] * 2
+    monkeypatch.setattr(verification, "verify", lambda *_, **__: iter(entries))
+    record = tmp_path / "verified.json"
+    assert last_verified.flag(record).startswith("No verification was recorded")
+    cli.main(["verify", "--level", "arithmetic", "--record", str(record)])
+    assert "ran no stored network" in last_verified.flag(record)
+    cli.main(["verify", "--level", "checkpoints", "--record", str(record)])
+    assert last_verified.flag(record) == ""
+
+    sums = verification.library_sums()
+    assert {Path(file).parts[0] for file in sums} == set(verification.MAKERS)
+    monkeypatch.setattr(verification, "library_sums", lambda: {**sums, "spiking/neuron.py": "another"})
+    assert last_verified.flag(record).endswith(": spiking/neuron.py.")
+    four = {f"energy/new_{n}.py": "" for n in range(4)}
+    monkeypatch.setattr(verification, "library_sums", lambda: {**sums, **four})
+    assert last_verified.flag(record).endswith(": energy/new_0.py, energy/new_1.py, energy/new_2.py and 1 more.")
+
+    entries[1] = entries[1]._replace(agrees=False)
+    cli.main(["verify", "--level", "checkpoints", "--record", str(record)])
+    assert "1 of 2 numbers differ" in last_verified.flag(record)

@@ -124,6 +124,7 @@ def verify(options: Namespace) -> int:
     if options.record:
         made = experiment.made(devices.choose(options.device))
         record = {"level": options.level, "made": made, "numbers": len(entries), "agreeing": agreeing}
+        record["library"] = verification.library_sums()
         options.record.parent.mkdir(parents=True, exist_ok=True)
         options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.json:

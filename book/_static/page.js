@@ -14,6 +14,20 @@ addEventListener("afterprint", () => {
   document.documentElement.dataset.theme = theme;
 });
 
+// A table that does not fit its column takes the page's margin, where the page has one, and so does a fold around it.
+// This is before the theme looks for what stands in the margin, where it then hides the page's contents.
+const TABLES = "article :is(.text_html, .pst-scrollable-table-container)";
+
+function widen() {
+  const folds = [...document.querySelectorAll("article details:not([open])")];
+  for (const fold of folds) fold.open = true; // what is folded has no width
+  const wide = [...document.querySelectorAll(TABLES)].filter((table) => table.scrollWidth > table.clientWidth + 2);
+  for (const table of wide) (table.closest("article details") ?? table).classList.add("full-width");
+  for (const fold of folds) fold.open = false;
+}
+
+document.addEventListener("readystatechange", () => document.readyState === "interactive" && widen());
+
 // On a phone a figure is as wide as the page, and a tap, or Enter where it has the focus, opens it enlarged.
 const phone = matchMedia("(max-width: 576px)");
 
@@ -25,7 +39,7 @@ function enlarge(event) {
 }
 
 // What scrolls sideways can be reached by keyboard, which the theme does for code and tables, and fades out at its edge.
-const SCROLLING = "article :is(mjx-container, figure, .text_html, .pst-scrollable-table-container)";
+const SCROLLING = "article :is(mjx-container[display], figure, .text_html, .pst-scrollable-table-container)";
 
 const fade = (box) =>
   box.classList?.toggle("more-to-the-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
@@ -47,6 +61,7 @@ addEventListener("click", enlarge);
 addEventListener("keydown", enlarge);
 addEventListener("scroll", ({ target }) => target.matches?.(SCROLLING) && fade(target), { capture: true, passive: true });
 addEventListener("resize", measure);
+addEventListener("toggle", measure, { capture: true }); // of a fold, what is in it has a width now
 addEventListener("load", () => {
   measure();
   window.MathJax?.startup?.promise?.then(measure); // formulas have their width once they are set

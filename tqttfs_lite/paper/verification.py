@@ -45,7 +45,9 @@ from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
+EVALUATED = LEVELS[1:]  # those on which today's library runs every stored network again
 TRAINED = LEVELS[2:]  # those with an interval, whose width belongs beside the verdict
+MAKERS = ("spiking", "energy", "experiments")  # the rooms whose code makes results
 CONFIDENCE = 0.999
 ENOUGH = 8  # seeds of a network for a standard deviation of its own
 DIAL_STRIDE = 12  # every twelfth threshold of a dial is counted again
@@ -252,6 +254,16 @@ def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) ->
         middle = mean(quantities(result.test)[name] for result in own)
         found[name] = (middle - factor * pooled, middle + factor * pooled)
     return found
+
+
+def library_sums() -> dict[str, str]:
+    """The SHA-256 sum of every source file of the rooms that make results, by its name within the package."""
+    files = (file for room in MAKERS for file in sorted((paths.PACKAGE / room).rglob("*")))
+    return {
+        file.relative_to(paths.PACKAGE).as_posix(): sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if file.is_file() and "__pycache__" not in file.parts
+    }
 
 
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:

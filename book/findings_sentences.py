@@ -1,0 +1,164 @@
+"""The first page's sentences; with other results each says something else, or is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from book.compared import Compared, Finding, Savings, by_clocks_alone, name, partly_quantized
+from book.wording import interval, listed, seeds
+from tqttfs_lite.energy.models import CAUSAL, SLIDES
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group
+from tqttfs_lite.report import per_image
+
+
+def gains_sentence(compared: Sequence[Compared]) -> str:
+    """Which networks gain accuracy by quantization, as trained, which lose, and for which the seeds cannot tell."""
+    told: dict[str, list[str]] = {"gains": [], "loses": [], "open": []}
+    for one in compared:
+        low, high = one.gain.interval
+        verdict = "gains" if low > 0 else "loses" if high < 0 else "open"
+        points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
+        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)}, +{one.claim.points} on the slides")
+    said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
+    if told["open"]:
+        said.append(f"Whether it gains anything our seeds do not tell: {'; '.join(told['open'])}.")
+    return " ".join(said)
+
+
+def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
+    """What the slides' formula and the causal count say of the convolutional network."""
+    claim, quantized, baseline, *_ = compared[-1]
+    percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
+    formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
+    return (
+        f"By the slides' formula the {name(claim)} saves {interval(formula)} %, {percent} % on the slides;"
+        f" slower clocks alone, without a spike less, would save {by_clocks_alone(baseline, quantized):.1f} % by it."
+        f" Counting the additions that arriving spikes make, it saves {interval(causal)} %; below zero it needs more."
+    )
+
+
+def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
+    told = []
+    for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
+        gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
+        told.append(f"{name(claim)}: {', '.join(gained)}")
+    return f"Quantizing only a part gains, in points, {'; '.join(told)}." if told else ""
+
+
+def equal_steps_sentence(compared: Sequence[Compared]) -> str:
+    """From how many mean time steps on quantization is ahead, and where it is behind; empty where none was measured."""
+    told = []
+    for one in compared:
+        if not one.at_steps:
+            continue
+        ahead = [steps for steps, gain in one.at_steps.items() if gain.interval[0] > 0]
+        behind = [steps for steps, gain in one.at_steps.items() if gain.interval[1] < 0]
+        shown = "; ".join(f"{gain.text(2)} at {steps:g}" for steps, gain in one.at_steps.items())
+        verdicts = [f"ahead at {listed([f'{s:g}' for s in ahead])}"] if ahead else []
+        verdicts += [f"behind at {listed([f'{s:g}' for s in behind])}"] if behind else []
+        told.append(f"- {name(one.claim)}, {' and '.join(verdicts) or 'not told apart'}: {shown}.")
+    if not told:
+        return ""
+    return (
+        "Networks that decide at different times are not alike, so here is the gain at equal mean time steps, where"
+        " both reach them; the output threshold is chosen on the validation images.\n\n" + "\n".join(told)
+    )
+
+
+def slides_steps_sentence(compared: Sequence[Compared]) -> str:
+    """How our convolutional networks stand at the slides' own time steps."""
+    claim, quantized, baseline, _, _ = compared[-1]
+    before, after = (energy_claims.reported_steps(key) for key in (energy_claims.UNQUANTIZED, energy_claims.BEST))
+    printed = reported.own_accuracy(claim.dataset)
+    said = [
+        f"The slides' convolutional networks decide after {before:.2f} and {after:.2f} steps,"
+        f" ours after {baseline.steps.mean:.2f} and {quantized.steps.mean:.2f}."
+    ]
+    for words, group, steps in (("unquantized", baseline, before), ("quantized", quantized, after)):
+        percent = printed[group.config.architecture]
+        if found := group.at_steps(steps):
+            said.append(f"At {steps:.2f} steps our {words} one has {found.text(2)} %, the slides' {percent:.1f} %.")
+        elif fewest := group.fewest_steps:
+            said.append(
+                f"No output threshold takes our {words} one to the {steps:.2f} steps at which the slides' has"
+                f" {percent:.1f} %: the fewest are {fewest:.2f}."
+            )
+    return " ".join(said)
+
+
+def baselines_sentence(compared: Sequence[Compared]) -> str:
+    """How many of our networks have the slides' accuracies, at whatever steps, and how far our baselines are above."""
+    reached, better = [], []
+    for claim, quantized, baseline, *_ in compared:
+        printed = reported.own_accuracy(claim.dataset)
+        if quantized.accuracy.mean >= printed[quantized.config.architecture]:
+            reached.append(f"{quantized.steps.mean:.2f}")
+        better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
+    after = f", after {listed(reached)} steps" if reached else ""
+    return (
+        f"Of our {len(compared)} quantized networks, {len(reached)} have at least the accuracy that the slides print"
+        f"{after}; our baselines differ from the slides' by {listed(better)} points, from which a gain starts."
+    )
+
+
+def others_sentence(compared: Sequence[Compared]) -> str:
+    """What the paper's formula says of the networks for which the slides claim no saving."""
+    said = []
+    for claim, quantized, baseline, *_ in compared[:-1]:
+        said.append(f"{energy_claims.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
+    return f"The slides' formula alone gives {listed(said)}; below zero more energy is needed."
+
+
+def bounds_sentence(images: Sequence[float]) -> str:
+    """What the slides' counts allow at all, whatever pooling hands on."""
+    bounds = energy_claims.reported_bounds(energy_claims.BEST, images)
+    said = [f"{low:.0f} to {high:.0f} % {key}" for key, (low, high) in bounds.items() if low < high]
+    return f"With any share in either network the slides' counts allow {listed(said)}."
+
+
+def steps_sentence(compared: Sequence[Compared]) -> str:
+    """What silence does to the steps of the convolutional network, whose images without an output spike take all T."""
+    _, quantized, baseline, *_ = compared[-1]
+    silent = [f"{group.silent.mean:.1f} %" for group in (baseline, quantized)]
+    said = (
+        "An image on which no output neuron fires takes all time steps."
+        f" In the convolutional network these are {silent[0]} of the images unquantized and {silent[1]} quantized."
+    )
+    later = per_image.later_where_both_decide(quantized, baseline)
+    if not later:
+        return said
+    return f"{said} On the images that both decide, the quantized one takes {later.text(2)} steps more."
+
+
+def pooling_sentence(groups: Mapping[TrainingConfig, Group]) -> str:
+    """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
+    pooled = comparisons.maximum_pooled(groups)
+    if len(pooled) < 2:
+        return ""
+    before = pooled[energy_claims.UNQUANTIZED]
+    maximum = seed_statistics.gain(pooled[energy_claims.BEST], before)
+    return (
+        f"The slides do not name the kind of pooling, and ours takes averages: with maxima, {before.config.epochs}"
+        f" epochs and the earlier loss quantization gained {maximum.text(2)} points ({seeds(min(maximum.seeds))})."
+    )
+
+
+def reproduction_sentences(findings: Sequence[Finding]) -> str:
+    """What reproduced in direction and in size, what did not, and what our seeds cannot tell; a sentence a line."""
+    words = {
+        "yes": "reproduced",
+        "no": "not reproduced",
+        "the opposite": "the opposite",
+        "open": "left open by the seeds",
+    }
+    said = []
+    for what, verdicts in (
+        ("direction", [finding.direction for finding in findings]),
+        ("size", [finding.size for finding in findings]),
+    ):
+        counts = [f"{verdicts.count(verdict)} {words[verdict]}" for verdict in words if verdict in verdicts]
+        said.append(f"In {what}, of the {len(findings)} claims below: {', '.join(counts)}.")
+    return "\n".join(said)

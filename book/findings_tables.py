@@ -1,0 +1,79 @@
+"""The first page's tables, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from book.compared import Compared, Finding, Savings, earlier, name
+from book.wording import rows
+from tqttfs_lite.energy.models import CAUSAL, SLIDES
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper.seed_statistics import Group
+from tqttfs_lite.spiking.notation import Architecture
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """The claims one by one."""
+    header = [
+        "claim",
+        "the paper",
+        "ours",
+        "95 % interval",
+        "seeds",
+        "if nothing changed",
+        "same direction",
+        "same size",
+    ]
+    body = []
+    for finding in findings:
+        words, printed, ours, decimals, unchanged = finding
+        known = [printed, f"{ours.mean:+.{decimals}f}", ours.interval_text(decimals), str(finding.fewest)]
+        known.append(f"{unchanged:+.{decimals}f}" if unchanged else "0")
+        body.append([words, *known, finding.direction, finding.size])
+    return rows(header, body)
+
+
+def networks_table(compared: Sequence[Compared]) -> str:
+    """The networks behind the claims, unquantized and quantized."""
+    header = ["network", "degrees", "the paper, %", "ours, %", "silent, %", "steps", "seeds"]
+    body = []
+    for claim, quantized, baseline, *_ in compared:
+        for group in (baseline, quantized):
+            network = Architecture.parse(group.config.architecture)
+            printed = reported.own_accuracy(claim.dataset)[group.config.architecture]
+            measured = [group.accuracy.text(2), f"{group.silent.mean:.1f}", f"{group.steps.mean:.2f}"]
+            body.append([name(claim), network.short_form, f"{printed:.1f}", *measured, str(len(group.results))])
+    return rows(header, body)
+
+
+def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What the loss of our earlier recipe made of the baselines; empty where too few were trained with it."""
+    header = ["network", "loss", "unquantized, %", "steps", "silent, %", "seeds", "gain, points", "saved, causal, %"]
+    body = []
+    for (claim, quantized, baseline, *_), before in earlier(groups, compared):
+        for words, group in (("earlier", before), ("the recipe's", baseline)):
+            known = [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
+            saved = energy_claims.reductions(quantized, group)[CAUSAL]
+            body.append([name(claim), words, *known, seed_statistics.gain(quantized, group).text(2), saved.text(1)])
+    if not body:
+        return ""
+    return (
+        "All of this hangs on a loss that charges every clock alike for waiting"
+        " ([chapter 4](../notebooks/04_mnist_smlp.ipynb)).\n"
+        "The loss of our earlier recipe decides too early on a fine clock, where no output is above its threshold"
+        " ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
+        "Here is what either loss makes of the unquantized network, and so of what quantization seems to gain and save:"
+        "\n\n" + rows(header, body)
+    )
+
+
+def energy_table(saved: Savings) -> str:
+    """What the best configuration saves in percent under every accounting: by the paper's counts, and ours."""
+    cases = list(saved[SLIDES][0])
+    header = ["accounting", *(f"the paper, {case}" for case in cases), "ours", "95 % interval"]
+    body = [
+        [key, *(f"{papers[case]:.1f}" for case in cases), ours.text(1), ours.interval_text(1)]
+        for key, (papers, ours) in saved.items()
+    ]
+    return rows(header, body)

@@ -1,0 +1,45 @@
+"""The first page's sentences say what the networks do, whatever that is."""
+
+from book import findings_sentences
+from tests.test_compared import comparison, finding
+from tqttfs_lite.paper.seed_statistics import difference, spread
+
+
+def test_the_verdicts_are_counted() -> None:
+    claims = [finding("+2.5", 1.0, 1.1, 1.2), finding("+2.5", -1.0, -1.1, -1.2), finding("+2.5", 2.5)]
+    assert findings_sentences.reproduction_sentences(claims).splitlines() == [
+        "In direction, of the 3 claims below: 1 reproduced, 1 the opposite, 1 left open by the seeds.",
+        "In size, of the 3 claims below: 2 not reproduced, 1 left open by the seeds.",
+    ]
+
+
+def test_what_reaches_the_paper_and_where_the_baselines_start_is_counted() -> None:
+    two = [comparison((986, 988), (981, 985)), comparison((985, 986), (975, 976))]  # of 98.6 and 98.1
+    assert findings_sentences.baselines_sentence(two).startswith(
+        "Of our 2 quantized networks, 1 have at least the accuracy"
+    )
+    assert "by +0.2 and -0.5 points" in findings_sentences.baselines_sentence(two)
+
+
+def test_a_gain_is_told_as_a_gain_a_loss_or_neither() -> None:
+    better, worse, alike = (
+        comparison(quantized, (981, 981, 982)) for quantized in ((986, 988, 987), (976, 975, 976), (981, 983, 980))
+    )
+    lost = difference(worse.baseline.accuracy, worse.quantized.accuracy)
+    assert findings_sentences.gains_sentence([better, worse, alike]) == (
+        f"Quantization gains {better.gain.text(2)} points for the MNIST perceptron, +0.5 on the slides."
+        f" Quantization loses {lost.text(2)} points for the MNIST perceptron, +0.5 on the slides."
+        " Whether it gains anything our seeds do not tell:"
+        f" {alike.gain.text(2)} points for the MNIST perceptron, +0.5 on the slides."
+    )
+
+
+def test_at_equal_steps_it_is_told_where_quantization_is_ahead_and_where_behind() -> None:
+    one = comparison((986, 988, 987), (981, 981, 982))
+    at = {
+        2.0: difference(spread([1.0, 1.1]), spread([2.0, 2.1])),
+        3.0: difference(spread([2.0, 2.1]), spread([1.0, 1.1])),
+    }
+    told = findings_sentences.equal_steps_sentence([one._replace(at_steps=at)])
+    assert told.splitlines()[-1].startswith("- MNIST perceptron, ahead at 3 and behind at 2: -1.00 (")
+    assert findings_sentences.equal_steps_sentence([one]) == ""
