@@ -73,7 +73,7 @@ def pooled_first(quantized: Result, baseline: Result, images: int = IMAGES) -> D
     Adding up takes an addition for each spike of a layer behind which there is pooling, which is in the additions.
     """
     data, rows = _first(quantized, images), {}
-    for words, pooled in (("every spike is handed on", False), ("a window adds up its spikes first", True)):
+    for words, pooled in (("every spike is passed on", False), ("a window adds up its spikes first", True)):
         after, before = (
             _pooled(result, data) if pooled else _counted(result, data)[0] for result in (quantized, baseline)
         )
