@@ -170,10 +170,11 @@ def digit_data() -> dict[str, Any]:
     plain = recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps)
     baseline = results.read(results.result_file(plain, released=True))
     test = datasets.load(DIGIT.dataset, "test")
-    images = []
-    for label, name in enumerate(datasets.get(DIGIT.dataset).classes):
-        index = int((test.labels == label).nonzero()[0])
-        images.append({"label": name, "index": index, "pixels": test.images[index].flatten().tolist()})
+    names = datasets.get(DIGIT.dataset).classes
+    images = [
+        {"label": names[label], "index": index, "pixels": test.images[index].flatten().tolist()}
+        for label, index in datasets.first_of_each_class(test).items()
+    ]
     sizes = architecture.sizes()
     return {
         "T": DIGIT.time_steps,

@@ -167,6 +167,13 @@ def test_arriving_spikes_go_with_the_connections_of_the_next_layer() -> None:
     assert energy_claims.readings("1-4-4-4-4")["arriving spikes, without alpha"] == pytest.approx(expected)
 
 
+def test_what_a_layer_saves_of_its_own_spikes_arrives_at_the_next() -> None:
+    arriving, own = zip(*energy_claims.fewer_spikes("1-2-2-4-4"), strict=True)
+    assert arriving[1:] == own[:-1]
+    assert arriving[0] == pytest.approx(100 * (1 - 1663.24 / 1763.94))
+    assert own[-1] == pytest.approx(100 * (1 - 1.02 / 1.09))
+
+
 def test_every_number_of_the_slides_that_follows_from_others_does() -> None:
     checks = energy_claims.arithmetic()
     assert all(check.agrees for check in checks)

@@ -31,6 +31,9 @@ TQ = torch.tensor([3, 3, 7, 8, 8], dtype=torch.uint8)
 
 EVERY_FIGURE: dict[str, Callable[[], Figure]] = {
     "encoding_curve": lambda: method_figures.encoding_curve(T),
+    "class_gallery": lambda: method_figures.class_gallery(["a", "b"], IMAGE.expand(2, 3, 3), IMAGE[None]),
+    "equal_latency": lambda: method_figures.equal_latency({"a network": (4.0, 6.0)}, (1, 2)),
+    "own_and_arriving": lambda: method_figures.own_and_arriving({"layer 2": (6.0, 45.0)}),
     "three_codes": lambda: method_figures.three_codes((255, 128, 10), T, q=4),
     "rectified_and_spiking": lambda: method_figures.rectified_and_spiking(T),
     "binned_input": lambda: method_figures.binned_input(TTFS, 4, T),
@@ -81,6 +84,34 @@ def test_a_figure_is_a_white_card_as_wide_as_the_column(draw: Callable[[], Figur
     assert figure.get_size_inches()[0] == style.WIDTH
     assert to_rgb(figure.get_facecolor()) == to_rgb(style.CARD)
     assert all(to_rgb(axes.get_facecolor()) == to_rgb(style.CARD) for axes in figure.axes)
+
+
+def test_the_gallery_has_an_image_of_each_class_by_name_and_the_digits() -> None:
+    pair = torch.stack([IMAGE, 255 - IMAGE])
+    axes = method_figures.class_gallery(["coat", "bag"], pair, IMAGE[None]).axes
+    assert [picture.get_title(loc="left") for picture in axes] == ["coat", "bag", ""]
+    assert [picture.images[0].get_array().tolist() for picture in axes] == [*pair.tolist(), IMAGE.tolist()]
+
+
+def test_at_equal_latency_a_layer_ticks_as_often_as_its_degree_leaves_steps() -> None:
+    (axes,) = method_figures.equal_latency({"a network": (4.0, 6.0)}, (1, 2, 2)).axes
+    ticks = [[segment[0][0] for segment in row.get_segments()] for row in axes.collections]
+    assert ticks == [[1, 2, 3, 4], pytest.approx([4 / 6 * n for n in range(1, 7)]), pytest.approx([4 / 3, 8 / 3, 4])]
+    assert [text.get_text() for text in axes.texts] == ["α = 1.00", "α = 1.50", "α = 0.75"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "unquantized",
+        "q = 1, layer 1",
+        "q = 2, layers 2, 3",
+    ]
+
+
+def test_arriving_and_own_spikes_are_drawn_and_counted() -> None:
+    layers, bars = method_figures.own_and_arriving({"layer 2": (6.0, 45.0), "layer 3": (45.0, 78.0)}).axes
+    assert [[bar.get_width() for bar in group] for group in bars.containers] == [[6, 45], [45, 78]]
+    reached = [
+        line for line in layers.lines if len(line.get_xdata()) == 2 and line.get_color() == method_figures.ARRIVING
+    ]
+    assert f"{len(reached)} additions" in layers.texts[0].get_text()
 
 
 def test_three_codes_are_the_encoders_and_the_next_tick() -> None:
@@ -184,9 +215,10 @@ def test_layer_clocks_have_a_dot_per_tick_and_bars_that_cover_every_step_before_
         *("input", "layer 1, q = 1", "layer 2, q = 2", "layer 3, q = 3")
     ]
     dots = [list(line.get_xdata()) for line in axes.lines]
-    assert dots == [list(range(8)), list(range(8)), [1, 3, 5, 7], [2, 5]]
+    assert dots == [list(range(1, 9)), list(range(1, 9)), [2, 4, 6, 8], [3, 6]]
+    assert axes.get_xticks().tolist() == [1, 3, 6]
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches if round(bar.get_y() + 0.25) == 3]
-    np.testing.assert_allclose(edges, [(-0.4, 2.4), (2.6, 5.4)])
+    np.testing.assert_allclose(edges, [(0.6, 3.4), (3.6, 6.4)])
 
 
 def test_firing_times_are_counted_in_pairs_without_neurons_that_never_fire() -> None:

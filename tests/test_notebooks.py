@@ -10,7 +10,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from tqttfs_lite.errors import InputError
-from tqttfs_lite.experiments import paths
+from tqttfs_lite.experiments import datasets, paths
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.report import notebook
 from tqttfs_lite.report.notebook import SEED, Within, check_parameters
@@ -94,6 +94,20 @@ def test_every_figure_has_a_description_a_name_and_a_caption(path: Path) -> None
             names.append(about["figure"]["name"])
         assert not any("image/png" in output.get("data", {}) for output in cell.outputs), "figures are SVG"
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_text_refers_to_every_figure(path: Path) -> None:
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    drawn = [about["name"] for cell in cells(path) if (about := cell.metadata.get("mystnb", {}).get("figure"))]
+    assert [name for name in drawn if f"{{numref}}`{name}`" not in text] == []
+
+
+def test_the_first_chapter_shows_the_images_that_the_others_follow() -> None:
+    (cell,) = (cell for cell in cells(NOTEBOOKS[0]) if "parameters" in cell.metadata.get("tags", []))
+    given: dict[str, object] = {}
+    exec(cell.source, given)
+    assert given["mnist_index"] == given["fashion_index"] == datasets.EXAMPLE
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

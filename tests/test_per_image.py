@@ -98,6 +98,16 @@ def test_the_raster_has_every_spike_of_the_image(result: Result) -> None:
     assert len(hidden.lines[0].get_xdata()) > 0
 
 
+def test_one_image_is_counted_up_to_its_decision(result: Result) -> None:
+    counts = per_image.counted(result, index=3)
+    network = experiment.trained_network(result).eval()
+    times = encode(per_image.load("mnist", "test").images[[3]], CONFIG.time_steps)
+    ran = infer(network, times)
+    assert counts.steps == int(ran.step)
+    assert counts.spikes == tuple(int((layer < CONFIG.time_steps).sum()) for layer in ran.firing_times)
+    assert counts.arriving == [int((times < ran.step).sum()), counts.spikes[0]]
+
+
 def test_the_soft_decoder_is_the_slides_where_it_is_sharp(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     network = experiment.trained_network(result)
     monkeypatch.setattr(experiment, "trained_network", lambda result: network)

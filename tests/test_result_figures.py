@@ -122,11 +122,18 @@ def test_the_configuration_bars_are_the_tables() -> None:
     assert list(left.lines[1].get_ydata()) == [89.0, 90.5]
 
 
-def test_the_reduction_bars_are_the_percentages() -> None:
-    percent = pd.DataFrame({"the paper": [66.0, 20.0], "ours": [63.0, -5.0]}, index=["slides", "causal"])
-    (axes,) = result_figures.reduction_bars(percent).axes
-    assert [[bar.get_width() for bar in group] for group in axes.containers] == [[66, 20], [63, -5]]
-    assert [text.get_text() for text in axes.texts] == ["66 %", "20 %", "63 %", "-5 %"]
+def test_every_correction_of_the_waterfall_goes_from_what_was_left_before_to_what_is_left() -> None:
+    paper = {"slides": (66.0, 66.0, 66.0), "causal": (16.0, 3.0, 16.5), "memory": (21.0, 9.0, 22.0)}
+    ours = {"slides": (41.0, 39.0, 43.0), "causal": (-13.0, -20.0, -6.0), "memory": (-11.0, -17.0, -5.0)}
+    figure = result_figures.waterfall({"the paper": paper, "ours": ours})
+    for axes, savings in zip(figure.axes, (paper, ours), strict=True):
+        left = [saved for saved, *_ in savings.values()]
+        assert [bar.get_x() for bar in axes.patches] == [0, *left[:-1]]
+        assert [bar.get_x() + bar.get_width() for bar in axes.patches] == left
+        assert [text.get_text() for text in axes.texts] == [f"{saved:.0f} %" for saved in left]
+        through = [list(line.get_xdata()) for line in axes.lines if len(set(line.get_ydata())) == 1]
+        assert through == [[low, high] for _, low, high in savings.values()]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(paper)
 
 
 def test_the_pareto_front_joins_what_nothing_beats() -> None:

@@ -42,6 +42,7 @@ SILENCE_SECONDS = 20  # a connection that says nothing for so long counts as dea
 COMMAND_SECONDS = 600  # a whole package (31 MB) at 50 kB/s
 LONGEST_NAME = 30  # of a data set: it is part of file names, beside a network's and a seed
 LARGEST_CLASS = 255  # a stored answer is one byte
+EXAMPLE = 0  # the test image of a data set that the book follows from page to page: the first, which nobody chose
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,15 @@ def load(name: str, split: str) -> Images:
     held_out = len(data) - dataset.sizes.validation
     chosen = {"train": slice(held_out), "validation": slice(held_out, None), "test": slice(None)}[split]
     return Images(data.images[chosen], data.labels[chosen])
+
+
+def first_of_each_class(data: Images) -> dict[int, int]:
+    """Which image is the first of its class: its number by label.  A class without an image is left out.
+
+    >>> first_of_each_class(Images(torch.zeros(4, 1, 1, dtype=torch.uint8), torch.tensor([2, 0, 2, 0])))
+    {0: 1, 2: 0}
+    """
+    return {label: int((data.labels == label).nonzero()[0]) for label in data.labels.unique().tolist()}
 
 
 def _checked(dataset: Dataset, part: Part) -> Images:

@@ -115,6 +115,15 @@ def reported_spikes(configuration: str) -> list[float]:
     return [row.spikes for row in _rows(configuration)]
 
 
+def fewer_spikes(configuration: str) -> list[tuple[float, float]]:
+    """By how many percent quantization reduces spikes on the slides, for layers 2 to 5.
+
+    First the spikes that arrive at the layer, which are those of the layer before, then its own.
+    """
+    spikes = zip(reported_spikes(configuration), reported_spikes(UNQUANTIZED), strict=True)
+    return list(pairwise(reduction_percent(after, before) for after, before in spikes))
+
+
 def readings(configuration: str) -> dict[str, float]:
     """By how many percent a configuration on the slides needs less than the unquantized one, as the formula is read.
 

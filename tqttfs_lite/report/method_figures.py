@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
-from math import ceil, pi
+from itertools import cycle, product
+from math import ceil, floor, pi
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +13,10 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame
 from torch import Tensor
 
+from tqttfs_lite.energy.models import frequency_coefficients
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import ticks
@@ -25,13 +27,17 @@ from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import encode_as_rate
 from tqttfs_lite.spiking.surrogate import ATAN, Atan
 
+ARRIVING, OWN = "#56B4E9", INK  # spikes that arrive at a layer, and those that it sends itself
 MOST_FRAMES = 16  # of one image; beyond that they are too small to see
 
 
-def time_axis(axes: Axes, time_steps: int) -> None:
-    """Name the x axis, with whole numbers from 0 to T - 1."""
-    axes.set(xlabel="time step t", xlim=(-0.6, time_steps - 0.4))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+def time_axis(axes: Axes, time_steps: int, clock: Sequence[int] = ()) -> None:
+    """Name the x axis, with whole numbers from 0 to T - 1, or with 0 and the ticks of a clock where they are few."""
+    axes.set(xlabel="time step t, counted from 0", xlim=(-0.6, time_steps - 0.4))
+    if 0 < len(clock) <= 8:
+        axes.set_xticks(sorted({0, *clock}))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
 
 
 def encoding_curve(time_steps: int) -> Figure:
@@ -44,6 +50,23 @@ def encoding_curve(time_steps: int) -> Figure:
     axes.set(xlabel="pixel intensity x", ylabel="spike time t", xlim=(-3, 258), xticks=[0, 51, 102, 153, 204, 255])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.legend()
+    return figure
+
+
+def class_gallery(
+    names: Sequence[str], images: UInt8[Tensor, "classes height width"], digits: UInt8[Tensor, "digits height width"]
+) -> Figure:
+    """An image of each class with its name, in two rows, and in a third one digits, which need no name."""
+    columns = ceil(len(names) / 2)
+    figure = plt.figure(figsize=(WIDTH, 3.9))
+    grid = figure.add_gridspec(3, 2 * columns, height_ratios=(2, 2, 1))
+    row, column = np.divmod(np.arange(len(names)), columns)
+    places = [grid[r, 2 * c : 2 * c + 2] for r, c in zip(row, column, strict=True)]
+    places += [grid[2, c] for c in range(len(digits))]
+    for place, image, name in zip(places, [*images, *digits], [*names, *("" for _ in digits)], strict=True):
+        axes = figure.add_subplot(place, xticks=[], yticks=[])
+        axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=255, interpolation="none")
+        axes.set_title(name, fontweight="normal")
     return figure
 
 
@@ -64,7 +87,7 @@ def three_codes(intensities: Sequence[int], time_steps: int, q: int) -> Figure:
         axes.set_title(name, color=colors[name])
         axes.set(yticks=range(len(intensities)), yticklabels=[f"x = {value}" for value in intensities])
         axes.invert_yaxis()
-        time_axis(axes, time_steps)
+        time_axis(axes, time_steps, ticks(time_steps, q))
     for tick in ticks(time_steps, q):
         row[-1].axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
     return figure
@@ -102,7 +125,7 @@ def binned_input(times: UInt8[Tensor, " inputs"], q: int, time_steps: int) -> Fi
     dots.set(ylabel="input i")
     counts.set(ylabel="spikes", ymargin=0.3)
     dots.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    time_axis(counts, time_steps)
+    time_axis(counts, time_steps, clock)
     return figure
 
 
@@ -153,6 +176,7 @@ def membrane_traces(
     neurons = {"IF": if_neuron(S_in, W, theta), "TTFS": ttfs_neuron(S_in, W, theta)}
     if q is not None:
         neurons["TQ-TTFS"] = tq_ttfs_neuron(S_in, W, q, theta)
+    clock: Sequence[int] = ticks(time_steps, q) if q is not None else ()
     figure, axes = panels(3, len(neurons), height=4.2, sharex=True, sharey="row", height_ratios=(2, 3, 0.7))
     for (received, membrane, output), (name, (V, S)) in zip(axes.T, neurons.items(), strict=True):
         deaf = (S.flatten().cumsum(0) - S.flatten() > 0) & (name != "IF")  # [T], from the step after its spike
@@ -164,10 +188,9 @@ def membrane_traces(
         membrane.plot(range(time_steps), V.flatten().numpy(), "o-", color=COLORS[name])
         output.vlines(S.flatten().nonzero().flatten().tolist(), 0, 1, color=COLORS[name], lw=2.5)
         output.set(ylim=(0, 1.2), yticks=[])
-        time_axis(output, time_steps)
-    if q is not None:
-        for panel, tick in product(axes[:, -1], ticks(time_steps, q)):
-            panel.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
+        time_axis(output, time_steps, clock)
+    for panel, tick in product(axes[:, -1], clock):
+        panel.axvline(tick, color=MUTED, ls=":", lw=1, zorder=0)
     axes[0, 0].set(ylabel="input i", ylim=(-0.8, S_in.shape[2] - 0.2))
     axes[0, 0].yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes[1, 0].set_ylabel("potential V")
@@ -190,18 +213,86 @@ def surrogate_gradient(alpha: float = ATAN.alpha) -> Figure:
 
 
 def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
-    """For the input and every spiking layer a row: a dot where it may fire, a bar over the steps it gathers before."""
+    """For the input and every spiking layer a row: a dot where it may fire, a bar over the steps it gathers before.
+
+    The axis counts steps from 1, and names those of the slowest clock.
+    """
     names = ["input", *(f"layer {n}, q = {x.quantization}" for n, x in enumerate(architecture.spiking_layers, 1))]
-    rows = dict(zip(names, [range(time_steps), *clocks(architecture, time_steps)], strict=True))
+    counted = [[t + 1 for t in clock] for clock in (range(time_steps), *clocks(architecture, time_steps))]
+    rows = dict(zip(names, counted, strict=True))
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.32 * len(rows))
     for row, steps in enumerate(rows.values()):
-        starts = [0, *(step + 1 for step in steps[:-1])]
+        starts = [1, *(step + 1 for step in steps[:-1])]
         widths = [step - start + 0.8 for start, step in zip(starts, steps, strict=True)]
         axes.barh([row] * len(steps), widths, left=[start - 0.4 for start in starts], height=0.5, color=FAINT)
         axes.plot(steps, [row] * len(steps), "o", color=COLORS["TQ-TTFS"] if row else INK)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    time_axis(axes, time_steps)
+    axes.set(xlabel="time step, counted from 1", xlim=(0.4, time_steps + 0.6))
+    slowest = min(counted, key=len)
+    axes.set_xticks(sorted({1, *slowest[:: ceil(len(slowest) / MOST_FRAMES)]}))
+    return figure
+
+
+def equal_latency(networks: Mapping[str, tuple[float, float]], degrees: Sequence[int]) -> Figure:
+    """The ticks of an unquantized network's clock, and of a quantized one's layers, up to their one latency.
+
+    `networks` are mean time steps, unquantized and quantized.  A layer with degree q ticks at alpha times the
+    unquantized frequency, whose periods are the unit of time: a row for every degree (slide "Energy Efficiency
+    Analysis").
+    """
+    figure, (row,) = panels(1, len(networks), height=1.1 + 0.34 * len(set(degrees)), sharey=True)
+    layers = {q: [n for n, degree in enumerate(degrees, 1) if degree == q] for q in sorted(set(degrees))}
+    for axes, (name, (before, after)) in zip(row, networks.items(), strict=True):
+        alphas = frequency_coefficients(after, before, list(layers))
+        colors = [COLORS["TTFS"], *[COLORS["TQ-TTFS"]] * len(layers)]
+        for place, (alpha, color) in enumerate(zip([1.0, *alphas], colors, strict=True)):
+            periods = np.arange(1, floor(before * alpha + 1e-9) + 1) / alpha
+            axes.plot([0, before], [place, place], color=FAINT, lw=1, zorder=0)
+            axes.eventplot([periods], lineoffsets=place, colors=color, linelengths=0.5, linewidths=2.2)
+            axes.annotate(f"α = {alpha:.2f}", (before, place), (5, 0), textcoords="offset points", va="center")
+        axes.axvline(before, color=INK, ls=":", lw=1)
+        axes.set(title=name, xlabel="time, in periods of the unquantized clock", xlim=(0, 1.34 * before))
+        axes.set_xticks(np.arange(0, before, 2))
+    words = [f"q = {q}, layer{'s' * (len(found) > 1)} {', '.join(map(str, found))}" for q, found in layers.items()]
+    row[0].set(yticks=range(1 + len(words)), yticklabels=["unquantized", *words], ylim=(len(words) + 0.5, -0.5))
+    return figure
+
+
+def own_and_arriving(fewer: Mapping[str, tuple[float, float]]) -> Figure:
+    """Two layers with the spikes that arrive at the second and its own (left), and how many quantization saves (right).
+
+    On the left two of four neurons spike, and each of their spikes reaches all three of the next layer, one of which
+    spikes.  On the right a row for each layer: percent fewer spikes that arrive at it, and percent fewer of its own.
+    """
+    figure, ((layers, bars),) = panels(1, 2, height=2.9, width_ratios=(5, 6))
+    before, after = np.arange(4.0), np.arange(3) + 0.5
+    spiking = {0: (1, 2), 1: (1,)}
+    for (n, start), end in product(enumerate(before), after):
+        arrives = n in spiking[0]
+        layers.plot([0, 1], [start, end], color=ARRIVING if arrives else FAINT, lw=2 if arrives else 1, zorder=arrives)
+    for x, heights, color in ((0, before, ARRIVING), (1, after, OWN)):
+        for n, height in enumerate(heights):
+            filled, edge = (color, color) if n in spiking[x] else (CARD, MUTED)
+            layers.plot(x, height, "o", color=edge, markerfacecolor=filled, markersize=13, zorder=3)
+    additions, connections = len(spiking[0]) * len(after), len(before) * len(after)
+    counted = connections * len(spiking[1]) // len(after)
+    for x, words in (
+        (0, f"2 spikes arrive:\n{additions} additions"),
+        (1, f"1 of 3 spikes:\nthe formula has {counted}"),
+    ):
+        layers.annotate(words, (x, 3.4), ha="center", va="top")
+    layers.set(xlim=(-0.5, 1.5), ylim=(4.4, -0.5), title="a layer and the one before")
+    layers.axis("off")
+    table = DataFrame(fewer, index=["arriving", "its own"]).T
+    for (name, values), color, shift in zip(table.items(), (ARRIVING, OWN), (-0.2, 0.2), strict=True):
+        drawn = bars.barh(np.arange(len(table)) + shift, values, 0.4, color=color, label=name)
+        bars.bar_label(drawn, fmt="{:.0f} %", padding=3, fontsize=8)
+    bars.axvline(0, color=INK, lw=1)
+    bars.set(xlabel="fewer spikes than unquantized, %", yticks=range(len(table)), yticklabels=table.index)
+    bars.margins(x=0.15)
+    bars.invert_yaxis()
+    bars.legend(loc="upper center", bbox_to_anchor=(0.4, 1.16), ncols=2)
     return figure
 
 
@@ -212,7 +303,7 @@ def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q
     axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
     t = np.arange(time_steps)
     axes.step(t, ((t // q + 1) * q - 1).clip(max=time_steps), where="mid", color=MUTED, lw=1, ls="--")
-    time_axis(axes, time_steps)
+    time_axis(axes, time_steps, ticks(time_steps, q))
     axes.set(xlabel="firing time of the TTFS neuron", ylabel=f"of the TQ-TTFS neuron, q = {q}")
     shown = ticks(time_steps, q)[:: ceil(time_steps / q / MOST_FRAMES)]
     axes.set_yticks([*shown, time_steps], [*map(str, shown), "never"])
@@ -226,9 +317,11 @@ def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_
     """
     figure, (row,) = panels(1, len(panels_of_clocks), height=2.6, sharey=True)
     for axes, (loss, by_clock) in zip(row, panels_of_clocks.items(), strict=True):
-        for (q, probabilities), color in zip(by_clock.items(), COLORS.values(), strict=False):
+        quantized = cycle(("-", "--", ":"))
+        for q, probabilities in by_clock.items():
             after = [t + 1 for t in ticks(time_steps, q)]
-            axes.step([0, *after], [1, *probabilities], where="post", color=color, label=f"q = {q}")
+            color, line = (COLORS["TTFS"], "-") if q == 1 else (COLORS["TQ-TTFS"], next(quantized))
+            axes.step([0, *after], [1, *probabilities], where="post", color=color, ls=line, label=f"q = {q}")
         axes.set(title=loss, xlabel="time steps", xlim=(0, time_steps), ylim=(0, 1.05))
     row[0].set_ylabel("probability of still waiting")
     row[0].legend(loc="upper right")

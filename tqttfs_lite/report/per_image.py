@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 from tqdm import tqdm
 
+from tqttfs_lite.energy.models import Counts
 from tqttfs_lite.experiments import answers as stored
 from tqttfs_lite.experiments import devices, experiment
-from tqttfs_lite.experiments.datasets import get, load
+from tqttfs_lite.experiments.datasets import EXAMPLE, get, load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
@@ -67,7 +68,7 @@ def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataF
     return DataFrame(shares)
 
 
-def race(result: Result, index: int = 0) -> Figure:
+def race(result: Result, index: int = EXAMPLE) -> Figure:
     """Run one test image and draw how the output potentials race for the threshold; print how the race ended."""
     config, test = result.config, load(result.config.dataset, "test")
     names = get(config.dataset).classes
@@ -80,7 +81,13 @@ def race(result: Result, index: int = 0) -> Figure:
     return result_figures.output_race(output.V[:, 0], output.steps, names, label, step, config.theta)
 
 
-def raster(networks: Mapping[str, Result], index: int = 0) -> Figure:
+def counted(result: Result, index: int = EXAMPLE) -> Counts:
+    """What one test image takes in a network up to its decision, layer by layer."""
+    test, network = load(result.config.dataset, "test"), experiment.trained_network(result)
+    return evaluate(network, test.images[[index]], test.labels[[index]]).counts(network.architecture)
+
+
+def raster(networks: Mapping[str, Result], index: int = EXAMPLE) -> Figure:
     """Run one test image through networks of one shape and draw when each of their neurons spikes."""
     (config, *_) = [result.config for result in networks.values()]
     times = encode(load(config.dataset, "test").images[[index]], config.time_steps)

@@ -72,19 +72,20 @@ def network_raster(
 ) -> Figure:
     """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
 
-    `networks` are the firing times of each layer, T where a neuron stays silent, and the decision step, from 1.
+    `networks`, unquantized and quantized in turn, are the firing times of each layer, T where a neuron stays silent,
+    and the decision step, from 1.
     """
     heights = [2, *(1.4 for _ in layers[2:]), 0.8]
     figure, grid = panels(len(layers), len(networks), height=5.4, sharex=True, sharey="row", height_ratios=heights)
-    for column, (name, (times, decision)) in zip(grid.T, networks.items(), strict=True):
+    for column, (name, (times, decision)), color in zip(grid.T, networks.items(), cycle(NETWORKS), strict=False):
         for axes, layer in zip(column, times, strict=True):
             flat = layer.flatten().numpy()
             fired = (flat < time_steps).nonzero()[0]
             dashes = flat[fired, None] + 1 + np.array([-0.3, 0.3, np.nan])  # one line: a small SVG
             axes.plot(dashes.flatten(), fired.repeat(3), color=INK, lw=1 if len(flat) > len(LAYERS) * 4 else 2.5)
-            axes.axvline(decision, color=OURS, lw=1.2)
+            axes.axvline(decision, color=color, lw=1.2)
             axes.set(ylim=(len(flat) - 0.5, -0.5), xlim=(0.3, time_steps + 0.7), yticks=[])
-        column[0].set_title(name)
+        column[0].set_title(name, color=color)
         column[-1].set_xlabel("time step, counted from 1")
         column[-1].xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
     for axes, layer_name in zip(grid[:, 0], layers, strict=True):
@@ -237,8 +238,8 @@ def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
     for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
         for (name, table), color in zip(curves.items(), cycle(NETWORKS), strict=False):
             axes.plot(table.index, table[column], "o-", color=color, label=name)
-        axes.set(xlabel="stopped at step", ylabel=column, ylim=(0, 105))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        axes.set(xlabel="stopped at step, counted from 1", ylabel=column, ylim=(0, 105))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 10], integer=True))
     row[0].legend(loc="lower right")
     return figure
 
@@ -257,21 +258,27 @@ def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
     return figure
 
 
-def reduction_bars(percent: DataFrame) -> Figure:
-    """Reductions in percent: a group of bars for every row (an accounting), a bar for every column (whose counts).
+def waterfall(panels_of_savings: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
+    """What is left of a saving as its accounting is corrected, from top to bottom: a panel for whose counts.
 
-    A column named "ours" has our colour.
+    By accounting, percent saved and the ends of the line through it.  The first bar is the saving; each of the others
+    is a correction, from what was left before, and the number beside it is what is left after it.
     """
-    figure, ((axes,),) = panels(1, 1, height=0.8 + 0.3 * percent.size)
-    greys = cycle((INK, MUTED, FAINT))
-    colors = [OURS if name == "ours" else next(greys) for name in percent.columns]
-    for bars in _side_by_side(axes.barh, percent, colors):
-        axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=8)
-    axes.axvline(0, color=INK, lw=1)
-    axes.set(xlabel="energy saved, %", yticks=range(len(percent)), yticklabels=percent.index)
-    axes.margins(x=0.1)
-    axes.invert_yaxis()
-    axes.legend(loc="lower right")
+    count = len(next(iter(panels_of_savings.values())))
+    figure, (row,) = panels(1, len(panels_of_savings), height=1.1 + 0.4 * count, sharey=True)
+    for axes, (whose, savings) in zip(row, panels_of_savings.items(), strict=True):
+        color = OURS if whose == "ours" else INK
+        left = [0.0, *(saved for saved, *_ in savings.values())]
+        for place, (before, (after, low, high)) in enumerate(zip(left, savings.values(), strict=False)):
+            axes.barh(place, after - before, left=before, height=0.6, color=color if not place else FAINT)
+            axes.plot([after, after], [place - 0.3, min(place + 1.3, count - 0.7)], color=color, lw=1.2)
+            axes.plot([low, high], [place, place], color=color, lw=1.2)
+            axes.annotate(f"{after:.0f} %", (1, place), xycoords=("axes fraction", "data"), ha="right", va="center")
+        axes.axvline(0, color=INK, lw=1)
+        axes.set(title=whose, xlabel="energy saved, %")
+        least, most = axes.get_xlim()
+        axes.set_xlim(least, most + 0.25 * (most - least))  # room for the numbers
+    row[0].set(yticks=range(count), yticklabels=savings, ylim=(count - 0.5, -0.6))
     return figure
 
 
