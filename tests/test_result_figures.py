@@ -137,10 +137,16 @@ def test_every_correction_of_the_waterfall_goes_from_what_was_left_before_to_wha
 
 
 def test_the_pareto_front_joins_what_nothing_beats() -> None:
-    networks = {"cheap": (80.0, 1.0, 4.0), "beaten": (79.0, 2.0, 5.0), "good": (90.0, 3.0, 3.0)}
+    networks = {
+        "cheap": (spread([79.0, 81.0]), 1.0, 4.0),
+        "beaten": (spread([79.0]), 2.0, 5.0),
+        "good": (spread([90.0, 90.5]), 3.0, 3.0),
+    }
     energy, steps = result_figures.pareto(networks).axes
     assert list(energy.lines[-1].get_xdata()) == [1.0, 3.0]
     assert list(steps.lines[-1].get_xdata()) == [3.0]
+    rings = [bars.lines[0].get_markerfacecolor() == style.CARD for bars in energy.containers]
+    assert rings == [False, True, False]
 
 
 def test_the_bars_of_a_configuration_add_up_to_its_energy() -> None:

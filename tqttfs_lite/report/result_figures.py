@@ -409,22 +409,28 @@ def curves_by_reading(
     return figure
 
 
-def pareto(networks: Mapping[str, tuple[float, float, float]]) -> Figure:
+def pareto(networks: Mapping[str, tuple[Spread, float, float]]) -> Figure:
     """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
 
-    The line joins the networks that no other one beats in both, and these are named.
+    The line joins the networks that no other one beats in both, and these are named; a bar is the 95 % interval over
+    seeds, and a ring a network with one seed, which has none.
     """
     figure, (row,) = panels(1, 2, height=3.4, sharey=True)
     for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
-        points = sorted((values[column], values[0], name) for name, values in networks.items())
         best = -np.inf
         front = []
-        for cost, percent, name in points:
+        for name, values in sorted(networks.items(), key=lambda network: network[1][column]):
+            cost, accuracy = values[column], values[0]
+            percent = accuracy.mean
             leads = percent > best
             if leads:
                 best = percent
                 front.append((cost, percent))
-            axes.plot(cost, percent, "o", color=OURS if leads else MUTED, markersize=6)
+            color = OURS if leads else MUTED
+            fill = color if accuracy.seeds > 1 else CARD
+            axes.errorbar(
+                cost, percent, accuracy.half_interval, fmt="o", color=color, markerfacecolor=fill, markersize=6, lw=1
+            )
             if leads:  # names on alternate sides of the line, so that they do not run into one another
                 shift, side = ((6, "left"), (-6, "right"))[len(front) % 2]
                 offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
