@@ -121,8 +121,8 @@ def turn_thresholds(content: dict[str, Any]) -> None:
     [
         (set_other_count, "of 300 images 301 cannot be right"),
         (set_steps, "silent after 299 steps"),
-        (turn_thresholds, "the thresholds must rise"),
-        (set_weights, "other weights than the result's"),
+        (turn_thresholds, "the thresholds must increase"),
+        (set_weights, "weights other than the result's"),
         (set_count, "does not agree with the counts of the result"),
         (drop_count, "a count of each kind for every threshold"),
         (drop_split, "not a readable file of counts"),

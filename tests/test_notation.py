@@ -124,7 +124,7 @@ def test_layers_that_do_not_fit_are_refused_when_built_by_hand() -> None:
     with pytest.raises(ValueError, match="needs an image"):
         Architecture((784,), (Convolution(16, 5), Linear(10)))
     for layers in ((Pooling(2), Linear(10)), (Convolution(16, 5), Pooling(2), Pooling(2), Linear(10))):
-        with pytest.raises(ValueError, match="P2 must be right behind a convolution"):
+        with pytest.raises(ValueError, match="P2 must directly follow a convolution"):
             Architecture((28, 28), layers)
-    with pytest.raises(ValueError, match="must be a whole one, 1 or more"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1"):
         Architecture((784,), (Linear(10, 0),))

@@ -75,7 +75,7 @@ class Costs:
 
     def __post_init__(self) -> None:
         if any(low[0] >= high[0] or low[1] > high[1] for low, high in pairwise(self.sram)):
-            raise InputError("the points of sram must rise, in bytes and in pJ, such as [[8192, 10], [32768, 20]]")
+            raise InputError("the points of sram must increase, in bytes and in pJ, such as [[8192, 10], [32768, 20]]")
 
     def access_pj(self, capacity: float, bits: int) -> float:
         """Picojoules of reading or writing so many bits in a memory of so many bytes.
