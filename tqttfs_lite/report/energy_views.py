@@ -39,11 +39,11 @@ def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) ->
         steps = dial.read(quantized).point(quantized.config.theta, split="validation").mean_steps
         threshold = dial.read(baseline).at_steps(steps).threshold
         at_threshold, _ = _counted(baseline, data, threshold)
-        rows["as many steps, by the baseline's output threshold"] = _saved(after, at_threshold, len(data))
+        rows["equal steps, by the baseline's output threshold"] = _saved(after, at_threshold, len(data))
     if (both := theirs & ours).any():
         decided = Images(data.images[both], data.labels[both])
         (after, _), (before, _) = (_counted(result, decided) for result in (quantized, baseline))
-        rows["images on which both fire"] = _saved(after, before, len(decided))
+        rows["images that both decide"] = _saved(after, before, len(decided))
     return DataFrame(rows).T
 
 

@@ -105,7 +105,7 @@ def configuration(
 def run(config: TrainingConfig, device: str | None = None) -> Result:
     """`experiment.run`, which says first whether it reads or trains, and how long training will take."""
     if stored := results.find(config):
-        print(f"trained before: reading {stored.name}")
+        print(f"already trained: reading {stored.name}")
     else:
         epochs = config.epochs - finished_epochs(config)
         minutes = epochs * seconds_per_epoch(config, device=device) / 60
