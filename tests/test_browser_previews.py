@@ -9,20 +9,20 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.test_accessibility import axe, violations
-from tests.test_browser import SECONDS, TYPESET, take_requests
+from tests.test_browser import INSIDE_THE_BROWSER, SECONDS, TYPESET, take_requests
 
 __all__ = ["axe"]  # a fixture
 
 SHOWN = "const box = document.querySelector('#preview'); return box?.matches(':popover-open') ? box.innerText : ''"
 SETTLED = 1  # seconds after which nothing more appears
 LINKS = {
-    "work": ("notebooks/03_temporal_quantization", "a[href*='bibliography.html#']", "Yuxuan Yang"),
-    "equation of another page": ("notebooks/09_audit", "a[href*='08_energy.html#equation-eq-energy']", "(8."),
-    "equation of this page": ("notebooks/03_temporal_quantization", "a[href^='#equation-eq-tq']", "(3."),
-    "figure": ("notebooks/03_temporal_quantization", "a[href^='#fig-']", "Fig. 3."),
-    "term": ("notebooks/09_audit", "a[href*='symbols.html#term-']", "arriving spike"),
+    "work": ("notebooks/03_temporal_quantization", "a.internal[href*='bibliography.html#']", "Yuxuan Yang"),
+    "equation of another page": ("notebooks/09_audit", "a.internal[href*='08_energy.html#equation-eq-energy']", "(8."),
+    "equation of this page": ("notebooks/03_temporal_quantization", "a.internal[href^='#equation-eq-tq']", "(3."),
+    "figure": ("notebooks/03_temporal_quantization", "a.internal[href^='#fig-']", "Fig. 3."),
+    "term": ("notebooks/09_audit", "a.internal[href*='symbols.html#term-']", "arriving spike"),
 }
-HERE, PAGE, FIGURE = "notebooks/03_temporal_quantization", "a[href^='#fig-']", "Fig. 3."
+HERE, PAGE, FIGURE = "notebooks/03_temporal_quantization", "a.internal[href^='#fig-']", "Fig. 3."
 
 
 def link(browser: webdriver.Chrome, address: str, page: str, selector: str) -> WebElement:
@@ -70,7 +70,7 @@ def test_under_the_mouse_a_link_shows_what_it_leads_to_until_escape(
     assert none_appears(browser)
     assert found.get_attribute("aria-describedby") is None
     requested, failed = take_requests(browser)
-    assert [url for url in requested if not url.startswith(f"{address}/")] == failed == []
+    assert [url for url in requested if not url.startswith((f"{address}/", *INSIDE_THE_BROWSER))] == failed == []
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 

@@ -42,6 +42,7 @@ async function show(wanted) {
   wanted.setAttribute("aria-describedby", box.id);
   box.showPopover();
   await window.MathJax?.typesetPromise?.([box]);
+  for (const formula of box.querySelectorAll("[tabindex]")) formula.removeAttribute("tabindex"); // MathJax's own menu
   const line = wanted.getClientRects()[0];
   const above = line.bottom + box.offsetHeight > innerHeight && line.top > box.offsetHeight;
   box.style.top = `${scrollY + (above ? line.top - box.offsetHeight : line.bottom)}px`;
