@@ -57,7 +57,7 @@ def class_gallery(
     names: Sequence[str], images: UInt8[Tensor, "classes height width"], digits: UInt8[Tensor, "digits height width"]
 ) -> Figure:
     """An image of each class with its name, in two rows, and in a third one digits, which need no name."""
-    columns = ceil(len(names) / 2)
+    columns = ceil(max(len(names), len(digits)) / 2)
     figure = plt.figure(figsize=(WIDTH, 3.9))
     grid = figure.add_gridspec(3, 2 * columns, height_ratios=(2, 2, 1))
     row, column = np.divmod(np.arange(len(names)), columns)

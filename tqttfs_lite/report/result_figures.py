@@ -425,17 +425,17 @@ def pareto(networks: Mapping[str, tuple[Spread, float, float]]) -> Figure:
             leads = percent > best
             if leads:
                 best = percent
-                front.append((cost, percent))
+                front.append((cost, percent, name))
             color = OURS if leads else MUTED
             fill = color if accuracy.seeds > 1 else CARD
             axes.errorbar(
                 cost, percent, accuracy.half_interval, fmt="o", color=color, markerfacecolor=fill, markersize=6, lw=1
             )
-            if leads:  # names on alternate sides of the line, so that they do not run into one another
-                shift, side = ((6, "left"), (-6, "right"))[len(front) % 2]
-                offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
-                axes.annotate(name, (cost, percent), (shift, 0), fontsize=7, **offset)
-        axes.plot(*zip(*front, strict=True), color=OURS, lw=1, zorder=0)
+        for cost, percent, name in front:  # the ends of the line on its right, so that none leaves the panel
+            shift, side = (6, "left") if (cost, percent, name) in (front[0], front[-1]) else (-6, "right")
+            offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
+            axes.annotate(name, (cost, percent), (shift, 0), fontsize=7, **offset)
+        axes.plot(*zip(*(point[:2] for point in front), strict=True), color=OURS, lw=1, zorder=0)
         axes.set_xlabel(label)
         axes.margins(x=0.18, y=0.12)
     row[0].set(ylabel="test accuracy, %", xscale="log")
