@@ -572,7 +572,7 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
     result = experiment.run(recipe("24-8-2", "stripes", 4, batch_size=10), progress=False)
     assert result.test.accuracy == 100
     assert set(result.data_sha256) == {"stripes/train", "stripes/test"}
-    with pytest.raises(ConfigError, match="does not fit stripes, whose images make its input 24 or 6x4"):
+    with pytest.raises(ConfigError, match="does not fit stripes, whose images need the input 24 or 6x4"):
         recipe("4x6-8-2", "stripes", 4)
     with pytest.raises(ConfigError, match="whose 2 classes want an output layer of 2"):
         recipe("6x4-8C3-10", "stripes", 4)
