@@ -185,9 +185,9 @@ def numbers_sentence() -> str:
         raise BookError(f"{'; '.join(wrong)}: `tqttfs verify --level arithmetic` tells more")
     weights = sum(result.checkpoint.exists() for result in stored)
     return (
-        f"The book rests on {len(stored)} trainings, of which {weights} are kept with their weights.\n"
-        f"When it was built, {len(entries)} numbers and sums of files were computed again, as by"
-        " `tqttfs verify --level arithmetic`, and all of them hold."
+        f"The book is based on {len(stored)} trainings, {weights} of which are kept with their weights.\n"
+        f"When it was built, {len(entries)} numbers and file checksums were recomputed, as by"
+        " `tqttfs verify --level arithmetic`, and all of them agree."
     )
 
 

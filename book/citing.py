@@ -66,11 +66,11 @@ def _entry(kind: str, key: str, **fields: Any) -> str:
 # What is beside the pages, for whoever takes the published book as data: its path and what it is.
 PARTS = {
     "claims.json": "What the slides claim, what was measured here, and the verdict, claim by claim",
-    "data/results/": "One result file for each trained network",
-    "data/answers/": "The answer of trained networks to each test image",
+    "data/results/": "One result file per trained network",
+    "data/answers/": "The trained networks' answers to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
-    "data/search/": "What was tried to choose the settings, scored on validation images",
-    "data/benchmarks/": "What was measured of speed",
+    "data/search/": "The trials that chose the settings, scored on validation images",
+    "data/benchmarks/": "Speed measurements",
     "data/paper/": "The tables of the paper's slides and of other works",
 }
 

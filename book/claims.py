@@ -56,9 +56,9 @@ def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:
         "paper": f"https://doi.org/{paper['doi']}",
         "source_of_the_claims": sorted({reported.CLAIMS, reported.ENERGY}),
         "seeds": "of the quantized network and of its baseline, or those that both share",
-        "unchanged": "what comes out where quantization changes no spike and no decision",
+        "unchanged": "the result if quantization changed no spike and no decision",
         "same_direction": "whether the interval lies on the same side of `unchanged` as the paper's number",
-        "same_size": "whether the interval holds the paper's number",
+        "same_size": "whether the interval contains the paper's number",
         "claims": list(records),
     }
 

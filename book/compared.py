@@ -109,16 +109,16 @@ def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> 
 def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     """Every claim of the slides about accuracy, energy and latency that our networks can be held against."""
     findings = [
-        Finding(f"points of accuracy gained, {label(c.claim)}", f"+{c.claim.points}", c.gain, 2) for c in compared
+        Finding(f"accuracy gained, in points, {label(c.claim)}", f"+{c.claim.points}", c.gain, 2) for c in compared
     ]
     claim, quantized, baseline, *_ = compared[-1]
     scnn = label(claim)
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
-    words, alone = f"percent of energy saved by the paper's formula, {scnn}", by_clocks_alone(baseline, quantized)
+    words, alone = f"energy saved by the paper's formula, in percent, {scnn}", by_clocks_alone(baseline, quantized)
     findings.append(Finding(words, f"+{percent}", saved[SLIDES][1], 1, alone))
     longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
     ours = seed_statistics.difference(quantized.steps, baseline.steps)
-    findings.append(Finding(f"time steps that the decision takes longer, {scnn}", f"{longer:+.2f}", ours, 2))
+    findings.append(Finding(f"delay of the decision, in time steps, {scnn}", f"{longer:+.2f}", ours, 2))
     return findings
 
 

@@ -36,10 +36,10 @@ from tqttfs_lite.report import method_figures, per_image, result_figures, style
 
 FIGURE, METHOD, PREVIEW = "findings.svg", "method.svg", "findings.png"
 CAPTION = (
-    "Above, accuracy against the mean time steps of a decision, unquantized (orange) and quantized (green), as the"
-    " output threshold is turned: discs are as trained, bands 95 % intervals over seeds; rings and dotted lines are the"
-    " paper's, which prints steps for the convolutional network alone. Below, the energy that this network saves by"
-    " how it is counted; the paper's rings are scenarios of what its slides leave open."
+    "Top: accuracy against the mean time steps until a decision, unquantized (orange) and quantized (green), as the"
+    " output threshold is varied. Discs mark the networks as trained, bands 95 % intervals over seeds; rings and dotted"
+    " lines are the paper's, which gives steps only for the convolutional network. Bottom: the energy that this network"
+    " saves under each accounting; the paper's rings are scenarios for what its slides leave open."
 )
 
 
@@ -89,8 +89,8 @@ def write(folder: Path) -> str:
         folded("What the loss does", loss_table(groups, compared)),
         folded(
             "Energy under every accounting",
-            f"Energy that {label(compared[-1].claim)} saves, in %, by how it is counted and by how many spikes pooling"
-            f" hands on in the paper's networks, which the slides do not say:\n\n{energy_table(saved)}\n\n"
+            f"Energy saved by {label(compared[-1].claim)}, in %, under each accounting. The slides do not say how many"
+            f" spikes pooling passes on, so the paper's columns show several assumptions.\n\n{energy_table(saved)}\n\n"
             f"{bounds_sentence(images)}\n{others_sentence(compared)}",
         ),
     ]
@@ -112,12 +112,14 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
 
 def alternative(compared: Sequence[Compared], saved: Savings) -> str:
     """The figure in words."""
-    gains = [f"{name(c.claim)} {c.gain.mean:.2f} for {c.claim.points}" for c in compared]
+    gains = [f"{name(c.claim)} {c.gain.mean:.2f} (paper: {c.claim.points})" for c in compared]
     cuts = [
-        f"{key} {ours.mean:.0f} for {min(papers.values()):.0f} to {max(papers.values()):.0f}"
+        f"{key} {ours.mean:.0f} (paper: {min(papers.values()):.0f} to {max(papers.values()):.0f})"
         for key, (papers, ours) in saved.items()
     ]
-    return f"Ours for the paper's. Points of accuracy gained: {', '.join(gains)}. Energy saved in %: {', '.join(cuts)}."
+    return (
+        f"Ours and the paper's. Accuracy gained, in points: {', '.join(gains)}. Energy saved, in %: {', '.join(cuts)}."
+    )
 
 
 def draw_method(folder: Path) -> None:

@@ -20,10 +20,10 @@ def gains_sentence(compared: Sequence[Compared]) -> str:
         low, high = one.gain.interval
         verdict = "gains" if low > 0 else "loses" if high < 0 else "open"
         points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
-        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)}, +{one.claim.points} on the slides")
+        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)} (slides: +{one.claim.points})")
     said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
     if told["open"]:
-        said.append(f"Whether it gains anything our seeds do not tell: {'; '.join(told['open'])}.")
+        said.append(f"Our seeds cannot tell whether it gains anything: {'; '.join(told['open'])}.")
     return " ".join(said)
 
 
@@ -33,9 +33,11 @@ def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
     formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
     return (
-        f"By the slides' formula the {name(claim)} saves {interval(formula)} %, {percent} % on the slides;"
-        f" slower clocks alone, without a spike less, would save {by_clocks_alone(baseline, quantized):.1f} % by it."
-        f" Counting the additions that arriving spikes make, it saves {interval(causal)} %; below zero it needs more."
+        f"By the slides' formula, quantization saves {interval(formula)} % of the energy of the {name(claim)}"
+        f" (slides: {percent} %), but by the same formula slower clocks alone, without a single spike fewer,"
+        f" would save {by_clocks_alone(baseline, quantized):.1f} %."
+        f" If the additions that arriving spikes cause are counted, the saving is {interval(causal)} %;"
+        " a negative saving means more energy."
     )
 
 
@@ -45,7 +47,7 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
     for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
         gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
         told.append(f"{name(claim)}: {', '.join(gained)}")
-    return f"Quantizing only a part gains, in points, {'; '.join(told)}." if told else ""
+    return f"Gains from quantizing only a part of the network, in points: {'; '.join(told)}." if told else ""
 
 
 def equal_steps_sentence(compared: Sequence[Compared]) -> str:
@@ -59,12 +61,13 @@ def equal_steps_sentence(compared: Sequence[Compared]) -> str:
         shown = "; ".join(f"{gain.text(2)} at {steps:g}" for steps, gain in one.at_steps.items())
         verdicts = [f"ahead at {listed([f'{s:g}' for s in ahead])}"] if ahead else []
         verdicts += [f"behind at {listed([f'{s:g}' for s in behind])}"] if behind else []
-        told.append(f"- {name(one.claim)}, {' and '.join(verdicts) or 'not told apart'}: {shown}.")
+        told.append(f"- {name(one.claim)}, {' and '.join(verdicts) or 'no significant difference'}: {shown}.")
     if not told:
         return ""
     return (
-        "Networks that decide at different times are not alike, so here is the gain at equal mean time steps, where"
-        " both reach them; the output threshold is chosen on the validation images.\n\n" + "\n".join(told)
+        "Networks that decide at different times are not directly comparable, so this is the gain at equal mean time"
+        " steps, wherever both networks reach them; the output threshold is chosen on the validation images.\n\n"
+        + "\n".join(told)
     )
 
 
@@ -80,11 +83,13 @@ def slides_steps_sentence(compared: Sequence[Compared]) -> str:
     for words, group, steps in (("unquantized", baseline, before), ("quantized", quantized, after)):
         percent = printed[group.config.architecture]
         if found := group.at_steps(steps):
-            said.append(f"At {steps:.2f} steps our {words} one has {found.text(2)} %, the slides' {percent:.1f} %.")
+            said.append(
+                f"At {steps:.2f} steps our {words} network reaches {found.text(2)} %, the slides' {percent:.1f} %."
+            )
         elif fewest := group.fewest_steps:
             said.append(
-                f"No output threshold takes our {words} one to the {steps:.2f} steps at which the slides' has"
-                f" {percent:.1f} %: the fewest are {fewest:.2f}."
+                f"No output threshold brings our {words} network down to the {steps:.2f} steps at which the slides'"
+                f" reaches {percent:.1f} %: its minimum is {fewest:.2f}."
             )
     return " ".join(said)
 
@@ -98,9 +103,11 @@ def baselines_sentence(compared: Sequence[Compared]) -> str:
             reached.append(f"{quantized.steps.mean:.2f}")
         better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
     after = f", after {listed(reached)} steps" if reached else ""
+    verb = "reaches" if len(reached) == 1 else "reach"
     return (
-        f"Of our {len(compared)} quantized networks, {len(reached)} have at least the accuracy that the slides print"
-        f"{after}; our baselines differ from the slides' by {listed(better)} points, from which a gain starts."
+        f"Of our {len(compared)} quantized networks, {len(reached)} {verb} at least the accuracy printed on the slides"
+        f"{after}; our unquantized baselines differ from the slides' by {listed(better)} points, and any gain is"
+        " measured from there."
     )
 
 
@@ -109,14 +116,14 @@ def others_sentence(compared: Sequence[Compared]) -> str:
     said = []
     for claim, quantized, baseline, *_ in compared[:-1]:
         said.append(f"{energy_claims.reductions(quantized, baseline)[SLIDES].text(1)} % for the {name(claim)}")
-    return f"The slides' formula alone gives {listed(said)}; below zero more energy is needed."
+    return f"By the slides' formula alone, the saving is {listed(said)}; a negative saving means more energy."
 
 
 def bounds_sentence(images: Sequence[float]) -> str:
-    """What the slides' counts allow at all, whatever pooling hands on."""
+    """What the slides' counts allow at all, whatever pooling passes on."""
     bounds = energy_claims.reported_bounds(energy_claims.BEST, images)
     said = [f"{low:.0f} to {high:.0f} % {key}" for key, (low, high) in bounds.items() if low < high]
-    return f"With any share in either network the slides' counts allow {listed(said)}."
+    return f"If each network may pass on any share, the slides' counts allow savings of {listed(said)}."
 
 
 def steps_sentence(compared: Sequence[Compared]) -> str:
@@ -125,12 +132,13 @@ def steps_sentence(compared: Sequence[Compared]) -> str:
     silent = [f"{group.silent.mean:.1f} %" for group in (baseline, quantized)]
     said = (
         "An image on which no output neuron fires takes all time steps."
-        f" In the convolutional network these are {silent[0]} of the images unquantized and {silent[1]} quantized."
+        f" This happens on {silent[0]} of the images in the unquantized convolutional network and on {silent[1]} in the"
+        " quantized one."
     )
     later = per_image.later_where_both_decide(quantized, baseline)
     if not later:
         return said
-    return f"{said} On the images that both decide, the quantized one takes {later.text(2)} steps more."
+    return f"{said} On the images that both networks decide, the quantized one takes {later.text(2)} steps more."
 
 
 def pooling_sentence(groups: Mapping[TrainingConfig, Group]) -> str:
@@ -141,8 +149,9 @@ def pooling_sentence(groups: Mapping[TrainingConfig, Group]) -> str:
     before = pooled[energy_claims.UNQUANTIZED]
     maximum = seed_statistics.gain(pooled[energy_claims.BEST], before)
     return (
-        f"The slides do not name the kind of pooling, and ours takes averages: with maxima, {before.config.epochs}"
-        f" epochs and the earlier loss quantization gained {maximum.text(2)} points ({seeds(min(maximum.seeds))})."
+        "The slides do not name the kind of pooling; our networks use average pooling."
+        f" With maximum pooling, {before.config.epochs} epochs and the earlier loss, quantization gained"
+        f" {maximum.text(2)} points ({seeds(min(maximum.seeds))})."
     )
 
 
@@ -151,14 +160,14 @@ def reproduction_sentences(findings: Sequence[Finding]) -> str:
     words = {
         "yes": "reproduced",
         "no": "not reproduced",
-        "the opposite": "the opposite",
-        "open": "left open by the seeds",
+        "the opposite": "opposite",
+        "open": "undecided",
     }
     said = []
     for what, verdicts in (
-        ("direction", [finding.direction for finding in findings]),
-        ("size", [finding.size for finding in findings]),
+        ("Direction", [finding.direction for finding in findings]),
+        ("Size", [finding.size for finding in findings]),
     ):
         counts = [f"{verdicts.count(verdict)} {words[verdict]}" for verdict in words if verdict in verdicts]
-        said.append(f"In {what}, of the {len(findings)} claims below: {', '.join(counts)}.")
+        said.append(f"{what} of the {len(findings)} claims below: {', '.join(counts)}.")
     return "\n".join(said)

@@ -59,11 +59,11 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
     if not body:
         return ""
     return (
-        "All of this hangs on a loss that charges every clock alike for waiting"
+        "All of this depends on a loss that charges every clock equally for waiting"
         " ([chapter 4](../notebooks/04_mnist_smlp.ipynb)).\n"
-        "The loss of our earlier recipe decides too early on a fine clock, where no output is above its threshold"
-        " ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
-        "Here is what either loss makes of the unquantized network, and so of what quantization seems to gain and save:"
+        "With the loss of our earlier recipe, a network on a fine clock decides too early, before any output is above"
+        " its threshold ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
+        "The table shows the unquantized network under each loss, and so what quantization appears to gain and save:"
         "\n\n" + rows(header, body)
     )
 

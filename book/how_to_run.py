@@ -61,19 +61,19 @@ def run_section(name: str, notebook: nbformat.NotebookNode, site: Site | None = 
     lines = [
         "## Run it yourself",
         "",
-        "After `make book` has set everything up once, this runs a copy of the page with other values:",
+        "Once `make book` has set everything up, this command runs a copy of the page with other values:",
         "",
         "```bash",
         f".venv/bin/papermill --cwd notebooks notebooks/{name}.ipynb \\",
         f"  _build/mine.ipynb {values}",
         "```",
         "",
-        "| parameter | default | what it is |",
+        "| parameter | default | meaning |",
         "|---|---|---|",
         *rows,
         "",
-        f"{{download}}`The notebook as it ran <{name}.ipynb>` opens in Jupyter.",
-        "On paper or as a PDF: *.pdf* under the download button at the top prints the page with every fold open.",
+        f"{{download}}`The notebook as it was run <{name}.ipynb>` opens in Jupyter.",
+        "To print the page or save it as a PDF, with every fold open: *.pdf* under the download button at the top.",
     ]
     return "\n".join(lines + (elsewhere(name, site) if site else []))
 
@@ -85,9 +85,9 @@ def elsewhere(name: str, site: Site) -> list[str]:
     colab = f"https://colab.research.google.com/github/{site.owner}/{site.name}/blob/{BRANCH}/{path}"
     return [
         "",
-        "Without installing anything:",
-        f"[run it on Binder]({binder}), which `binder/postBuild` sets up, or [open it in Colab]({colab}), with these"
-        " lines in a first cell:",
+        "To run it without installing anything,",
+        f"[use Binder]({binder}), which `binder/postBuild` sets up, or [open it in Colab]({colab}) and add these lines"
+        " as the first cell:",
         "",
         "```",
         COLAB_CELL.format(url=site.repository, folder=site.name),
@@ -103,4 +103,4 @@ def checks_badge(site: Site | None) -> str:
     if not site:
         return ""
     runs = f"{site.repository}/actions/workflows/check.yml?query=branch%3A{BRANCH}"
-    return f"{{bdg-link-primary}}`The checks of every push <{runs}>`"
+    return f"{{bdg-link-primary}}`Checks of every push <{runs}>`"

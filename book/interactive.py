@@ -64,8 +64,8 @@ class Interactive(NamedTuple):
 FIGURES = {
     "neuron": Interactive(
         "notebooks/03_temporal_quantization",
-        "Three columns: the IF neuron fires twice, the TTFS neuron at its first crossing, the TQ-TTFS neuron at a"
-        " later tick, since its potential has dipped below the threshold at the first one.",
+        "Three columns: the IF neuron fires twice, the TTFS neuron at its first crossing, and the TQ-TTFS neuron at a"
+        " later tick, since its potential has dipped below the threshold by the first one.",
     ),
     "digit": Interactive(
         "notebooks/04_mnist_smlp",
@@ -74,8 +74,8 @@ FIGURES = {
     ),
     "tradeoff": Interactive(
         "notebooks/09_audit",
-        "Two scatter plots, MNIST and FashionMNIST, of accuracy over causal energy on a logarithmic axis; networks are"
-        " points named by their degrees, with standard deviations as lines.",
+        "Two scatter plots, MNIST and FashionMNIST, of accuracy against causal energy on a logarithmic axis; networks"
+        " are points labelled with their degrees, with standard deviations as lines.",
     ),
 }
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from tqttfs_lite.paper import verification
 
 MEANING = {
-    "arithmetic": "the slides' numbers from one another, and the sums of all files",
+    "arithmetic": "the slides' numbers from one another, and the checksums of all files",
     "checkpoints": "also every stored network on the whole test set",
     "retrain": "also the slides' two MNIST perceptrons, trained from scratch",
     "full": "also every network of a recipe, trained from scratch",
 }
 
 
-UNKNOWN = "whether today's library still gives these results is not known"
+UNKNOWN = "it is not known whether today's library still gives these results"
 NAMED = 3  # changed files that a flag names
 
 
@@ -30,7 +30,7 @@ def flag(record: Path) -> str:
     last = json.loads(record.read_text("utf-8"))
     date = last["made"]["date"][:10]
     if last["level"] not in verification.EVALUATED or "library" not in last:
-        return f"The verification of {date} ran no stored network: {UNKNOWN}."
+        return f"The verification of {date} did not run the stored networks: {UNKNOWN}."
     if differing := last["numbers"] - last["agreeing"]:
         return f"In the verification of {date}, {differing} of {last['numbers']} numbers differ from what is stored."
     if changes := changed(last["library"], verification.library_sums()):
@@ -54,14 +54,14 @@ def sentences(record: Path) -> str:
     Its numbers are those that agreed and those that were looked at.
     """
     if not record.is_file():
-        return "No verification has been recorded where this book was built: `make test` makes one."
+        return "No verification has been recorded where this book was built: run `make test` to record one."
     last = json.loads(record.read_text("utf-8"))
     made = last["made"]
     differing = last["numbers"] - last["agreeing"]
     verdict = "all of them agree" if not differing else f"**{differing} of them differ**"
     return (
-        f"Last verified on {made['date'][:10]} at the level `{last['level']}`: {MEANING[last['level']]}.\n"
-        f"{last['numbers']} numbers were computed again, and {verdict}.\n"
-        f"The machine: {made['processor']}, {made['system']}, Python {made['python']}, PyTorch {made['torch']};"
-        f" the library: commit `{made['commit'][:12]}`{made['commit'][40:]}."
+        f"Last verified on {made['date'][:10]} at level `{last['level']}`: {MEANING[last['level']]}.\n"
+        f"{last['numbers']} numbers were recomputed, and {verdict}.\n"
+        f"Machine: {made['processor']}, {made['system']}, Python {made['python']}, PyTorch {made['torch']}."
+        f" Library: commit `{made['commit'][:12]}`{made['commit'][40:]}."
     )

@@ -32,7 +32,7 @@ GRID = [n / 4 for n in range(8, 57)]  # mean steps, 2 to 14
 DEGREES = {energy_claims.UNQUANTIZED: None, energy_claims.BEST: energy_claims.BEST}  # by the slides' words for them
 LOSSES: dict[str, dict[str, Any]] = {  # by what the page calls them, how they differ from the recipe
     "soft decoder": comparisons.EARLIER,
-    "the same, corrected for ticks": {},
+    "soft decoder, tick-corrected": {},
     "first spike times": {"loss": "first-spike-time", "sharpness": 16.0},
 }
 Groups = Mapping[TrainingConfig, Group]
@@ -117,7 +117,7 @@ def loss_part(groups: Groups) -> str:
         "steps; silent, %",
         "quantized",
         "gain, points",
-        "the slides'",
+        "gain on the slides",
         "seeds",
     ]
     return marks.part(rows(header, body), used, reported.CLAIMS)
@@ -138,9 +138,10 @@ def steps_part(networks: Networks) -> str:
         f"```{{figure}} {FIGURE}",
         ":name: fig-readings",
         f":alt: {_alternative(networks, T)}",
-        "Accuracy against mean steps, by what these may be the mean of: the convolutional network on FashionMNIST,"
-        " unquantized (none) and quantized, a conventional reference that is told the step, and the paper's two points."
-        " Ours are moved by the output threshold; bands are 95 % intervals over seeds.",
+        "Accuracy against mean steps under each reading of the slides' steps: the convolutional network on"
+        " FashionMNIST, unquantized (none) and quantized; a conventional reference that is given the step; and the"
+        " paper's two points. Our networks move along their curves as the output threshold is varied; bands are 95 %"
+        " intervals over seeds.",
         "```",
     ]
     sentences = [possible_sentence(networks, T), _seeds_sentence(networks)]
@@ -156,9 +157,9 @@ def _scores(dials: Sequence[Dial], T: int, printed: Printed, reading: operating_
     first = operating_points.earliest(dials, T, reading)
     points = operating_points.seeds_at(dials, T, reading, max(first, printed.steps))
     if not points:
-        return "never that late"
+        return "never takes that many"
     score = f"{spread([p.accuracy for p in points]).text(2)} ({mean(p.silent for p in points):.1f})"
-    return score if first <= printed.steps else f"{score}, earliest, at {first:.2f}"
+    return score if first <= printed.steps else f"{score}, at its minimum of {first:.2f} steps"
 
 
 def possible_sentence(networks: Networks, T: int) -> str:
@@ -172,7 +173,7 @@ def possible_sentence(networks: Networks, T: int) -> str:
             (within if known.mean >= first.accuracy else beyond).append(reading.words)
     said = f"{first.accuracy} % after {first.steps:.2f} steps"
     words = [
-        f"{said} is {what} what the reference knows if steps count {listed(readings)}."
+        f"{said} is {what} the reach of the reference if steps are counted {'; or '.join(readings)}."
         for what, readings in (("within", within), ("beyond", beyond))
         if readings
     ]
@@ -181,7 +182,7 @@ def possible_sentence(networks: Networks, T: int) -> str:
 
 def _seeds_sentence(networks: Networks) -> str:
     counts = [f"{len(dials)} seeds of {degrees}" for degrees, dials in networks.dials.items()]
-    return f"The table rests on {listed([*counts, f'{len(networks.references)} of the reference'])}."
+    return f"The table is based on {listed([*counts, f'{len(networks.references)} of the reference'])}."
 
 
 def _alternative(networks: Networks, T: int) -> str:
@@ -211,17 +212,17 @@ def pooling_part(groups: Groups) -> str:
             body.append([words, str(plain.config.epochs), *scores, gain.text(2), seeds])
             used += [plain, best]
     header = ["pooling", "epochs", "unquantized, % (steps; silent, %)", "quantized", "gain, points", "seeds"]
-    text = "Both were trained with the first loss of question 1:\n\n" + rows(header, body)
+    text = "Both were trained with the first loss in question 1:\n\n" + rows(header, body)
     tables = (reported.ENERGY, reported.LAYERS, "fashion-mnist/test")
     return marks.part(f"{text}\n\n{_saving_sentence(groups)}", used, tables)
 
 
 def _saving_sentence(groups: Groups) -> str:
-    """What the slides' own counts save of energy, by what pooling hands on."""
+    """The energy saved by the slides' own counts, by what pooling passes on."""
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     cases = energy_claims.reported_reductions(energy_claims.BEST, images, comparisons.pooling_cases(groups))
     said = [f"{saved[MEMORY]:.1f} % ({words})" for words, saved in cases.items()]
-    return f"By the slides' own counts, {MEMORY}, their best configuration saves {listed(said)}."
+    return f"By the slides' own counts, {MEMORY}, their best configuration saves {listed(said)} of the energy."
 
 
 def runs_part(groups: Groups) -> str:
@@ -243,10 +244,10 @@ def runs_part(groups: Groups) -> str:
     header = [
         "network",
         "gain on the slides",
-        "one more pair of ours, 95 %",
-        "p of the slides'",
-        f"best of {CONFIGURATIONS} runs over their mean",
-        "best epoch over the last, validation",
+        "one more pair of ours, 95 % prediction interval",
+        "p-value of the slides' gain",
+        f"best of {CONFIGURATIONS} runs above their mean",
+        "best epoch above the last, validation",
         "seeds",
     ]
     return marks.part(rows(header, body), used, reported.CLAIMS)
@@ -282,5 +283,5 @@ def reference_part() -> str:
             scores = "; ".join(f"{accuracy} after {step}" for step, accuracy in zip(shown, by_step, strict=True))
             body.append([network, *settings, scores])
             used += found
-    header = ["reference", "learning rate", "epochs", "seeds", "test accuracy where every image stops alike, %"]
+    header = ["reference", "learning rate", "epochs", "seeds", "test accuracy if every image stops at the same step, %"]
     return marks.part(rows(header, body) if body else "No reference has been trained yet.", used)

@@ -55,7 +55,7 @@ def mark(found: Iterable[str]) -> str:
     <details class="made-by">
     <summary aria-label="The output above is made from MNIST">made from MNIST</summary>
     <ul>
-    <li><strong>MNIST</strong>, its test images, with these <a href="../data/checksums.sha256">SHA-256 sums</a><br>
+    <li><strong>MNIST</strong>, its test images, with these <a href="../data/checksums.sha256">SHA-256 checksums</a><br>
     <code class="again">tqttfs data mnist</code></li>
     </ul>
     </details>
@@ -129,7 +129,7 @@ def _results(files: Files) -> list[str]:
     for (config, released), group in groups.items():
         group.sort(key=lambda result: result.config.seed)
         seeds = [result.config.seed for result in group]
-        run_here = ["its weights ran for this output"] if {r.config.name for r in group} & used_weights else []
+        run_here = ["its weights were run for this output"] if {r.config.name for r in group} & used_weights else []
         again = training_command(config, *(["--release"] if released else []), seeds=seeds)
         files_of_group = ", ".join(_stored(result, f"seed {result.config.seed}") for result in group)
         items.append(
@@ -197,7 +197,7 @@ def _tables(files: Files) -> list[str]:
 
 
 def _datasets(files: Files) -> list[str]:
-    sums = f"with these {_link('checksums.sha256', 'SHA-256 sums')}"  # the file has those of the paper's data sets
+    sums = f"with these {_link('checksums.sha256', 'SHA-256 checksums')}"  # the file has those of the paper's data sets
     return [
         _item(
             title,

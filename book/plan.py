@@ -49,9 +49,9 @@ def tried_sentence(trials: Sequence[Trial]) -> str:
         baseline, quantized = (tried(trials, claim.dataset, kind, quantized=q) for q in (False, True))
         both, alone = (_in_words(settings) for settings in (baseline, quantized - baseline))
         words = f"{both} with the baseline" if both else "nothing with the baseline"
-        words += f" and {alone} with quantized networks only" if alone else ""
-        said.append(f"for the {name(claim)} {words}")
-    return f"In the stored trials there varied {'; '.join(said)}."
+        words += f", and {alone} with quantized networks only" if alone else ""
+        said.append(f"for the {name(claim)}, {words}")
+    return f"The stored trials varied these settings: {'; '.join(said)}."
 
 
 def _in_words(settings: set[str]) -> str:
@@ -62,8 +62,9 @@ def silence_sentence() -> str:
     """What the slides' mean steps allow."""
     shares = [f"{operating_points.most_silent(network):.0f} %" for network in operating_points.printed()]
     return (
-        f"If silent images are in the slides' mean steps, with all T, at most {listed(shares)} can be silent in their"
-        " convolutional network, unquantized and quantized; if they are left out, nothing on the slides bounds them."
+        f"If the slides' mean steps include silent images, with all T steps, at most {listed(shares)} of the images can"
+        " be silent in their unquantized and quantized convolutional network, respectively; if silent images are left"
+        " out of the mean, nothing on the slides limits their share."
     )
 
 

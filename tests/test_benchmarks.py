@@ -152,7 +152,7 @@ def test_peers_pool_as_the_network_does(pooling: PoolingMode, binned: bool) -> N
 def test_the_targets_are_judged_by_the_stored_benchmarks() -> None:
     table = benchmarks.targets()
     for _, row in table.iterrows():
-        side, aim = row["aim"].rsplit(" ", 1)
+        side, aim = row["target"].rsplit(" ", 1)
         value = float(row["measured"].split()[0])
         assert row["reached"] == ("yes" if (value <= float(aim)) == (side == "at most") else "no")
     scnn = benchmarks.find("train", "fashion-scnn")

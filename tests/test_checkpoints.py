@@ -40,7 +40,7 @@ def test_every_damage_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="missing"):
         checkpoints.read(network(), tmp_path / "b.safetensors")
     path.write_bytes(whole)
-    with pytest.raises(CheckpointError, match="does not hold the weights of 784-41"):
+    with pytest.raises(CheckpointError, match="does not contain the weights of 784-41"):
         checkpoints.read(network("784-41-10"), path)
 
 

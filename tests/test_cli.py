@@ -60,9 +60,9 @@ def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pyte
     main([TRAIN[0], "784-17-10", *TRAIN[2:-1]])
     (other,) = (home / "runs").glob("*784-17-10*.json")
     assert main(["energy", str(checkpoint), "--baseline", str(other)]) == 1
-    assert "another architecture" in capsys.readouterr().err
+    assert "differs in architecture" in capsys.readouterr().err
     assert main(["energy", str(checkpoint), "--baseline", str(checkpoint)]) == 1
-    assert "another architecture" in capsys.readouterr().err
+    assert "differs in architecture" in capsys.readouterr().err
 
     model = home / "model.yml"
     model.write_text("addition_pj: 1.8\nweight_bytes: [65536, 8192]\n")
@@ -172,7 +172,7 @@ def test_an_interruption_says_that_nothing_is_lost(
 
     monkeypatch.setattr(experiment, "run_together", interrupted)
     assert main(TRAIN) == 130
-    assert "goes on from its last whole epoch" in capsys.readouterr().err
+    assert "resumes from its last completed epoch" in capsys.readouterr().err
 
 
 @pytest.mark.data
@@ -257,7 +257,7 @@ def test_running_out_of_memory_is_one_sentence(
     monkeypatch.setattr(commands, "data", lambda options: allocates())
     assert main(["data"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("tqttfs: out of memory: take a smaller batch_size") and "Traceback" not in error
+    assert error.startswith("tqttfs: out of memory: use a smaller batch_size") and "Traceback" not in error
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

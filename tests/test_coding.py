@@ -71,4 +71,4 @@ def test_pixels_that_are_not_bytes_are_refused() -> None:
         "    try:\n        encode(pixels, 8)\n    except TqttfsError as error:\n        print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.count("pixels must be whole numbers from 0 to 255 of type torch.uint8") == 3
+    assert done.stdout.count("pixels must be integers from 0 to 255 of type torch.uint8") == 3

@@ -140,9 +140,9 @@ def test_a_perceptron_has_one_spelling(image: str, row: str, dataset: str) -> No
 
 @pytest.mark.parametrize("text", ["14x56-50-10", "28x28x3-50-10", "28x29-50-10", "32x32x3-4C3-10"])
 def test_an_image_of_another_size_is_refused_though_its_row_may_fit(text: str) -> None:
-    with pytest.raises(ConfigError, match="does not fit mnist, whose images make its input 784 or 28x28"):
+    with pytest.raises(ConfigError, match="does not fit mnist, whose images need the input 784 or 28x28"):
         recipe(text, "mnist", 8)
-    with pytest.raises(ConfigError, match="does not fit cifar-10, whose images make its input 3072 or 32x32x3"):
+    with pytest.raises(ConfigError, match="does not fit cifar-10, whose images need the input 3072 or 32x32x3"):
         recipe("3x32x32-50-10", "cifar-10", 8)
 
 

@@ -27,7 +27,7 @@ def test_what_a_file_leaves_out_is_the_books(tmp_path: Path) -> None:
         ("addition_pj: -1", "addition_pj must be greater than or equal to 0, not -1"),
         ("addition_pj: .nan", "addition_pj must be"),
         ("sram: []", "sram must have at least 1 item"),
-        ("sram: [[8192, 20], [4096, 10]]", "the points of sram must rise"),
+        ("sram: [[8192, 20], [4096, 10]]", "the points of sram must increase"),
         ("beyond: nowhere", "beyond must be 'capped', 'extrapolated' or 'dram', not 'nowhere'"),
         ("pj: 1", "unknown key pj: allowed are addition_pj, multiplication_pj"),
         ("- 1", "must be an object, not"),

@@ -220,7 +220,7 @@ def test_when_every_source_fails_each_reason_is_given_and_nothing_is_left(raw, p
     with pytest.raises(DatasetError) as caught:
         fetch("mnist")
     message = str(caught.value)
-    assert message.startswith("cannot fetch mnist, every source failed. first: no route; second: train-images")
+    assert message.startswith("cannot fetch mnist: every source failed. first: no route; second: train-images")
     assert message.endswith("third: OSError")
     assert "\n" not in message
     assert leftovers(raw) == [] and list((raw / "MNIST" / "raw").iterdir()) == []
@@ -572,7 +572,7 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
     result = experiment.run(recipe("24-8-2", "stripes", 4, batch_size=10), progress=False)
     assert result.test.accuracy == 100
     assert set(result.data_sha256) == {"stripes/train", "stripes/test"}
-    with pytest.raises(ConfigError, match="does not fit stripes, whose images make its input 24 or 6x4"):
+    with pytest.raises(ConfigError, match="does not fit stripes, whose images need the input 24 or 6x4"):
         recipe("4x6-8-2", "stripes", 4)
     with pytest.raises(ConfigError, match="whose 2 classes want an output layer of 2"):
         recipe("6x4-8C3-10", "stripes", 4)
@@ -614,13 +614,13 @@ def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_pa
     darker = {part: replace(record.read(part), images=record.read(part).images // 2) for part in ("train", "test")}
     datasets.register(replace(record, read=darker.__getitem__))
     for again in (experiment.run, experiment.try_out):
-        with pytest.raises(ResultError, match="is of other images than stripes has now"):
+        with pytest.raises(ResultError, match="was made from other images than stripes has now"):
             again(config)
-    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+    with pytest.raises(CheckpointError, match="it has other settings or other images"):
         experiment.run(unfinished, progress=False)
     os.rename(training.state_file(unfinished), training.state_file(replace(config, seed=2)))
     datasets.register(record)
-    with pytest.raises(CheckpointError, match="it is of other settings or of other images"):
+    with pytest.raises(CheckpointError, match="it has other settings or other images"):
         experiment.run(replace(config, seed=2), progress=False)
 
 
@@ -631,11 +631,11 @@ def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_pa
         ({"name": ""}, "letters, digits and hyphens"),
         ({"name": "-" * 3}, "letters, digits and hyphens"),
         ({"name": "x" * 31}, "at most 30"),
-        ({"shape": (0, 6, 4)}, "shape of stripes must be three whole numbers"),
-        ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three whole numbers"),
+        ({"shape": (0, 6, 4)}, "shape of stripes must be three positive integers"),
+        ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three positive integers"),
         ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and of test"),
-        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 sums"),
-        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "A" * 32}}}, "with SHA-256 or MD5 sums"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 checksums"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"b": "A" * 32}}}, "with SHA-256 or MD5 checksums"),
         ({"files": {"train": {"a": "0" * 32}, "test": {"a": "1" * 32}}}, "must be those of train and of test"),
         ({"classes": ("one",)}, "must have from 2 to 256 classes, not 1"),
     ],

@@ -58,7 +58,7 @@ def test_between_thresholds_a_point_is_interpolated() -> None:
 
 def test_equal_steps_are_chosen_on_the_validation_images() -> None:
     assert DIAL.at_steps(3.0) == DIAL.point(0.75)  # 3.1 steps on the test images
-    with pytest.raises(ValueError, match=r"mean time steps must be from 2\.00 to 5\.00, what output thresholds"):
+    with pytest.raises(ValueError, match=r"mean time steps must be from 2\.00 to 5\.00, which output thresholds"):
         DIAL.at_steps(6.0)
     with pytest.raises(ValueError, match=r"the output threshold must be from 0\.5 to 1\.5, not 2"):
         DIAL.point(2.0)
@@ -121,8 +121,8 @@ def turn_thresholds(content: dict[str, Any]) -> None:
     [
         (set_other_count, "of 300 images 301 cannot be right"),
         (set_steps, "silent after 299 steps"),
-        (turn_thresholds, "the thresholds must rise"),
-        (set_weights, "other weights than the result's"),
+        (turn_thresholds, "the thresholds must increase"),
+        (set_weights, "weights other than the result's"),
         (set_count, "does not agree with the counts of the result"),
         (drop_count, "a count of each kind for every threshold"),
         (drop_split, "not a readable file of counts"),

@@ -99,7 +99,7 @@ def test_an_access_costs_what_its_memory_is_large() -> None:
     assert capped.access_pj(first_dense, 32) == 50
     assert drawn_on.access_pj(first_dense, 32) == pytest.approx((20 + 80 * (first_dense / 1024 - 32) / 992) / 2)
     assert dram.access_pj(first_dense, 32) == 650
-    with pytest.raises(ValueError, match="must rise"):
+    with pytest.raises(ValueError, match="must increase"):
         Costs(sram=((8192, 20.0), (32768, 10.0)))
 
 

@@ -27,12 +27,12 @@ def test_on_equal_terms_the_images_and_the_steps_are_what_the_row_says(trained) 
     assert table.loc["as trained", "images"] == 100
     both = [experiment.answers_of(result).decided[:100] for result in trained]
     steps = [experiment.answers_of(result).step[:100].double() for result in trained]
-    row = table.loc["images on which both fire"]
+    row = table.loc["images that both decide"]
     assert row["images"] == int((both[0] & both[1]).sum())
     assert [row["steps"], row["steps, baseline"]] == pytest.approx(
         [float(each[both[0] & both[1]].mean()) for each in steps]
     )
-    row = table.loc["as many steps, by the baseline's output threshold"]
+    row = table.loc["equal steps, by the baseline's output threshold"]
     assert abs(row["steps"] - row["steps, baseline"]) < 0.5
     assert row["steps"] == table.loc["as trained", "steps"]
 

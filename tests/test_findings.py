@@ -27,8 +27,10 @@ def test_the_page_shows_the_released_results(tmp_path: Path) -> None:
         assert f"| +{claim.points} |" in text
         for ours in (quantized, baseline):
             assert f"| {ours.accuracy.text(2)} | {ours.silent.mean:.1f} | {ours.steps.mean:.2f} |" in text
-    assert "with maxima, 40 epochs and the earlier loss quantization gained" in text
-    assert re.search(r"slides' counts allow -\d+ to \d+ % causal, -\d+ to \d+ % with memory and .* in bulk\.", text)
+    assert "With maximum pooling, 40 epochs and the earlier loss, quantization gained" in text
+    assert re.search(
+        r"slides' counts allow savings of -\d+ to \d+ % causal, -\d+ to \d+ % with memory and .* in bulk\.", text
+    )
     for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released())[:-1]:
         assert quantized and baseline
         saving = energy_claims.reductions(quantized, baseline)[SLIDES]
@@ -45,7 +47,7 @@ def test_the_build_stops_where_a_result_is_missing(tmp_path: Path, monkeypatch: 
 
 def test_a_number_that_does_not_hold_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     words = build.numbers_sentence()
-    assert f"rests on {len(results.read_all())} trainings" in words
+    assert f"is based on {len(results.read_all())} trainings" in words
     wrong = verification.Entry("arithmetic", "results/one.json", "correct", "98", "98", "97", agrees=False)
     monkeypatch.setattr(verification, "verify", lambda level: iter([wrong]))
     with pytest.raises(build.BookError, match=r"results/one.json, correct: `tqttfs verify --level arithmetic`"):

@@ -8,15 +8,15 @@ from tqttfs_lite.paper.seed_statistics import difference, spread
 def test_the_verdicts_are_counted() -> None:
     claims = [finding("+2.5", 1.0, 1.1, 1.2), finding("+2.5", -1.0, -1.1, -1.2), finding("+2.5", 2.5)]
     assert findings_sentences.reproduction_sentences(claims).splitlines() == [
-        "In direction, of the 3 claims below: 1 reproduced, 1 the opposite, 1 left open by the seeds.",
-        "In size, of the 3 claims below: 2 not reproduced, 1 left open by the seeds.",
+        "Direction of the 3 claims below: 1 reproduced, 1 opposite, 1 undecided.",
+        "Size of the 3 claims below: 2 not reproduced, 1 undecided.",
     ]
 
 
 def test_what_reaches_the_paper_and_where_the_baselines_start_is_counted() -> None:
     two = [comparison((986, 988), (981, 985)), comparison((985, 986), (975, 976))]  # of 98.6 and 98.1
     assert findings_sentences.baselines_sentence(two).startswith(
-        "Of our 2 quantized networks, 1 have at least the accuracy"
+        "Of our 2 quantized networks, 1 reaches at least the accuracy"
     )
     assert "by +0.2 and -0.5 points" in findings_sentences.baselines_sentence(two)
 
@@ -27,10 +27,10 @@ def test_a_gain_is_told_as_a_gain_a_loss_or_neither() -> None:
     )
     lost = difference(worse.baseline.accuracy, worse.quantized.accuracy)
     assert findings_sentences.gains_sentence([better, worse, alike]) == (
-        f"Quantization gains {better.gain.text(2)} points for the MNIST perceptron, +0.5 on the slides."
-        f" Quantization loses {lost.text(2)} points for the MNIST perceptron, +0.5 on the slides."
-        " Whether it gains anything our seeds do not tell:"
-        f" {alike.gain.text(2)} points for the MNIST perceptron, +0.5 on the slides."
+        f"Quantization gains {better.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
+        f" Quantization loses {lost.text(2)} points for the MNIST perceptron (slides: +0.5)."
+        " Our seeds cannot tell whether it gains anything:"
+        f" {alike.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
     )
 
 

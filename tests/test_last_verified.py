@@ -26,7 +26,7 @@ def test_the_record_of_the_command_becomes_a_sentence(
     assert all(str(made[key])[:10] in text for key in ("date", "processor", "commit", "torch"))
     entries.pop()
     assert cli.main(["verify", "--level", "arithmetic", "--record", str(record)]) == 0
-    assert "2 numbers were computed again, and all of them agree" in last_verified.sentences(record)
+    assert "2 numbers were recomputed, and all of them agree" in last_verified.sentences(record)
 
 
 def test_every_level_has_its_meaning() -> None:
@@ -41,7 +41,7 @@ def test_a_page_is_flagged_unless_the_record_speaks_for_todays_library(
     record = tmp_path / "verified.json"
     assert last_verified.flag(record).startswith("No verification was recorded")
     cli.main(["verify", "--level", "arithmetic", "--record", str(record)])
-    assert "ran no stored network" in last_verified.flag(record)
+    assert "did not run the stored networks" in last_verified.flag(record)
     cli.main(["verify", "--level", "checkpoints", "--record", str(record)])
     assert last_verified.flag(record) == ""
 

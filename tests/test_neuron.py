@@ -59,7 +59,7 @@ def test_a_clock_that_does_not_divide_the_time_ticks_only_whole_periods() -> Non
 
 @pytest.mark.parametrize("q", [0, -1])
 def test_a_degree_below_one_is_refused(q: int) -> None:
-    with pytest.raises(ValueError, match="q must be a whole number from 1"):
+    with pytest.raises(ValueError, match="q must be an integer of at least 1"):
         tq_ttfs_neuron(one_neuron(1), W, q=q)
 
 

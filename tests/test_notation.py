@@ -34,8 +34,8 @@ INVALID = [
     ("784-40O-10", 6, "'-' and a layer"),
     ("784-400--10", 8, "a layer such as"),
     ("784-400-10 q", 11, "'-' and a layer"),
-    ("784-P2-10", 4, "behind a convolution"),
-    ("28x28-16C5-P2-P2-10", 14, "behind a convolution"),
+    ("784-P2-10", 4, "directly follow a convolution"),
+    ("28x28-16C5-P2-P2-10", 14, "directly follow a convolution"),
     ("28x28-16C4-10", 6, "odd size"),
     ("28x28-16C5-P3-10", 11, "does not divide"),
     ("28x28-10-16C5-10", 9, "needs an image"),
@@ -104,7 +104,7 @@ def test_every_channel_of_the_input_counts() -> None:
 
 @pytest.mark.parametrize("shape", [(), (0,), (28, 28, 3, 1), (28, -28)])
 def test_an_input_that_is_no_image_is_refused_when_built_by_hand(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="an input is 1 to 3 numbers"):
+    with pytest.raises(ValueError, match="an input must be 1 to 3 positive integers"):
         Architecture(shape, (Linear(10),))
 
 
@@ -124,7 +124,7 @@ def test_layers_that_do_not_fit_are_refused_when_built_by_hand() -> None:
     with pytest.raises(ValueError, match="needs an image"):
         Architecture((784,), (Convolution(16, 5), Linear(10)))
     for layers in ((Pooling(2), Linear(10)), (Convolution(16, 5), Pooling(2), Pooling(2), Linear(10))):
-        with pytest.raises(ValueError, match="P2 must be right behind a convolution"):
+        with pytest.raises(ValueError, match="P2 must directly follow a convolution"):
             Architecture((28, 28), layers)
-    with pytest.raises(ValueError, match="must be a whole one, 1 or more"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1"):
         Architecture((784,), (Linear(10, 0),))

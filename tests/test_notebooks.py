@@ -131,7 +131,7 @@ def test_no_table_is_cut(path: Path) -> None:
 
 def test_degrees_that_contradict_one_another_are_refused() -> None:
     with pytest.raises(
-        InputError, match=re.escape("the degrees in 784-400(1)-10(4) are not 2-2: leave the brackets out")
+        InputError, match=re.escape("the degrees in 784-400(1)-10(4) are not 2-2: leave out the parentheses")
     ):
         notebook.configuration("784-400(1)-10(4)", "2-2", "mnist", 8)
     same = notebook.configuration("784-400(2)-10(2)", "2-2", "mnist", 8, seed=1, epochs=3)

@@ -23,9 +23,9 @@ def test_a_setting_was_tried_where_trials_differ_in_it() -> None:
     trials = [Trial(config, (), score, {}) for config in configs]
     mnist, fashion, _ = plan.tried_sentence(trials).split("; ")
     assert mnist.endswith(
-        "for the MNIST perceptron `epochs` with the baseline and `sharpness` with quantized networks only"
+        "for the MNIST perceptron, `epochs` with the baseline, and `sharpness` with quantized networks only"
     )
-    assert fashion == "for the FashionMNIST perceptron nothing with the baseline"
+    assert fashion == "for the FashionMNIST perceptron, nothing with the baseline"
 
 
 def test_every_claim_has_its_margin_and_its_steps() -> None:

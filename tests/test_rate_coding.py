@@ -49,7 +49,7 @@ def test_silence_goes_to_the_highest_potential_and_nobody_fired_most() -> None:
 
 @pytest.mark.parametrize("architecture", ["784-16(1)-10(2)", "28x28-4C5-P2-10"])
 def test_only_perceptrons_without_quantization_are_rate_coded(architecture: str) -> None:
-    with pytest.raises(ValueError, match="rate coding wants a perceptron"):
+    with pytest.raises(ValueError, match="rate coding needs a perceptron"):
         replace(CONFIG, architecture=architecture)
 
 

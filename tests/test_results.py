@@ -53,7 +53,7 @@ def test_a_file_that_was_changed_is_refused(change: str) -> None:
         path.write_text(json.dumps(content))
     else:
         path = path.rename(path.with_stem("best"))
-    with pytest.raises(ResultError, match="changed by hand or renamed"):
+    with pytest.raises(ResultError, match="was edited or renamed"):
         results.read_trial(path)
 
 
@@ -228,7 +228,7 @@ def test_a_file_of_another_kind_is_refused_in_one_short_sentence(content: str, w
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ('"seed": 0', '"seed": 1, "seed": 0', "the key 'seed' is there twice"),
+        ('"seed": 0', '"seed": 1, "seed": 0', "the key 'seed' appears twice"),
         ('"loss": 0.5', '"loss": NaN', "history.0.loss must be a finite number, not nan"),
         ('"made": {}', '"made": {}, "note": ""', "unknown key note"),
     ],

@@ -99,14 +99,14 @@ def test_the_example_is_a_study() -> None:
         ),
         (
             [{**PART, "architectures": ["784-16(2)-10"]}],
-            "'784-16(2)-10' has degrees in brackets, and",
+            "'784-16(2)-10' has degrees in parentheses, and",
         ),
         ([{**PART, "settings": {"seed": 1}}], "unknown key settings.seed: allowed are coding"),
         ([{**PART, "degrees": []}], "degrees must have at least 1 item, not []"),
         ([{**PART, "time_steps": 1}], "too few for the first layer"),
         (
             [PART, {**PART, "seeds": [3]}],
-            "part 2: 784-16(1)-10(1) with seed 3 is asked for a second time",
+            "part 2: 784-16(1)-10(1) with seed 3 is listed twice",
         ),
     ],
 )
@@ -122,9 +122,9 @@ def test_a_bad_part_is_named_with_its_key_and_what_is_allowed(part: object, word
         (b"- dataset: [", "is not valid YAML"),
         (b"\xff\xfe\xfd", "is not valid YAML"),
         (b"- 2024-13-01", "is not valid YAML"),
-        (b"- {seeds: [0], dataset: mnist, seeds: [1]}", "the key 'seeds' is there twice, line 1"),
-        (b"- {settings: {epochs: 1, epochs: 2}}", "the key 'epochs' is there twice"),
-        (b"- {seeds: [0], <<: {seeds: [1]}}", "the key 'seeds' is there twice"),
+        (b"- {seeds: [0], dataset: mnist, seeds: [1]}", "the key 'seeds' appears twice, line 1"),
+        (b"- {settings: {epochs: 1, epochs: 2}}", "the key 'epochs' appears twice"),
+        (b"- {seeds: [0], <<: {seeds: [1]}}", "the key 'seeds' appears twice"),
         (b"- " + b"[" * 20_000, "is not valid YAML: maximum recursion depth exceeded"),
         (b"- &a [1]\n- *a", "aliases are not allowed, line 2"),
         (b"- !" + b"a" * 10**5 + b" 1", "could not determine a constructor for the tag '!aaa"),
@@ -185,7 +185,7 @@ def test_a_study_without_its_results_ends_with_an_error(
     monkeypatch.setattr(commands.subprocess, "run", lambda *_, **__: ran)
     assert main(["study", str(tmp_path / "mine.yml"), "--dry-run"]) == 0
     assert main(["study", str(tmp_path / "mine.yml")]) == 1
-    assert capsys.readouterr().err == "tqttfs: 2 of 2 results are not there: nothing to summarize\n"
+    assert capsys.readouterr().err == "tqttfs: 2 of 2 results are missing: nothing to summarise\n"
 
 
 def test_the_committed_schema_is_the_one_of_the_code() -> None:

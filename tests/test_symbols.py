@@ -74,7 +74,7 @@ def test_every_row_says_where_its_symbol_is_defined_and_by_whom() -> None:
 
 
 TERMS = """IF neuron, TTFS, TQ-TTFS, SMLP, SCNN, silent image, inference time steps, decision step, synaptic operation,
-FLOPs, recipe, baseline, handed on, mean field, causal count, latency"""
+FLOPs, recipe, baseline, passed on, mean field, causal count, latency"""
 
 
 @pytest.mark.parametrize("term", re.split(r",\s", TERMS))

@@ -61,11 +61,11 @@ def test_gains_are_judged_as_a_family_and_by_their_margins() -> None:
         for name, gain, claimed in (("large", certain, 1.1), ("none", unsure, 2.5))
     }
     table = tables.judgements(judged)
-    assert list(table["large"][["margin", "within it of no gain", "within it of the paper's"]]) == [
+    assert list(table["large"][["margin", "equivalent to no gain", "equivalent to the paper's gain"]]) == [
         "± 0.5",
         "not shown",
         "shown",
     ]
-    assert list(table.loc["within it of no gain"]) == ["not shown", "shown"]
-    assert table.loc["no gain: p, by Holm", "large"] == f"{2 * certain.p_value():.2g}"  # the smaller of two
-    assert table.loc["seeds with p < 0.05 by McNemar", "none"] == "1 of 2"
+    assert list(table.loc["equivalent to no gain"]) == ["not shown", "shown"]
+    assert table.loc["p-value of no gain (Holm)", "large"] == f"{2 * certain.p_value():.2g}"  # the smaller of two
+    assert table.loc["seeds with p < 0.05 (McNemar)", "none"] == "1 of 2"

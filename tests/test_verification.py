@@ -249,14 +249,14 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a checkpoint without a result": (stray_checkpoint, "its result file"),
     "a renamed result": (renamed, "the file"),
     "half a result": (cut_off, "the file"),
-    "an answer, to another wrong one": (first_error(0, another_error), "what differs from the network's"),
+    "an answer, to another wrong one": (first_error(0, another_error), "differences from the network's answers"),
     "an answer of a network without weights": (
         first_error(1, lambda answer, label: label),
         "the file",
     ),
     "the answers are gone": (no_answers, "the file"),
     "a count of a dial": (dial_count(1.0, "test"), "the file"),
-    "a count of a dial elsewhere": (dial_count(0.65, "validation"), "its counts, the network's"),
+    "a count of a dial elsewhere": (dial_count(0.65, "validation"), "its counts equal the network's"),
     "answers without a result": (stray_answers, "its result file"),
 }
 

@@ -21,7 +21,7 @@ LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `p
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, 0 where all is well.
 
-    What a user can cause and mend is told in one sentence; anything else is a defect of ours and keeps its traceback.
+    An error that a user can cause and fix is one sentence; anything else is our bug and keeps its traceback.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     # Else OpenMP's threads spin while they wait, on a busy machine for minutes; PyTorch reads it when it is imported.
@@ -39,12 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ran_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # of a GPU's memory
         if not (ran_out or "can't allocate memory" in str(error)):
             raise
-        print(
-            "tqttfs: out of memory: take a smaller batch_size, a smaller network or fewer time steps", file=sys.stderr
-        )
+        print("tqttfs: out of memory: use a smaller batch_size, a smaller network or fewer time steps", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("tqttfs: interrupted; a training goes on from its last whole epoch", file=sys.stderr)
+        print("tqttfs: interrupted; a training resumes from its last completed epoch", file=sys.stderr)
         return 130
 
 
@@ -63,19 +61,19 @@ def _device(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         metavar="DEVICE",
-        help="cpu, cuda, cuda:1, mps or auto: cuda where there is one, else cpu (default: auto)",
+        help="cpu, cuda, cuda:1, mps, or auto: cuda if available, else cpu (default: auto)",
     )
 
 
 def _at_once(text: str) -> int:
     if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
 def _data(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "datasets", nargs="*", metavar="DATASET", help="mnist, fashion-mnist or cifar-10; the paper's two if left out"
+        "datasets", nargs="*", metavar="DATASET", help="mnist, fashion-mnist or cifar-10 (default: the paper's two)"
     )
 
 
@@ -83,11 +81,11 @@ def _train(parser: ArgumentParser) -> None:
     from tqttfs_lite.experiments.config import TrainingConfig
 
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--release", action="store_true", help="store among the released results, not in data/runs/")
+    where.add_argument("--release", action="store_true", help="store with the released results, not in data/runs/")
     where.add_argument(
         "--validation-only",
         action="store_true",
-        help="to choose settings: score on the validation images, leave the test set alone, store in data/search/",
+        help="for choosing settings: score on the validation images, leave the test set alone, store in data/search/",
     )
     _device(parser)
     types: dict[Any, tuple[Callable[[str], object], str]]
@@ -98,7 +96,7 @@ def _train(parser: ArgumentParser) -> None:
         if name == "architecture":
             parser.add_argument(name, help=field.description)
         elif name == "seed":
-            text = f"{field.description}; several are trained side by side on a GPU (default: {default})"
+            text = f"{field.description}; several are trained in parallel on a GPU (default: {default})"
             parser.add_argument(_flag(name), type=_seeds, metavar="N[,N...]", help=text, default=[default])
         elif field.is_required():
             parser.add_argument(_flag(name), type=kind, metavar=metavar, help=field.description, required=True)
@@ -114,7 +112,7 @@ def _flag(setting: str) -> str:
 def _seeds(text: str) -> list[int]:
     seeds = text.split(",")
     if not all(seed.isdecimal() for seed in seeds):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, or several with commas between them")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer or a comma-separated list of integers")
     return list(dict.fromkeys(map(int, seeds)))
 
 
@@ -128,7 +126,7 @@ def _study(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--commands",
         action="store_true",
-        help="print the commands that train what is not released yet, in the file's order, instead of training",
+        help="instead of training, print the commands that train what is not released yet, in the file's order",
     )
     _device(parser)
     parser.add_argument(
@@ -136,7 +134,7 @@ def _study(parser: ArgumentParser) -> None:
         type=_at_once,
         metavar="N",
         default=8,
-        help="on a GPU: train so many networks side by side, as its memory allows (default: 8); on processors each core"
+        help="on a GPU: train this many networks in parallel, if its memory allows (default: 8); on a CPU each core"
         " trains one",
     )
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
@@ -144,7 +142,7 @@ def _study(parser: ArgumentParser) -> None:
         "snakemake",
         nargs=argparse.REMAINDER,
         metavar="...",
-        help="in a checkout: options of snakemake, such as --dry-run, --cores 1, or --profile profiles/slurm",
+        help="in a checkout: options for Snakemake, such as --dry-run, --cores 1, or --profile profiles/slurm",
     )
 
 
@@ -159,7 +157,7 @@ def _dial(parser: ArgumentParser) -> None:
         "--steps",
         type=float,
         nargs="+",
-        help="score it at these mean time steps; the thresholds are chosen on the validation images",
+        help="score the network at these mean time steps; the thresholds are chosen on the validation images",
     )
     _device(parser)
 
@@ -168,9 +166,9 @@ def _energy(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
     parser.add_argument("--baseline", type=Path, help="the unquantized network to compare with (default: by recipe)")
     parser.add_argument(
-        "--model", type=Path, metavar="FILE.yml", help="constants and memory sizes of your own (default: the book's)"
+        "--model", type=Path, metavar="FILE.yml", help="your own constants and memory sizes (default: the book's)"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _verify(parser: ArgumentParser) -> None:
@@ -178,26 +176,26 @@ def _verify(parser: ArgumentParser) -> None:
         "--level",
         choices=LEVELS,
         default="checkpoints",
-        help="arithmetic: the slides' numbers from one another, and every file's sums; checkpoints (default): that, and"
-        " every stored network on the whole test set, to the same counts; retrain: that, and the MNIST perceptrons"
+        help="arithmetic: the slides' numbers from one another, and the checksums of all files; checkpoints (default):"
+        " also every stored network on the whole test set, with equal counts; retrain: also the MNIST perceptrons"
         " trained from scratch, in minutes; full: every network of a recipe, in hours",
     )
-    parser.add_argument("--json", action="store_true", help="every number, for programs")
+    parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.add_argument(
         "--record",
         type=Path,
         metavar="FILE",
-        help="write down when, where and how far, for the status page",
+        help="record the date, machine and level for the status page",
     )
     _device(parser)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
-    "data": ("Fetch the data sets and check them against the published sums.", _data),
-    "train": ("Train a network, or read its result where it was trained before.", _train),
-    "study": ("Train every network and seed that a study file asks for, and print a summary.", _study),
-    "evaluate": ("Evaluate trained networks again and compare with their result files.", _evaluate),
-    "dial": ("Score a trained network at other output thresholds: at lower ones it decides earlier.", _dial),
+    "data": ("Fetch the data sets and check them against the published checksums.", _data),
+    "train": ("Train a network, or read its result if it has been trained before.", _train),
+    "study": ("Train every network and seed in a study file, and print a summary.", _study),
+    "evaluate": ("Evaluate trained networks again and compare the counts with their result files.", _evaluate),
+    "dial": ("Score a trained network at other output thresholds; at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under five accountings and at other prices.", _energy),
     "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
 }

@@ -69,14 +69,14 @@ def study(options: Namespace) -> int:
             return status
     elif options.snakemake:
         given = " ".join(options.snakemake)
-        raise InputError(f"{given}: options of snakemake need a checkout of the repository")
+        raise InputError(f"{given}: Snakemake options need a checkout of the repository")
     else:
         experiment.run_together(configs, at_once=options.at_once if on_gpu else 1, device=options.device)
     stored = [path for config in configs if (path := results.find(config))]
     if len(stored) == len(configs):
         print(seed_statistics.table(map(results.read, stored)).to_string(index=False))
     elif not DRY_RUN.intersection(options.snakemake):
-        raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are not there: nothing to summarize")
+        raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are missing: nothing to summarise")
     return 0
 
 
@@ -145,7 +145,9 @@ def energy(options: Namespace) -> int:
     same = ("architecture", "dataset", "time_steps", "coding")
     theirs = replace(baseline.config)  # the same in the canonical spelling
     if different := [name for name in same if getattr(theirs, name) != getattr(plain, name)]:
-        raise ResultError(f"{baseline.config.name} is no baseline of {architecture}: another {', '.join(different)}")
+        raise ResultError(
+            f"{baseline.config.name} is not a baseline of {architecture}: it differs in {', '.join(different)}"
+        )
     costs = cost_file.read(options.model) if options.model else BY_CAPACITY
     report = energy_report.of(result, baseline, costs)
     print(json.dumps(report, indent=1) if options.json else energy_report.text(report))
@@ -157,7 +159,9 @@ def _evaluate_again(stored: Sequence[Result], device: str | None) -> int:
     changed = 0
     for result in stored:
         if result.data_sha256 != datasets.data_sums(result.config.dataset):
-            raise ResultError(f"{result.config.name}.json is of other images than {result.config.dataset} has now")
+            raise ResultError(
+                f"{result.config.name}.json was made from other images than {result.config.dataset} has now"
+            )
         found, each = experiment.evaluate_each_again(result, device=device, progress=True)
         _report(result.config, found)
         if found != result.test:

@@ -45,37 +45,40 @@ class Costs:
         tuple[tuple[Bytes, Price], ...],
         Field(
             min_length=1,
-            description="bytes of an SRAM and pJ of one access to it, linear between the points (the three of"
-            " Horowitz 2014; the line from nothing by Lemaire et al. 2022)",
+            description="bytes of an SRAM and pJ of one access to it, linear between the points (three from"
+            " Horowitz 2014; the line from zero after Lemaire et al. 2022)",
         ),
     ] = ((0, 0.0), (8 * 1024, 10.0), (32 * 1024, 20.0), (1024 * 1024, 100.0))
-    access_bits: Annotated[Bits, Field(description="bits of such an access (Horowitz 2014)")] = 64
+    access_bits: Annotated[Bits, Field(description="bits per such access (Horowitz 2014)")] = 64
     beyond: Annotated[
         Literal["capped", "extrapolated", "dram"],
         Field(
-            description="an access to a memory above the last point: its price, the last line drawn on, or `dram_pj`"
-            " (chosen here, the cheapest one)"
+            description="price of an access above the last point: that point's, the last line extended, or `dram_pj`"
+            " (chosen here: the cheapest)"
         ),
     ] = "capped"
     dram_pj: Annotated[Price, Field(description="one access to a DRAM, from 1300 to 2600 (Horowitz 2014)")] = 1300.0
-    weight_bits: Annotated[Bits, Field(description="of a weight, for its memory (Lemaire et al. 2022)")] = 32
-    potential_bits: Annotated[Bits, Field(description="of a membrane potential (Lemaire et al. 2022)")] = 32
-    spike_bits: Annotated[Bits, Field(description="of a spike in a queue: its address (Lemaire et al. 2022)")] = 32
+    weight_bits: Annotated[Bits, Field(description="bits of a weight in memory (Lemaire et al. 2022)")] = 32
+    potential_bits: Annotated[Bits, Field(description="bits of a membrane potential (Lemaire et al. 2022)")] = 32
+    spike_bits: Annotated[
+        Bits, Field(description="bits of a spike in a queue, i.e. its address (Lemaire et al. 2022)")
+    ] = 32
     queue_spikes: Annotated[
-        int, Field(ge=1, le=10**9, description="spikes that the queue before each layer holds (Lemaire et al. 2022)")
+        int,
+        Field(ge=1, le=10**9, description="capacity in spikes of the queue before each layer (Lemaire et al. 2022)"),
     ] = 1000
     weight_bytes: Annotated[
         tuple[Bytes, ...] | None,
-        Field(description="the memory of each layer's weights; left out, as large as these"),
+        Field(description="the memory of each layer's weights (default: their size)"),
     ] = None
     potential_bytes: Annotated[
         tuple[Bytes, ...] | None,
-        Field(description="the memory of each layer's membrane potentials; left out, as large as these"),
+        Field(description="the memory of each layer's membrane potentials (default: their size)"),
     ] = None
 
     def __post_init__(self) -> None:
         if any(low[0] >= high[0] or low[1] > high[1] for low, high in pairwise(self.sram)):
-            raise InputError("the points of sram must rise, in bytes and in pJ, such as [[8192, 10], [32768, 20]]")
+            raise InputError("the points of sram must increase, in bytes and in pJ, such as [[8192, 10], [32768, 20]]")
 
     def access_pj(self, capacity: float, bits: int) -> float:
         """Picojoules of reading or writing so many bits in a memory of so many bytes.
@@ -128,9 +131,9 @@ VARIANTS: dict[str, Costs] = {
     "by capacity, capped at 1 MB": BY_CAPACITY,
     "extrapolated beyond 1 MB": replace(BY_CAPACITY, beyond="extrapolated"),
     "DRAM beyond 1 MB": replace(BY_CAPACITY, beyond="dram"),
-    "words of 16 bits": replace(BY_CAPACITY, weight_bits=16, potential_bits=16, spike_bits=16),
-    "integers, weights of 8 bits": replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
-    "the price is of 32 bits": replace(BY_CAPACITY, access_bits=32),
+    "16-bit words": replace(BY_CAPACITY, weight_bits=16, potential_bits=16, spike_bits=16),
+    "integers, 8-bit weights": replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
+    "price per 32 bits": replace(BY_CAPACITY, access_bits=32),
     "queues for 12,544 spikes": replace(BY_CAPACITY, queue_spikes=12544),
     "no addresses": replace(BY_CAPACITY, address_addition_pj=0.0, address_multiplication_pj=0.0),
     FLAT: replace(BY_CAPACITY, sram=((0, 10.0),), address_addition_pj=0.0, address_multiplication_pj=0.0),

@@ -58,7 +58,7 @@ def read(network: Network, path: Path, digest: str | None = None) -> None:
             raise KeyError
         network.load_state_dict({key: tensors[_name(n)] for n, key in enumerate(state)})
     except (KeyError, RuntimeError):
-        raise CheckpointError(f"{path.name} does not hold the weights of {network.architecture}") from None
+        raise CheckpointError(f"{path.name} does not contain the weights of {network.architecture}") from None
 
 
 def _name(layer: int) -> str:

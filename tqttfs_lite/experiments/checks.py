@@ -49,7 +49,7 @@ def sentence(found: ValidationError, allowed: Iterable[str] = ()) -> str:
 
 
 def parse(content: bytes, kind: type[Model]) -> Model:
-    """JSON in which no key is there twice, as a model; raises `ValueError` with one sentence."""
+    """JSON in which no key appears twice, as a model; raises `ValueError` with one sentence."""
     try:
         found = kind.model_validate_json(content)
     except ValidationError as damage:
@@ -61,7 +61,7 @@ def parse(content: bytes, kind: type[Model]) -> Model:
 def _once(pairs: list[tuple[str, Any]]) -> None:
     keys = [key for key, _ in pairs]
     if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise ValueError(f"the key {shown(twice)} is there twice")
+        raise ValueError(f"the key {shown(twice)} appears twice")
 
 
 def _place(keys: tuple[int | str, ...]) -> str:

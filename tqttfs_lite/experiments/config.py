@@ -59,11 +59,13 @@ def _in(table: Mapping[str, object], setting: str) -> AfterValidator:
 DatasetName = Annotated[
     str,
     AfterValidator(_known_dataset),
-    Field(description="the images: mnist, fashion-mnist, digits, cifar-10, or a data set of your own"),
+    Field(description="the images: mnist, fashion-mnist, digits, cifar-10, or your own data set"),
 ]
-TimeSteps = Annotated[int, Field(ge=1, le=LONGEST_TIME, description="T, the steps that an image is shown for")]
+TimeSteps = Annotated[
+    int, Field(ge=1, le=LONGEST_TIME, description="T, the number of time steps for which an image is shown")
+]
 Seed = Annotated[
-    int, Field(ge=0, le=LARGEST_SEED, description="of the weights, the batches and all other random draws")
+    int, Field(ge=0, le=LARGEST_SEED, description="seed of the weights, the batches and all other random draws")
 ]
 
 
@@ -106,69 +108,82 @@ class TrainingConfig:
     coding: Annotated[
         Coding,
         Field(
-            description="ttfs: a neuron fires once at most, and the first output spike decides; rate: the same"
-            " perceptron of IF neurons that fire many times, read by the most spikes"
+            description="ttfs: a neuron fires at most once, and the first output spike decides; rate: the same"
+            " perceptron with IF neurons that fire many times; the class with the most spikes is the answer"
         ),
     ] = "ttfs"
     seed: Seed = 0
     epochs: Annotated[int, Field(ge=1, description="passes over the training images")] = 10
-    batch_size: Annotated[int, Field(ge=1, description="images for each step of the optimizer")] = 128
+    batch_size: Annotated[int, Field(ge=1, description="images per optimiser step")] = 128
     learning_rate: Annotated[
         Real,
-        Field(gt=0, le=1, description="the peak: it rises linearly over the first tenth and falls as a cosine to zero"),
+        Field(
+            gt=0,
+            le=1,
+            description="peak value, after a linear warm-up over the first tenth and before a cosine decay to zero",
+        ),
     ] = 2e-3
-    weight_decay: Annotated[Real, Field(ge=0, le=1, description="AdamW's, decoupled from the gradient")] = 0.01
+    weight_decay: Annotated[
+        Real, Field(ge=0, le=1, description="AdamW's weight decay, decoupled from the gradient")
+    ] = 0.01
     initial_gain: Annotated[
         Real,
-        Field(gt=0, le=100, description="weights start in U(±gain / sqrt(fan_in)), for 1 as in PyTorch's own layers"),
+        Field(gt=0, le=100, description="weights start in U(±gain / sqrt(fan_in)); 1 is as in PyTorch's own layers"),
     ] = 1.0
     loss: Annotated[
         str,
         _in(LOSSES, "loss"),
         Field(
             description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
-            " tick-corrected: the same, with one chance per time step for all clocks; first-spike-time: a softmax over"
-            " the output neurons' first-spike times; rate coding has one of its own, over spike counts"
+            " tick-corrected: the same, with an equal chance per time step on all clocks; first-spike-time: a softmax"
+            " over the output neurons' first-spike times; rate coding has its own loss, over spike counts"
         ),
     ] = "soft-decoder"
     sharpness: Annotated[
         Real,
-        Field(gt=0, le=100, description="of the soft decoder, whose limit is the slides'; else of the softmax"),
+        Field(
+            gt=0,
+            le=100,
+            description="sharpness of the soft decoder, whose limit is the slides' decoder; otherwise of the softmax",
+        ),
     ] = 4.0
     step_cost: Annotated[
         Real,
         Field(ge=0, le=10, description="nats that the loss charges for every inference time step until the decision"),
     ] = 0.0
     silence_costs: Annotated[
-        bool, Field(description="whether the loss counts a decision by the highest potential at the end as none")
+        bool, Field(description="whether the loss counts an answer by the highest potential at the end as no decision")
     ] = False
     dropout: Annotated[
-        Real, Field(ge=0, lt=1, description="share of hidden neurons left out, the same ones on every time step")
+        Real, Field(ge=0, lt=1, description="share of hidden neurons dropped, with the same mask on every time step")
     ] = 0.0
     shift: Annotated[
-        int, Field(ge=0, description="training images move by up to this many pixels in each direction")
+        int, Field(ge=0, description="training images are shifted by up to this many pixels in each direction")
     ] = 0
-    flip: Annotated[bool, Field(description="training images are mirrored left to right half of the time")] = False
+    flip: Annotated[bool, Field(description="training images are flipped horizontally half of the time")] = False
     averaging: Annotated[
         Real,
-        Field(ge=0, lt=1, description="decay of the running mean of the weights, which is what is evaluated and kept"),
+        Field(ge=0, lt=1, description="decay of the running average of the weights, which is evaluated and kept"),
     ] = 0.0
     pooling: Annotated[
         PoolingMode, Field(description="max: a window's earliest spike; average: the mean of its neurons' states")
     ] = "max"
-    theta: Annotated[
-        Real, Field(gt=0, le=100, description="firing threshold; its default is that of the authors' SpikingJelly")
-    ] = 1.0
+    theta: Annotated[Real, Field(gt=0, le=100, description="firing threshold; the default is that of SpikingJelly")] = (
+        1.0
+    )
     surrogate_alpha: Annotated[
-        Real, Field(gt=0, le=100, description="steepness of the surrogate gradient; default as in SpikingJelly")
+        Real,
+        Field(gt=0, le=100, description="steepness of the surrogate gradient; the default is that of SpikingJelly"),
     ] = 2.0
     surrogate: Annotated[
-        str, _in(SURROGATES, "surrogate"), Field(description="atan, the slides', or one that you added to SURROGATES")
+        str,
+        _in(SURROGATES, "surrogate"),
+        Field(description="atan, as on the slides, or one that you added to SURROGATES"),
     ] = "atan"
     response: Annotated[
         str,
         _in(RESPONSES, "response"),
-        Field(description="what an input spike leaves: step, the slides' neuron, or one that you added to RESPONSES"),
+        Field(description="response to an input spike: step, as on the slides, or one that you added to RESPONSES"),
     ] = "step"
 
     def __post_init__(self) -> None:
@@ -186,8 +201,8 @@ class TrainingConfig:
             object.__setattr__(self, "pooling", "max")  # without pooling both are the same
         if ttfs and first[0] == self.time_steps - 1:
             raise ConfigError(
-                f"T = {self.time_steps} time steps are too few for the first layer, which ticks on the last one alone,"
-                " when every pixel of every image has spiked: take a smaller quantization degree or more time steps"
+                f"T = {self.time_steps} time steps are too few for the first layer, which ticks only on the last one,"
+                " when every pixel of every image has spiked: use a smaller quantization degree or more time steps"
             )
         layers = zip(architecture.sizes(), architecture.neuron_shapes(), strict=True)
         weights = sum(size.flops // size.neurons * channels for size, (channels, *_) in layers)
@@ -196,11 +211,11 @@ class TrainingConfig:
             ("architecture", f"of at most {MOST_WEIGHTS:,} weights", weights <= MOST_WEIGHTS),
             ("batch_size", f"at most {images}, the training images", self.batch_size <= images),
             ("shift", f"at most {largest_shift} pixels", self.shift <= largest_shift),
-            ("step_cost", "0 with rate coding, which is read at the end of time", ttfs or not self.step_cost),
+            ("step_cost", "0 with rate coding, which is read on the last step", ttfs or not self.step_cost),
             ("silence_costs", "no with rate coding", ttfs or not self.silence_costs),
             (
                 "silence_costs",
-                "no with the loss first-spike-time, to which silence is a guess",
+                "no with the loss first-spike-time, for which silence is a guess",
                 self.loss != "first-spike-time" or not self.silence_costs,
             ),
             ("loss", "soft-decoder, the default, with rate coding", ttfs or self.loss == "soft-decoder"),
@@ -348,11 +363,11 @@ def variant(config: TrainingConfig, quantization: str) -> TrainingConfig:
 def _check_fit(architecture: Architecture, dataset: Dataset) -> None:
     if architecture.image_shape not in ((dataset.pixels,), dataset.shape):
         sizes = f"{dataset.pixels} or {_image_size(dataset)}"
-        raise ConfigError(f"{architecture} does not fit {dataset.name}, whose images make its input {sizes}")
+        raise ConfigError(f"{architecture} does not fit {dataset.name}, whose images need the input {sizes}")
     classes = len(dataset.classes)
     if architecture.shapes()[-1] != (classes,):
         raise ConfigError(
-            f"{architecture} does not fit {dataset.name}, whose {classes} classes want an output layer of {classes}"
+            f"{architecture} does not fit {dataset.name}, whose {classes} classes need an output layer of {classes}"
         )
 
 

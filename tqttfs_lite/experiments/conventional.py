@@ -306,7 +306,7 @@ def train(config: Conventional, *, progress: bool = True) -> tuple[Network, tupl
                     mean.lerp_(weight, share)
             total, done = total + loss.item(), done + 1
         if not math.isfinite(total):
-            raise DivergenceError(f"the loss became {total}: take a learning_rate below {settings.learning_rate}")
+            raise DivergenceError(f"the loss became {total}: use a learning_rate below {settings.learning_rate}")
         accuracy = score(averaged, held_out).accuracy
         seconds = time.perf_counter() - started
         history.append(Epoch(loss=total / batches, validation_accuracy=accuracy, seconds=seconds))
@@ -335,7 +335,7 @@ def _resume(config: Conventional, parts: Mapping[str, Any], history: list[Epoch]
         for name, part in parts.items():
             part.load_state_dict(state[name])
     except (OSError, EOFError, UnpicklingError, RuntimeError, KeyError, ValueError) as damage:
-        raise ResultError(f"{path.name} cannot be read, remove it to train from the start: {damage}") from None
+        raise ResultError(f"{path.name} cannot be read; remove it to train from scratch: {damage}") from None
 
 
 def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
@@ -429,7 +429,7 @@ def read(path: Path) -> Result:
     try:
         found = parse(path.read_bytes(), Result)
         if path.stem != found.config.name:
-            raise ValueError("it was changed by hand or renamed: its settings have another name")
+            raise ValueError("it was edited or renamed: its settings have a different name")
         if len(found.history) != found.settings.epochs:
             raise ValueError(f"history must have {found.settings.epochs} epochs, not {len(found.history)}")
         for counts in (found.validation, found.test):

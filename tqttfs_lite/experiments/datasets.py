@@ -99,7 +99,7 @@ class Dataset:
             raise InputError(f"a data set's name must be of {allowed}, not {shown(self.name)}")
         for what, numbers in (("shape", self.shape), ("sizes", self.sizes)):
             if len(numbers) != 3 or not all(type(number) is int and number >= 1 for number in numbers):
-                raise InputError(f"the {what} of {self.name} must be three whole numbers from 1, not {tuple(numbers)}")
+                raise InputError(f"the {what} of {self.name} must be three positive integers, not {tuple(numbers)}")
         object.__setattr__(self, "shape", tuple(self.shape))
         object.__setattr__(self, "sizes", Sizes(*self.sizes))
         if not 2 <= len(self.classes) <= LARGEST_CLASS + 1:
@@ -110,7 +110,7 @@ class Dataset:
             or len(sums) != sum(map(len, parts))  # else a file of both parts would have the sum of the last one
             or not all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", expected) for expected in sums.values())
         ):
-            raise InputError(f"the files of {self.name} must be those of train and of test, with SHA-256 or MD5 sums")
+            raise InputError(f"the files of {self.name} must be those of train and test, with SHA-256 or MD5 checksums")
 
     @property
     def pixels(self) -> int:
@@ -303,7 +303,7 @@ def _fetch_from_sources(dataset: Dataset, folder: Path, progress: Progress) -> N
             for file in dataset.sums:
                 os.replace(found / file, folder / file)
             return
-    raise DatasetError(f"cannot fetch {name}, every source failed. " + "; ".join(reasons))
+    raise DatasetError(f"cannot fetch {name}: every source failed. " + "; ".join(reasons))
 
 
 def _kind(expected: str) -> str:

@@ -90,7 +90,7 @@ class Dial:
         means = [steps / self.validation.images for steps in self.validation.steps]
         if not means[0] <= mean_steps <= means[-1]:
             raise InputError(
-                f"mean time steps must be from {means[0]:.2f} to {means[-1]:.2f}, what output thresholds from"
+                f"mean time steps must be from {means[0]:.2f} to {means[-1]:.2f}, which output thresholds from"
                 f" {self.thresholds[0]:g} to {self.thresholds[-1]:g} give, not {mean_steps:g}"
             )
         return self.point(float(np.interp(mean_steps, means, self.thresholds)))
@@ -152,7 +152,7 @@ def read(result: Result) -> Dial:
         raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     score = result.test
     if stored.checkpoint_sha256 != result.checkpoint_sha256:
-        raise ResultError(f"{path.parent.name}/{path.name} was measured with other weights than the result's")
+        raise ResultError(f"{path.parent.name}/{path.name} was measured with weights other than the result's")
     if counts != (score.images, score.correct, score.silent, score.steps):
         raise ResultError(f"{path.parent.name}/{path.name} does not agree with the counts of the result")
     return dial
@@ -170,7 +170,7 @@ def check(dial: Dial, time_steps: int) -> None:
                     f"of {curve.images} images {correct} cannot be right and {silent} silent after {steps} steps"
                 )
     if any(low >= high for low, high in pairwise(dial.thresholds)):
-        raise ValueError("the thresholds must rise")
+        raise ValueError("the thresholds must increase")
 
 
 class _StoredDial(BaseModel):

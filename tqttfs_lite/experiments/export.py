@@ -26,9 +26,7 @@ def to_numpy(result: Result, folder: Path) -> Path:
     """
     config = result.config
     if RESPONSES[config.response] is not None:
-        raise InputError(
-            f"the response {config.response} cannot be exported: the folder's program knows the step alone"
-        )
+        raise InputError(f"the response {config.response} cannot be exported: the folder's program supports only step")
     network = experiment.trained_network(result)
     layers = zip(network.layers, Architecture.parse(config.architecture).windows, strict=True)
     content: dict[str, Any] = {

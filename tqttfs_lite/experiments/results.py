@@ -248,7 +248,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         if path.stem != found.config.name:
             found.config = as_image(found.config)
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
-            raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
+            raise ResultError(f"{path.name} was edited or renamed: its configuration has a different hash")
         _check_counts(found.test, found.config)
         if isinstance(found, _StoredResult) and found.neurobench:
             _check_metrics(found.neurobench, found.test.counts(Architecture.parse(found.config.architecture)))

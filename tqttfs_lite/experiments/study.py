@@ -97,7 +97,7 @@ def configurations(parts: Any) -> list[TrainingConfig]:
             for config in _combinations(part):
                 if config in found:
                     network = f"{config.architecture} with seed {config.seed}"
-                    raise StudyError(f"{network} is asked for a second time, first in part {found[config]}")
+                    raise StudyError(f"{network} is listed twice, first in part {found[config]}")
                 found[config] = number
         except ValueError as error:  # of ours, of the configuration, or of the notation
             raise StudyError(f"part {number}: {error}") from None
@@ -113,7 +113,9 @@ def _combinations(content: Any) -> list[TrainingConfig]:
     networks: Sequence[str] = part.architectures
     if part.degrees:
         if named := [text for text in part.architectures if "(" in text]:
-            raise StudyError(f"{shown(named[0])} has degrees in brackets, and `degrees` says them too: leave one out")
+            raise StudyError(
+                f"{shown(named[0])} has degrees in parentheses, and `degrees` gives them too: remove one of the two"
+            )
         combined = product(part.architectures, part.degrees)
         networks = [str(Architecture.parse(network).with_quantization(degrees)) for network, degrees in combined]
     return [

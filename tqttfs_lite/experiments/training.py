@@ -168,7 +168,7 @@ class _Run:
         """
         if not math.isfinite(epoch.loss):
             allowed = self.trainer.config.learning_rate
-            raise DivergenceError(f"the loss became {epoch.loss}: take a learning_rate below {allowed}")
+            raise DivergenceError(f"the loss became {epoch.loss}: use a learning_rate below {allowed}")
         self.history.append(epoch)
         pause = 0 if self.trainer.device.type == "cpu" else SECONDS_BETWEEN_CHECKPOINTS
         if self.finished or time.monotonic() - self._written >= pause:
@@ -180,11 +180,11 @@ class _Run:
         try:
             tensors, metadata = checkpoints.read_tensors(self.file)
             if metadata.get("origin", self.origin) != self.origin:  # states had none before
-                raise CheckpointError("it is of other settings or of other images")
+                raise CheckpointError("it has other settings or other images")
             self.trainer.go_on(tensors)
             return [Epoch(*line) for line in metadata["history"]]
         except (CheckpointError, KeyError, RuntimeError, TypeError) as damage:
-            raise CheckpointError(f"{self.file} is damaged, delete it to start again: {damage}") from None
+            raise CheckpointError(f"{self.file} is damaged; delete it to start again: {damage}") from None
 
 
 def state_file(config: TrainingConfig, purpose: str = "") -> Path:

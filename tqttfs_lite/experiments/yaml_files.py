@@ -38,6 +38,6 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown(key.value)} is there twice", key.start_mark
+                    None, None, f"the key {shown(key.value)} appears twice", key.start_mark
                 )
         return super().construct_mapping(node, deep)

@@ -73,7 +73,7 @@ class Measurement:
     def changed(self) -> str:
         """What has changed since this was timed, in words; empty if nothing has."""
         if not (self.config and self.kernels):
-            return "unknown: it names neither its configuration nor its kernels"
+            return "unknown: neither its configuration nor its kernels were recorded"
         now = {
             "the recipe": self.config == configuration(self.network, self.quantization).hash,
             "the kernels": self.kernels == kernels(),
@@ -114,8 +114,8 @@ def warning() -> str:
     if not changed:
         return ""
     return (
-        f"{len(changed)} of {len(stored)} benchmarks are not known to be of today's recipes and kernels;"
-        " the last table has what changed since, and `make bench` times all of them again."
+        f"{len(changed)} of {len(stored)} benchmarks may predate today's recipes and kernels;"
+        " the last table shows what has changed since, and `make bench` times all of them again."
     )
 
 
@@ -167,7 +167,7 @@ def gpu_targets() -> DataFrame:
             row = {
                 "network": network,
                 "at once": at_once,
-                "aim, ms": f"at most {most:g}",
+                "target, ms": f"at most {most:g}",
                 "measured, ms": f"{each:.3f}",
             }
             rows.append({**row, "reached": "yes" if each <= most else "no"})
@@ -191,37 +191,42 @@ def targets() -> DataFrame:
     peak = memory.measured["peak bytes beyond the imports"][0] / 1e9
     rows: list[tuple[str, str, float, Ratio | float]] = [
         (
-            "SCNN training step over PyTorch's products, the first convolution included",
+            "SCNN training step, relative to PyTorch's products including the first convolution",
             "at most",
             1.25,
             scnn.ratio(OURS, "floor"),
         ),
         (
-            "the best of SpikingJelly with our binning, over ours",
+            "fastest SpikingJelly variant with our binning, relative to ours",
             "at least",
             3.0,
             scnn.ratio(scnn.fastest_peer("SpikingJelly", "our binning")),
         ),
         (
-            "SpikingJelly eager with all T frames, over ours",
+            "SpikingJelly eager with all T frames, relative to ours",
             "at least",
             7.0,
             scnn.ratio("SpikingJelly eager, all T frames"),
         ),
-        ("MNIST SMLP training step: the best peer over ours", "at least", 3.0, smlp.ratio(smlp.fastest_peer())),
         (
-            "SCNN inference to the end of time over ours",
+            "MNIST SMLP training step: fastest other library, relative to ours",
+            "at least",
+            3.0,
+            smlp.ratio(smlp.fastest_peer()),
+        ),
+        (
+            "SCNN inference to the last step, relative to ours",
             "at least",
             2.0,
             inference.ratio("ours, all images to the end"),
         ),
         (
-            "SCNN training step, T = 64 over T = 16 at the same T/q",
+            "SCNN training step, T = 64 relative to T = 16 at the same T/q",
             "at most",
             1.15,
             growth.ratio("T and q 64", "T and q 16"),
         ),
-        ("peak memory of SCNN training beyond the imports, GB", "at most", 1.5, peak),
+        ("peak memory of SCNN training, without the imports, GB", "at most", 1.5, peak),
     ]
     table = []
     for what, side, target, found in rows:
@@ -229,6 +234,6 @@ def targets() -> DataFrame:
         reached = middle <= target if side == "at most" else middle >= target
         shown = str(found) if isinstance(found, Ratio) else f"{found:.2f}"
         table.append(
-            {"what": what, "aim": f"{side} {target:g}", "measured": shown, "reached": "yes" if reached else "no"}
+            {"what": what, "target": f"{side} {target:g}", "measured": shown, "reached": "yes" if reached else "no"}
         )
     return DataFrame(table).set_index("what")

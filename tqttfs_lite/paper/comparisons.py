@@ -70,7 +70,7 @@ def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str,
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
     found = {name: energy_claims.shares_handed_on(group.results[0]) for name, group in maximum_pooled(groups).items()}
-    return {f"{words} handed on": shares for words, shares in cases.items()} | (
+    return {f"{words} passed on": shares for words, shares in cases.items()} | (
         {"our shares, maximum": found} if len(found) == 2 else {}
     )
 

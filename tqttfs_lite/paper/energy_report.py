@@ -83,13 +83,11 @@ def text(report: Mapping[str, Any]) -> str:
     steps, before = report["inference_time_steps"], report["baseline_inference_time_steps"]
     ranges = f"from {min(percents.values()):.1f} to {max(percents.values()):.1f} %" if len(percents) > 1 else ""
     sections = {
-        f"{report['network']}: {steps:.3f} inference time steps, against {before:.3f} of the baseline": DataFrame(
-            plain
-        ),
+        f"{report['network']}: {steps:.3f} inference time steps; baseline: {before:.3f}": DataFrame(plain),
         "nJ per image, by layer": energies,
-        "nJ with memory, by what they are spent on": DataFrame(spent, index=names),
-        f"saved with memory, by what an access costs: {ranges}".removesuffix(": "): saved,
-        "what each accounting rests on": DataFrame({"evidence": report["evidence"]}),
+        "nJ with memory, by purpose": DataFrame(spent, index=names),
+        f"saved with memory, by access prices: {ranges}".removesuffix(": "): saved,
+        "what each accounting is based on": DataFrame({"evidence": report["evidence"]}),
         "NeuroBench's metrics": DataFrame({"": report["metrics"]}),
     }
     tables = (

@@ -16,7 +16,7 @@ WORDS: dict[Activations, str] = {
     "relu": "ReLU network",
     "input-levels": "input of T levels",
     "levels": "activations of T levels",
-    "one-spike": "one spike a neuron, read at the end",
+    "one-spike": "one spike per neuron, read at the end",
 }
 
 
@@ -52,7 +52,7 @@ def rungs(
             found.append(Rung(WORDS[kind], results, accuracy, None, None))
     for name, group in (
         ("the first output spike decides", by_recipe(groups, claim.dataset, claim.network, step_cost=0.0)),
-        ("time has a price: TTFS", comparison.baseline),
+        ("price per time step: TTFS", comparison.baseline),
         (f"degrees {claim.degrees}: TQ-TTFS", comparison.quantized),
     ):
         if group:

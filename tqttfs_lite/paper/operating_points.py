@@ -31,9 +31,9 @@ class Reading(NamedTuple):
         """As a table or a figure has it.
 
         >>> [reading.words for reading in READINGS[:2]]
-        ['from 1, silent images take all steps', 'from 0, silent images take all steps']
+        ['from 1, silent images included with T steps', 'from 0, silent images included with T steps']
         """
-        return f"from {self.first}, silent images {'take all steps' if self.silent else 'left out'}"
+        return f"from {self.first}, silent images {'included with T steps' if self.silent else 'left out'}"
 
 
 READINGS = tuple(Reading(first, silent) for silent in (True, False) for first in (1, 0))

@@ -283,6 +283,6 @@ def _rows(table: str) -> list[dict[str, str]]:
     """The rows of a table as text by column; lines that start with # name the slide and are skipped."""
     path = paths.paper_directory() / table.removeprefix("paper/")
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: it comes with the package, install it again")
+        raise FileNotFoundError(f"{path} is missing: it comes with the package; reinstall the package")
     lines = path.read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader((line for line in lines if not line.startswith("#")), strict=True))

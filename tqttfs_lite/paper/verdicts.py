@@ -48,8 +48,8 @@ def best_of_its_structure(claim: reported.Improvement) -> Verdict:
     }
     told = _listed(others) or "no other work"
     return Verdict(
-        f"the best accuracy of {claim.network} among works of the same structure, {ours:.1f} %",
-        f"in the slides' table: {told}",
+        f"{claim.network} has the best accuracy among networks of the same structure, {ours:.1f} %",
+        f"others in the slides' table: {told}",
         "yes" if all(percent < ours for percent in others.values()) else "no",
         _files(reported.ACCURACY[claim.dataset]),
     )
@@ -72,14 +72,14 @@ def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improve
     ]
     words = f"{claim.network} is best at {claim.degrees}"
     if not (named and others and len(named.results) >= FEWEST):
-        return Verdict(words, "too few degrees are trained with enough seeds", "open", frozenset())
+        return Verdict(words, "too few degrees have been trained with enough seeds", "open", frozenset())
     best = max(others, key=lambda group: group.accuracy.mean)
     ahead = difference(best.accuracy, named.accuracy, confidence=1 - 0.05 / len(others))
     degrees = Architecture.parse(best.config.architecture).short_form
     low, high = ahead.interval
     return Verdict(
         words,
-        f"of {len(others)} others with {FEWEST} seeds or more the best is {degrees}, {ahead.text(2)} points beside it",
+        f"the best of {len(others)} others with at least {FEWEST} seeds is {degrees}, by {ahead.text(2)} points",
         "no" if low > 0 else "yes" if high < 0 else "open",
         _files(named, others),
     )
@@ -94,8 +94,8 @@ def highest_of_known(claim: reported.Improvement) -> Verdict:
         if number and 2000 + int(number[1]) < YEAR and (work.fashion_mnist_percent or 0) > ours:
             higher[f"{work.work}, {work.network}"] = work.fashion_mnist_percent
     return Verdict(
-        f"the highest accuracy among the known TTFS networks, {ours:.1f} % on FashionMNIST",
-        f"earlier works with more, other networks: {_listed(higher) or 'none in our table'}",
+        f"it has the highest accuracy among known TTFS networks, {ours:.1f} % on FashionMNIST",
+        f"earlier works with a higher accuracy, by other networks: {_listed(higher) or 'none in our table'}",
         "no" if higher else "open",
         _files(reported.ACCURACY[claim.dataset], reported.LITERATURE),
     )
@@ -113,7 +113,7 @@ def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Impro
     low, high = saved.interval
     return Verdict(
         words,
-        f"ours saves {saved.text(1)} % by the same formula, {saved.seeds} seed{'s' * (saved.seeds > 1)}",
+        f"our network saves {saved.text(1)} % by the same formula ({saved.seeds} seed{'s' * (saved.seeds > 1)})",
         "open" if saved.seeds < FEWEST else "yes" if low <= float(percent) <= high else "no",
         _files(reported.CLAIMS, found),
     )
@@ -123,8 +123,8 @@ def no_more_latency() -> Verdict:
     """Whether no layer's clock has to be faster than the baseline's for the latency to stay: every alpha at most 1."""
     alphas = [row.alpha for row in reported.energy() if row.configuration == energy_claims.BEST]
     return Verdict(
-        f"{energy_claims.BEST} can be clocked at lower frequencies without more latency",
-        f"by the slides' alpha the clocks of the layers must run {', '.join(alphas)} times as fast",
+        f"{energy_claims.BEST} can run at lower clock frequencies without more latency",
+        f"by the slides' alpha, the layers' clocks must run {', '.join(alphas)} times as fast as the baseline's",
         "yes" if all(float(alpha) <= 1 for alpha in alphas) else "no",
         _files(reported.ENERGY, reported.LAYERS),
     )

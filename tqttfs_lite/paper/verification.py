@@ -124,7 +124,7 @@ def files() -> Generator[Entry, None, list[Result]]:
     for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
             if path.stem not in known:
-                yield _unequal(f"{kind}/{path.name}", "its result file", "there", "missing or not whole")
+                yield _unequal(f"{kind}/{path.name}", "its result file", "there", "missing or damaged")
     return whole
 
 
@@ -176,14 +176,14 @@ def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
         yield _unequal(_answers_file(result), "the file", "whole", str(damage), level="checkpoints")
         return
     differing = sum(int((ours != theirs).sum()) for ours, theirs in zip(stored, each, strict=True))
-    yield _equal("checkpoints", _answers_file(result), "what differs from the network's", 0, differing)
+    yield _equal("checkpoints", _answers_file(result), "differences from the network's answers", 0, differing)
     if results.beside(result, *results.DIALS).exists():
         try:
             stored_dial = dial.read(result).thinned(DIAL_STRIDE)
         except ResultError:  # reported already, at the level above
             return
         same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE, device=device)
-        yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts, the network's", True, same)
+        yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts equal the network's", True, same)
 
 
 def is_quick(config: TrainingConfig) -> bool:
@@ -214,7 +214,7 @@ def retrained(
         yield Entry(
             level,
             file,
-            f"{name}, trained again",
+            f"{name}, retrained",
             f"{expected:.{decimals}f}",
             f"{low:.{decimals}f} to {high:.{decimals}f}, {high - low:.{decimals}f} wide",
             f"{found[name]:.{decimals}f}",

@@ -39,11 +39,11 @@ def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) ->
         steps = dial.read(quantized).point(quantized.config.theta, split="validation").mean_steps
         threshold = dial.read(baseline).at_steps(steps).threshold
         at_threshold, _ = _counted(baseline, data, threshold)
-        rows["as many steps, by the baseline's output threshold"] = _saved(after, at_threshold, len(data))
+        rows["equal steps, by the baseline's output threshold"] = _saved(after, at_threshold, len(data))
     if (both := theirs & ours).any():
         decided = Images(data.images[both], data.labels[both])
         (after, _), (before, _) = (_counted(result, decided) for result in (quantized, baseline))
-        rows["images on which both fire"] = _saved(after, before, len(decided))
+        rows["images that both decide"] = _saved(after, before, len(decided))
     return DataFrame(rows).T
 
 
@@ -73,7 +73,7 @@ def pooled_first(quantized: Result, baseline: Result, images: int = IMAGES) -> D
     Adding up takes an addition for each spike of a layer behind which there is pooling, which is in the additions.
     """
     data, rows = _first(quantized, images), {}
-    for words, pooled in (("every spike is handed on", False), ("a window adds up its spikes first", True)):
+    for words, pooled in (("every spike is passed on", False), ("a window adds up its spikes first", True)):
         after, before = (
             _pooled(result, data) if pooled else _counted(result, data)[0] for result in (quantized, baseline)
         )

@@ -282,7 +282,7 @@ def own_and_arriving(fewer: Mapping[str, tuple[float, float]]) -> Figure:
         (1, f"1 of 3 spikes:\nthe formula has {counted}"),
     ):
         layers.annotate(words, (x, 3.4), ha="center", va="top")
-    layers.set(xlim=(-0.5, 1.5), ylim=(4.4, -0.5), title="a layer and the one before")
+    layers.set(xlim=(-0.5, 1.5), ylim=(4.4, -0.5), title="a layer and the previous one")
     layers.axis("off")
     table = DataFrame(fewer, index=["arriving", "its own"]).T
     for (name, values), color, shift in zip(table.items(), (ARRIVING, OWN), (-0.2, 0.2), strict=True):

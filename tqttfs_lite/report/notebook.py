@@ -93,19 +93,19 @@ def configuration(
 
     >>> configuration("784-400-10(4)", "2-2", "mnist", 8)
     Traceback (most recent call last):
-    tqttfs_lite.errors.InputError: the degrees in 784-400-10(4) are not 2-2: leave the brackets out
+    tqttfs_lite.errors.InputError: the degrees in 784-400-10(4) are not 2-2: leave out the parentheses
     """
     config = recipe(architecture, dataset, time_steps, seed=seed, **({"epochs": epochs} if epochs else {}))
     wanted = variant(config, quantization)
     if "(" in architecture and wanted != config:
-        raise InputError(f"the degrees in {architecture} are not {quantization}: leave the brackets out")
+        raise InputError(f"the degrees in {architecture} are not {quantization}: leave out the parentheses")
     return wanted
 
 
 def run(config: TrainingConfig, device: str | None = None) -> Result:
     """`experiment.run`, which says first whether it reads or trains, and how long training will take."""
     if stored := results.find(config):
-        print(f"trained before: reading {stored.name}")
+        print(f"already trained: reading {stored.name}")
     else:
         epochs = config.epochs - finished_epochs(config)
         minutes = epochs * seconds_per_epoch(config, device=device) / 60

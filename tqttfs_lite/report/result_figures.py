@@ -402,7 +402,7 @@ def curves_by_reading(
             ring.set(markerfacecolor=CARD, markersize=8, label=f"the paper, {name}")
         axes.set_title(title)
     for axes in grid[-1]:
-        axes.set_xlabel("mean inference time steps, read so")
+        axes.set_xlabel("mean inference time steps, by this reading")
     for axes in grid[:, 0]:
         axes.set_ylabel("test accuracy, %")
     figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -463,7 +463,11 @@ def speed_bars(ratios: DataFrame) -> Figure:
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
     _side_by_side(axes.barh, ratios.T, (*LAYERS, MUTED, "#D55E00"))
     axes.axvline(1, color=INK, lw=1)
-    axes.set(xlabel="time of a training step over ours", yticks=range(len(ratios.columns)), yticklabels=ratios.columns)
+    axes.set(
+        xlabel="time of a training step, relative to ours",
+        yticks=range(len(ratios.columns)),
+        yticklabels=ratios.columns,
+    )
     axes.invert_yaxis()
     figure.legend(loc="outside upper center", ncols=2)
     return figure

@@ -86,15 +86,15 @@ def judgements(judged: Mapping[str, Judgement]) -> DataFrame:
         {
             name: {
                 "the paper": f"+{found.claimed:g}",
-                "ours over seeds, 95 %": found.over_seeds.text(2),
-                "over seeds and images, 95 %": found.over_images.text(2),
-                "no gain: p, by Holm": f"{p_value:.2g}",
-                "one more pair, 95 %": "{:.2f} to {:.2f}".format(*found.one_more.interval),
-                "the paper's is such a pair: p": f"{found.one_more.p_value(found.claimed):.2g}",
+                "ours, over seeds, 95 %": found.over_seeds.text(2),
+                "ours, over seeds and images, 95 %": found.over_images.text(2),
+                "p-value of no gain (Holm)": f"{p_value:.2g}",
+                "one more pair of ours, 95 %": "{:.2f} to {:.2f}".format(*found.one_more.interval),
+                "p-value of the paper's gain as such a pair": f"{found.one_more.p_value(found.claimed):.2g}",
                 "margin": f"± {found.none.margin:g}",
-                "within it of no gain": _shown(found.none),
-                "within it of the paper's": _shown(found.same),
-                "seeds with p < 0.05 by McNemar": f"{sum(one.p_value < 0.05 for one in found.by_seed)}"
+                "equivalent to no gain": _shown(found.none),
+                "equivalent to the paper's gain": _shown(found.same),
+                "seeds with p < 0.05 (McNemar)": f"{sum(one.p_value < 0.05 for one in found.by_seed)}"
                 f" of {len(found.by_seed)}",
             }
             for (name, found), p_value in zip(judged.items(), adjusted, strict=True)

@@ -28,8 +28,8 @@ def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*
     check_time_steps(time_steps)
     if (found := pixels.dtype if isinstance(pixels, Tensor) else type(pixels).__name__) != torch.uint8:
         raise InputError(
-            f"pixels must be whole numbers from 0 to 255 of type torch.uint8, not {found}: round 255 times what"
-            " torchvision's ToTensor gives"
+            f"pixels must be integers from 0 to 255 of type torch.uint8, not {found}: multiply the output of"
+            " torchvision's ToTensor by 255 and round it"
         )
     table = on_device(_latencies(time_steps), torch.uint8, pixels.device)
     return table[pixels.int()]
@@ -44,9 +44,7 @@ def _latencies(time_steps: int) -> tuple[int, ...]:
 def check_time_steps(time_steps: int) -> None:
     """Raise `ValueError` for a T that does not leave a byte value for "never"."""
     if not is_whole(time_steps) or not 1 <= time_steps <= LONGEST_TIME:
-        raise InputError(
-            f"the number of time steps T must be a whole number from 1 to {LONGEST_TIME}, not {time_steps}"
-        )
+        raise InputError(f"the number of time steps T must be an integer from 1 to {LONGEST_TIME}, not {time_steps}")
 
 
 class Decision(NamedTuple):

@@ -37,7 +37,7 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
     T, layers = network.time_steps, network.layers
     inputs = network.as_input(spike_times)
     if len(inputs) and (latest := int(inputs.max())) > T:  # pixels, or encoded for another T
-        raise InputError(f"spike times must be from 0 to T = {T}, which is never, not {latest}: `encode` makes them")
+        raise InputError(f"spike times must be from 0 to T = {T} (never), not {latest}: use `encode`")
     device = inputs.device
     found = Inference(
         label=torch.zeros(len(inputs), dtype=torch.int64, device=device),

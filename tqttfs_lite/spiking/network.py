@@ -99,11 +99,13 @@ class SpikingNetwork(nn.Module):
         an image with several channels must have them first.
         """
         if spike_times.dtype != torch.uint8:
-            raise InputError(f"spike times must be what `encode` gives, of type torch.uint8, not {spike_times.dtype}")
+            raise InputError(
+                f"spike times must be the output of `encode`, of type torch.uint8, not {spike_times.dtype}"
+            )
         shape, found = self.architecture.image_shape, spike_times.shape[1:]
         if prod(found) != prod(shape) or (shape[0] > 1 and len(shape) == len(found) == 3 and found != shape):
             sizes = ("x".join(map(str, size)) for size in (found, shape))
-            raise InputError("the images are {}, but {} wants {}".format(*sizes, self.architecture))
+            raise InputError("the images are {}, but {} needs {}".format(*sizes, self.architecture))
         return spike_times.reshape(-1, *shape)
 
     def _kept_neurons(self, layer: SpikingLayer, batch: int) -> Tensor | None:
@@ -139,6 +141,6 @@ def clocks(architecture: Architecture, time_steps: int) -> list[range]:
         if not steps[-1]:
             raise InputError(
                 f"T = {time_steps} time steps are too few for layer {layer} of {architecture}: its clock never ticks"
-                " after its first input; take a smaller quantization degree or more time steps"
+                " after its first input; use a smaller quantization degree or more time steps"
             )
     return steps

@@ -117,7 +117,7 @@ def tq_ttfs_neuron(
     """
     _check(S_in, W, theta)
     if not is_whole(q) or q < 1:
-        raise InputError(f"the temporal quantization degree q must be a whole number from 1, not {q}")
+        raise InputError(f"the temporal quantization degree q must be an integer of at least 1, not {q}")
     V = S = F = _silence(S_in, W)
     potentials, spikes = [], []
     for t in range(len(S_in)):

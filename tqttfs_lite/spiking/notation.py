@@ -211,14 +211,16 @@ class Architecture:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "layers", tuple(self.layers))
         if not 1 <= len(self.input_shape) <= 3 or not all(is_whole(n) and n >= 1 for n in self.input_shape):
-            raise InputError(f"an input is 1 to 3 numbers from 1, such as 784 or 32x32x3, not {self.input_shape}")
+            raise InputError(
+                f"an input must be 1 to 3 positive integers, such as 784 or 32x32x3, not {self.input_shape}"
+            )
         if self.input_shape[2:] == (1,):  # 28x28x1 is 28x28
             object.__setattr__(self, "input_shape", self.input_shape[:2])
         if not self.layers or not isinstance(self.layers[-1], Linear):
             raise InputError("the last layer is the output layer and must be fully connected, such as 10")
         for layer in self.layers:
             if not all(is_whole(number) and number >= 1 for number in vars(layer).values()):
-                raise InputError(f"every number of layer {layer} must be a whole one, 1 or more")
+                raise InputError(f"every number of layer {layer} must be an integer of at least 1")
         self.shapes()
 
 
@@ -233,15 +235,15 @@ def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
 def _shape_after(layer: Layer, shape: tuple[int, ...], before: Layer | None) -> tuple[int, ...]:
     """The shape behind a layer that is given `shape` by the one before; raises `ValueError` where it does not fit."""
     if isinstance(layer, Pooling) and not isinstance(before, Convolution):
-        raise InputError(f"{layer} must be right behind a convolution")
+        raise InputError(f"{layer} must directly follow a convolution")
     if isinstance(layer, Linear):
         return (layer.features,)
     if len(shape) == 1:
-        raise InputError(f"{layer} needs an image, but what comes before it is a row of {shape[0]} values")
+        raise InputError(f"{layer} needs an image, but its input is a vector of {shape[0]} values")
     channels, height, width = shape
     if isinstance(layer, Convolution):
         if layer.kernel % 2 == 0:
-            raise InputError(f"the filters of {layer} must have an odd size, so that the image keeps its own")
+            raise InputError(f"the filters of {layer} must have an odd size, so that the image size is preserved")
         return (layer.channels, height, width)
     if height % layer.size or width % layer.size:
         raise InputError(f"{layer} does not divide an image of {height}x{width}")
@@ -318,7 +320,7 @@ class _Parser:
         digits = re.compile("[0-9]+").match(self.text, self.position)
         # Comparing lengths first keeps int() away from texts with thousands of digits.
         if not digits or len(digits[0]) > len(str(LARGEST_NUMBER)) or not 1 <= int(digits[0]) <= LARGEST_NUMBER:
-            raise NotationError(self.text, self.position, f"{what}, a whole number from 1 to {LARGEST_NUMBER}")
+            raise NotationError(self.text, self.position, f"{what}, an integer from 1 to {LARGEST_NUMBER}")
         self.position = digits.end()
         return int(digits[0])
 

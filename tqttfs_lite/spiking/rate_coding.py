@@ -52,7 +52,7 @@ def check_architecture(architecture: Architecture) -> None:
     """Raise `ValueError` for other than fully connected layers and for a quantization degree above 1."""
     perceptron = all(isinstance(layer, Linear) for layer in architecture.layers)
     if not perceptron or max(architecture.quantization) > 1:
-        raise InputError(f"rate coding wants a perceptron without quantization, such as 784-400-10, not {architecture}")
+        raise InputError(f"rate coding needs a perceptron without quantization, such as 784-400-10, not {architecture}")
 
 
 class RateNetwork(nn.Module):
@@ -70,7 +70,7 @@ class RateNetwork(nn.Module):
         check_architecture(architecture)
         self.architecture, self.time_steps = architecture, time_steps
         if neuron.response is not None:
-            raise InputError("rate coding is of the slides' IF neuron, whose response is a step")
+            raise InputError("rate coding uses the slides' IF neuron, whose response is a step")
         self.neuron, self.dropout = neuron, dropout
         self.generator: torch.Generator | None = None  # as in `SpikingNetwork`
         widths = pairwise([prod(architecture.input_shape), *(neurons for neurons, _ in architecture.sizes())])
