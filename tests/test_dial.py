@@ -49,8 +49,12 @@ def test_a_lower_threshold_is_larger_output_weights(architecture: str) -> None:
 
 @pytest.mark.parametrize(
     ("architecture", "pooling"),
-    [("784-16(1)-10(3)", "max"), ("784-10(2)", "max"), ("28x28-4C3(1)-P2-16(2)-10(1)", "max")]
-    + [("28x28-4C3(1)-P2-16(2)-10(2)", "average")],
+    [
+        ("784-16(1)-10(3)", "max"),
+        ("784-10(2)", "max"),
+        ("28x28-4C3(1)-P2-16(2)-10(1)", "max"),
+        ("28x28-4C3(1)-P2-16(2)-10(2)", "average"),
+    ],
 )
 def test_all_counts_at_a_threshold_are_those_of_larger_output_weights(architecture: str, pooling: PoolingMode) -> None:
     torch.manual_seed(0)

@@ -153,7 +153,7 @@ def evaluations(
             zip(network.layers, infer(network, inputs, early_exit=False).firing_times, strict=True)
         ):
             reached = layer.fan_out(window).to(device)
-            so_far.append([_up_to_each_step(*sent, T) for sent in ((fired, 1), (times, 1), (times, reached))])
+            so_far.append([_up_to_each_step(t, amount, T) for t, amount in ((fired, 1), (times, 1), (times, reached))])
             if layer is output:
                 V = network.potentials(n, times, output.steps)
             times, window = layer.handed_on(fired), layer.average_window
