@@ -70,6 +70,7 @@ PARTS = {
     "data/answers/": "The answer of trained networks to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
     "data/search/": "What was tried to choose the settings, scored on validation images",
+    "data/rankings/": "What searches for quantization degrees counted on the validation images",
     "data/benchmarks/": "What was measured of speed",
     "data/paper/": "The tables of the paper's slides and of other works",
 }

@@ -54,7 +54,8 @@ WRITTEN = {
     ("notebooks/07_accuracy", "0.14"): "that formula at 98 percent",
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
-KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "benchmarks/", "paper/")  # files that a mark links to
+# Files that a mark links to.
+KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "rankings/", "benchmarks/", "paper/")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"

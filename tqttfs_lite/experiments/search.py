@@ -121,6 +121,13 @@ class Scores:
         """The name of its file."""
         return (used_files.name(scores_file(self.config, self.degrees)),)
 
+    @property
+    def command(self) -> str:
+        """What makes the file again, with whatever budget."""
+        config = self.config
+        network = Architecture.parse(config.architecture).unquantized
+        return f"tqttfs search '{network}' --dataset {config.dataset} --time-steps {config.time_steps} --budget steps=7"
+
     def counts(self, setting: str) -> list[models.Counts]:
         """What an image takes on average, at each threshold."""
         architecture = Architecture.parse(variant(self.config, setting).architecture)
@@ -140,27 +147,38 @@ class Choice(NamedTuple):
 
 
 def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> Choice | None:
-    """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget.
-
-    Between measured thresholds counts are interpolated, as a dial's are.
-    """
-    found = scores.settings[setting]
-    grid = np.linspace(scores.thresholds[0], scores.thresholds[-1], 20 * len(scores.thresholds))
-    costs, accuracies, steps, silent = (
-        np.interp(grid, scores.thresholds, values)
+    """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget."""
+    found, thresholds = scores.settings[setting], scores.thresholds
+    costs = [budget.cost(counts, baseline) for counts in scores.counts(setting)]
+    threshold = best_within(thresholds, costs, [each.correct for each in found], budget.limit)
+    if threshold is None:
+        return None
+    cost, *point = (
+        float(np.interp(threshold, thresholds, values))
         for values in (
-            [budget.cost(counts, baseline) for counts in scores.counts(setting)],
+            costs,
             [each.accuracy for each in found],
             [each.mean_steps for each in found],
             [100 * each.silent / each.images for each in found],
         )
     )
-    allowed = costs <= budget.limit
-    if not allowed.any():
-        return None
-    best = int(np.where(allowed, accuracies, -1).argmax())
-    point = Point(*(float(values[best]) for values in (grid, accuracies, steps, silent)))
-    return Choice(setting, float(costs[best]), point)
+    return Choice(setting, cost, Point(threshold, *point))
+
+
+def best_within(
+    thresholds: Sequence[float], costs: Sequence[float], scores: Sequence[float], limit: float
+) -> float | None:
+    """The threshold with the highest score of those that cost no more than a limit; None where all do.
+
+    Between the measured ones costs and scores are interpolated, as a dial's counts are.
+
+    >>> round(best_within((0.5, 1.0), costs=(2.0, 4.0), scores=(10, 20), limit=3.0), 2)
+    0.75
+    """
+    grid = np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
+    allowed = np.interp(grid, thresholds, costs) <= limit
+    best = np.where(allowed, np.interp(grid, thresholds, scores), -1).argmax()
+    return float(grid[best]) if allowed.any() else None
 
 
 def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choice]:
