@@ -1,7 +1,7 @@
 """A search from end to end on the digits: what it chooses, what it tells, what a second one costs, where it goes on."""
 
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,21 +14,31 @@ from tqttfs_lite.experiments.config import recipe, variant
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.search import Budget, Scores
+from tqttfs_lite.experiments.shared import DEGREES, distinct, settings_of
 
-CONFIG = recipe("64-16-10", "digits", 8, epochs=8)
-DEGREES = (1, 2, 4)
-COMMAND = ["search", "64-16-10", "--dataset", "digits", "--time-steps", "8", "--epochs", "8", "--trainings", "2"]
+CONFIG = recipe("64-16-10", "digits", 8, epochs=4)
+COMMAND = ["search", "64-16-10", "--dataset", "digits", "--time-steps", "8", "--epochs", "4", "--trainings", "2"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which the shared network of the digits is trained and scored."""
+    folder = tmp_path_factory.mktemp("searched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TQTTFS_DATA", str(folder))
+        search.score_shared(search.shared_config(CONFIG), device="cpu", progress=False)
+    return folder
 
 
 @pytest.fixture(autouse=True)
-def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, searched: Path) -> None:
+    shutil.copytree(searched, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    return tmp_path
 
 
 def find(budget: str, accounting: str = "causal", tell: Callable[[str], None] = lambda _: None) -> search.Found:
     chosen = Budget.parse(budget, accounting)
-    return search.search(CONFIG, chosen, degrees=DEGREES, trainings=2, device="cpu", progress=False, tell=tell)
+    return search.search(CONFIG, chosen, trainings=2, device="cpu", progress=False, tell=tell)
 
 
 @pytest.mark.parametrize("text", ["7", "steps", "steps=", "steps=0", "steps=nan", "steps=7%", "energy=%", "time=7"])
@@ -50,13 +60,12 @@ def test_the_search_trains_the_best_of_the_shared_network_and_a_second_one_costs
 ) -> None:
     told: list[str] = []
     found = find("steps=6", tell=told.append)
-    assert "9 choices of degrees to score" in told[0] and "up to 2 trainings" in told[0]
-    assert "2 to train" in told[1]
+    assert "9 choices of degrees were scored before" in told[0] and "2 to train, about" in told[1]
     accuracies = [choice.point.accuracy for choice in found.shared]
     assert accuracies == sorted(accuracies, reverse=True)
     assert list(found.finalists) == [choice.setting for choice in found.shared[:2]]
     best = {setting: seeds[0].point.accuracy for setting, seeds in found.finalists.items()}
-    assert best[found.chosen] == max(best.values()) > 50
+    assert best[found.chosen] == max(best.values()) > 20
     assert all(0 < choice.cost <= 6 for choice in found.shared)
     (result,) = found.results
     assert result.config == variant(CONFIG, found.chosen)
@@ -100,8 +109,14 @@ def test_a_budget_of_energy_is_told_beside_the_unquantized_network(capsys: pytes
     assert "the best degrees by the shared network: 1-1, " in told
 
 
-def test_a_search_that_was_cut_off_scores_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_was_cut_off_goes_on_and_tells_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     config = search.shared_config(CONFIG)
+    file, settings = search.scores_file(config, DEGREES), distinct(config, settings_of(config, DEGREES))
+    whole = search.read(file)
+    file.unlink()
+    search.state_file(config, search._purpose(DEGREES)).unlink()
+    told = search._cost_of_sharing(config, DEGREES, 2, CONFIG, "cpu")
+    assert "1 of 1 epochs to go" in told and "9 choices of degrees to score" in told and "up to 2 trainings" in told
     score, scored = search._score, []
 
     def cut_off(*arguments: object) -> tuple[Evaluation, ...]:
@@ -112,18 +127,13 @@ def test_a_search_that_was_cut_off_scores_what_is_left(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(search, "_score", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        search.score_shared(config, DEGREES, device="cpu", progress=False)
-    assert len(search.read(search.scores_file(config, DEGREES)).settings) == 3
-    found = search.score_shared(config, DEGREES, device="cpu", progress=False)
-    assert len(found.settings) == 9 and len(scored) == 4 + 6
-    assert list(found.settings) == list(search.scored_settings(config, DEGREES))
-    assert not search.state_file(config, ".shared-1-2-4").exists()
-
-
-def test_of_too_many_choices_a_sample_is_scored_with_the_unquantized_one_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MOST_SETTINGS", 4)
-    sample = search.scored_settings(CONFIG, DEGREES)
-    assert sample[0] == "1-1" and len(sample) in (3, 4) and sample == search.scored_settings(CONFIG, DEGREES)
+        search.score_shared(config, device="cpu", progress=False)
+    assert len(search.read(file).settings) == 3
+    told = search._cost_of_sharing(config, DEGREES, 2, CONFIG, "cpu")
+    assert "0 of 1 epochs to go" in told and "6 choices of degrees to score" in told
+    found = search.score_shared(config, device="cpu", progress=False)
+    assert found.settings == whole.settings and len(scored) == 4 + 6
+    assert tuple(found.settings) == settings
 
 
 def scores(*steps: int) -> Scores:
@@ -143,9 +153,9 @@ def test_between_thresholds_the_best_within_the_budget_is_taken() -> None:
 
 
 def test_a_file_that_no_search_wrote_is_refused() -> None:
-    found = search.score_shared(search.shared_config(replace(CONFIG, epochs=4)), (1, 2), device="cpu", progress=False)
-    file = search.scores_file(found.config, found.degrees)
-    assert found.used_files == (f"rankings/{file.name}",)
+    config = search.shared_config(CONFIG)
+    file = search.scores_file(config, DEGREES)
+    assert search.read(file).used_files == (f"rankings/{file.name}",)
     file.write_text(file.read_text().replace('"epochs": 1', '"epochs": 2'))
     with pytest.raises(ResultError, match="its configuration has another hash"):
         search.read(file)

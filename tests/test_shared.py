@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tqttfs_lite.errors import ConfigError
-from tqttfs_lite.experiments import shared, trainer, training
+from tqttfs_lite.experiments import checkpoints, shared, trainer, training
 from tqttfs_lite.experiments.config import recipe, variant
-from tqttfs_lite.experiments.shared import SharedTrainer, on_clocks, settings_of
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.shared import SharedTrainer, distinct, on_clocks, settings_of
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.network import SpikingNetwork
 
@@ -31,6 +32,22 @@ def test_the_settings_are_those_whose_clocks_tick_in_time() -> None:
         settings_of(CONFIG, (16,))
     with pytest.raises(ConfigError, match="a rate-coded network has no degrees to choose"):
         settings_of(recipe("64-16-10", "digits", 8, coding="rate"))
+
+
+@pytest.mark.parametrize("degrees", [(1, 2, 4), (1, 2, 3)])
+def test_choices_that_are_not_distinct_count_the_same(degrees: tuple[int, ...]) -> None:
+    config = recipe("64-16-12-10", "digits", 8)
+    every = settings_of(config, degrees)
+    kept = distinct(config, every)
+    network = trainer.build(config)
+    assert isinstance(network, SpikingNetwork)
+    images, labels = torch.randint(0, 256, (60, 8, 8), dtype=torch.uint8), torch.randint(0, 10, (60,))
+    checkpoints.round_weights(network)
+    counts = {s: evaluate(on_clocks(network, config, s), images, labels) for s in every}
+    for setting in every:
+        (twin,) = (other for other in kept if len(distinct(config, [other, setting])) == 1)
+        assert counts[setting] == counts[twin]
+    assert len(kept) < len(every) and kept[0] == "1-1-1"
 
 
 def test_on_other_clocks_the_weights_are_the_very_same() -> None:

@@ -99,13 +99,13 @@ def search(options: Namespace) -> int:
             "degrees": setting,
             "shared network, %": f"{by_shared[setting]:.2f}",
             "seed": seed,
-            "validation, %": f"{choice.point.accuracy:.2f}",
-            "cost": budget.text(choice.cost),
-            "output threshold": f"{choice.point.threshold:.3g}",
+            "validation, %": f"{choice.point.accuracy:.2f}" if choice else "",
+            "cost": budget.text(choice.cost) if choice else "above the budget",
+            "output threshold": f"{choice.point.threshold:.3g}" if choice else "",
             "chosen": "←" if setting == found.chosen else "",
         }
         for setting, choices in found.finalists.items()
-        for seed, choice in choices.items()
+        for seed, choice in ((seed, choices.get(seed)) for seed in options.seed)
     )
     print(DataFrame(rows).to_string(index=False))
     for result in found.results:

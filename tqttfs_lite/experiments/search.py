@@ -1,7 +1,7 @@
 """Degrees chosen by the machine: one network that shares its weights ranks them, the best few are trained for real.
 
 1. One set of weights is trained under degrees that are drawn for each batch (`shared`).
-2. It is scored on the validation images with every choice of degrees, or with a random sample of them, at several
+2. It is scored on the validation images with every choice of degrees that makes another network of it, at several
    output thresholds.  So each choice has a curve of accuracy against what a decision costs, and the choices are ranked
    by what they reach within a budget.
 3. The first of them are trained by the recipe and scored likewise.  The best of these is the network that is chosen,
@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from random import Random
 from statistics import mean
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ from tqttfs_lite.experiments.datasets import data_sums, load
 from tqttfs_lite.experiments.dial import Point, evaluations
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, on_clocks, settings_of
+from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, distinct, on_clocks, settings_of
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.experiments.training import (
     Trained,
@@ -52,7 +51,6 @@ from tqttfs_lite.spiking.notation import Architecture
 FOLDER = "rankings"  # in the data folder
 FACTORS = tuple(n / 10 for n in range(2, 21))  # of θ
 SHARE_OF_EPOCHS = 4  # the shared network is trained for a quarter of the recipe's epochs
-MOST_SETTINGS = 300  # are scored; of so many at random one is among the best hundredth, with a probability of 95 %
 ACCOUNTINGS = {
     "slides": models.SLIDES,
     "without-alpha": models.WITHOUT_ALPHA,
@@ -213,26 +211,15 @@ def shared_config(config: TrainingConfig) -> TrainingConfig:
     return replace(unquantized(config), epochs=max(1, config.epochs // SHARE_OF_EPOCHS))
 
 
-def scored_settings(config: TrainingConfig, degrees: tuple[int, ...]) -> tuple[str, ...]:
-    """The choices of degrees that are scored: all, or a random sample where there are more than `MOST_SETTINGS`.
-
-    Without quantization is always among them.
-    """
-    every = settings_of(config, degrees)
-    if len(every) <= MOST_SETTINGS:
-        return every
-    plain = Architecture.parse(unquantized(config).architecture).short_form
-    return tuple(dict.fromkeys([plain, *Random(config.seed).sample(every, MOST_SETTINGS - 1)]))
-
-
 def score_shared(
     config: TrainingConfig, degrees: tuple[int, ...] = DEGREES, *, device: str | None = None, progress: bool = True
 ) -> Scores:
     """What the shared network scores: read where it is stored, else trained and scored, each going on where it ended.
 
+    Its finished state stays in `data/runs/`.
     `config` is `shared_config`'s.  Raises what `training.train` raises.
     """
-    file, wanted = scores_file(config, degrees), scored_settings(config, degrees)
+    file, wanted = scores_file(config, degrees), distinct(config, settings_of(config, degrees))
     stored = read(file) if file.exists() else None
     if stored and stored.settings.keys() >= set(wanted):
         return stored
@@ -247,7 +234,6 @@ def score_shared(
             if setting not in found:
                 found[setting] = _score(on_clocks(_spiking(trained), config, setting), config)
                 _write(_scores(config, degrees, trained, found, made), file)
-        state_file(config, purpose).unlink()
     return read(file)
 
 
@@ -377,7 +363,7 @@ def search(
 def _cost_of_sharing(
     config: TrainingConfig, degrees: tuple[int, ...], trainings: int, full: TrainingConfig, device: str | None
 ) -> str:
-    wanted = scored_settings(config, degrees)
+    wanted = distinct(config, settings_of(config, degrees))
     file, purpose = scores_file(config, degrees), _purpose(degrees)
     if file.exists() and (left := len(set(wanted) - read(file).settings.keys())) == 0:
         return f"{len(wanted)} choices of degrees were scored before: reading {file.name}"

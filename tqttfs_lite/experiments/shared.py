@@ -6,6 +6,8 @@ ranks them for the price of one training, as the weight-sharing networks of arch
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import product
 from random import Random
 
@@ -15,7 +17,7 @@ from tqttfs_lite.errors import ConfigError, InputError
 from tqttfs_lite.experiments.config import TrainingConfig, variant
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.trainer import Trainer, build, epoch_seed
-from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.network import SpikingNetwork, clocks
 from tqttfs_lite.spiking.notation import Architecture
 
 DEGREES = (1, 2, 4, 8, 16)
@@ -37,6 +39,26 @@ def settings_of(config: TrainingConfig, degrees: tuple[int, ...] = DEGREES) -> t
     if not found:
         raise ConfigError(f"T = {config.time_steps} time steps are too few for any of the degrees {degrees}")
     return tuple(found)
+
+
+def distinct(config: TrainingConfig, settings: Sequence[str]) -> tuple[str, ...]:
+    """Of the choices of degrees that make the same network of the same weights, the last.
+
+    A potential changes only where a spike arrives.  So a layer whose ticks are more than those on which its input may
+    spike fires as if the others were not there: 1-4-1 and 1-4-2 are 1-4-4.
+
+    >>> config = TrainingConfig("784-400-400-10", "fashion-mnist", 16)
+    >>> distinct(config, ["1-2-1", "1-2-2", "1-4-1", "1-4-2", "1-4-4"]), len(distinct(config, settings_of(config)))
+    (('1-2-2', '1-4-4'), 34)
+    """
+    found: dict[tuple[tuple[int, ...], ...], str] = {}
+    for setting in settings:
+        fires: list[tuple[int, ...]] = [tuple(range(config.time_steps))]  # the input's pixels may on every step
+        for clock in clocks(Architecture.parse(variant(config, setting).architecture), config.time_steps):
+            after = [bisect_left(clock, step) for step in fires[-1]]
+            fires.append(tuple(clock[tick] for tick in dict.fromkeys(after) if tick < len(clock)))
+        found[tuple(fires)] = setting
+    return tuple(found.values())
 
 
 def on_clocks(network: SpikingNetwork, config: TrainingConfig, setting: str) -> SpikingNetwork:
