@@ -9,7 +9,7 @@ import pytest
 from tqttfs_lite.cli import main
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments import experiment, results, search
+from tqttfs_lite.experiments import experiment, results, search, training
 from tqttfs_lite.experiments.config import recipe, variant
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
@@ -114,7 +114,7 @@ def test_a_search_that_was_cut_off_goes_on_and_tells_what_is_left(monkeypatch: p
     file, settings = search.scores_file(config, DEGREES), distinct(config, settings_of(config, DEGREES))
     whole = search.read(file)
     file.unlink()
-    search.state_file(config, search._purpose(DEGREES)).unlink()
+    training.state_file(config, search._purpose(DEGREES)).unlink()
     told = search._cost_of_sharing(config, DEGREES, 2, CONFIG, "cpu")
     assert "1 of 1 epochs to go" in told and "9 choices of degrees to score" in told and "up to 2 trainings" in told
     score, scored = search._score, []

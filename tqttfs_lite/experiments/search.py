@@ -42,7 +42,6 @@ from tqttfs_lite.experiments.training import (
     Trained,
     finished_epochs,
     seconds_per_epoch,
-    state_file,
     train,
 )
 from tqttfs_lite.spiking.network import SpikingNetwork

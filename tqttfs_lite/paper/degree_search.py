@@ -260,4 +260,6 @@ def summary(config: TrainingConfig, mean_steps: float, groups: Mapping[TrainingC
     shared, own = stored(config)
     if shared is None:
         raise ResultError(f"no search of {config.architecture} is stored: `tqttfs search` makes one")
-    return Summary(mean_steps, shared, within_steps(shared, mean_steps), trained(config, groups, own, mean_steps))
+    real = trained(config, groups, own, mean_steps)
+    real = {setting: each for setting, each in real.items() if setting in shared.settings}  # 1-2-1 is 1-2-2
+    return Summary(mean_steps, shared, within_steps(shared, mean_steps), real)
