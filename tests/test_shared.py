@@ -41,7 +41,7 @@ def test_choices_that_are_not_distinct_count_the_same(degrees: tuple[int, ...]) 
     kept = distinct(config, every)
     network = trainer.build(config)
     assert isinstance(network, SpikingNetwork)
-    images, labels = torch.randint(0, 256, (60, 8, 8), dtype=torch.uint8), torch.randint(0, 10, (60,))
+    images, labels = torch.randint(0, 256, (20, 8, 8), dtype=torch.uint8), torch.randint(0, 10, (20,))
     checkpoints.round_weights(network)
     counts = {s: evaluate(on_clocks(network, config, s), images, labels) for s in every}
     for setting in every:
