@@ -187,6 +187,7 @@ def degree_search(
         ranks.annotate(setting, (shared, real.mean), (4, 3), textcoords="offset points", fontsize=7, color=color)
     ranks.set(xlabel="shared network, %", ylabel="trained for real, %")
     ranks.margins(0.15)
+    ranks.xaxis.set_major_locator(MaxNLocator(nbins=5))
     return figure
 
 
