@@ -58,6 +58,7 @@ LINKED = (
     "data/answers",
     "data/search",
     "data/anytime",
+    "data/rankings",
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"

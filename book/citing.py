@@ -70,6 +70,7 @@ PARTS = {
     "data/answers/": "The trained networks' answers to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
     "data/search/": "The trials that chose the settings, scored on validation images",
+    "data/rankings/": "What searches for quantization degrees counted on the validation images",
     "data/benchmarks/": "Speed measurements",
     "data/paper/": "The tables of the paper's slides and of other works",
 }

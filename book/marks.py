@@ -16,10 +16,11 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite.experiments import anytime, datasets, paths, results, used_files
+from tqttfs_lite.experiments import anytime, datasets, paths, results, search, used_files
 from tqttfs_lite.experiments.anytime import Reference
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
+from tqttfs_lite.experiments.search import Scores
 from tqttfs_lite.experiments.used_files import MIME
 from tqttfs_lite.paper import benchmarks, reported
 
@@ -70,6 +71,7 @@ def mark(found: Iterable[str]) -> str:
         *_beside(files),
         *_trials(files),
         *_references(files),
+        *_rankings(files),
         *_benchmarks(files),
         *_tables(files),
         *_datasets(files),
@@ -104,6 +106,7 @@ def _summary(files: Files) -> str:
         "answer file": len(files["answers"]),
         "trial": len(files["search"]),
         "reference": len(files[anytime.FOLDER]),
+        "search file": len(files[search.FOLDER]),
         "benchmark": len(files["benchmarks"]),
         "paper table": len(files["paper"]),
     }
@@ -175,6 +178,20 @@ def _references(files: Files) -> list[str]:
     return [_item("References", links, *_made(r.made for r in found), again=anytime.COMMAND)] if found else []
 
 
+def _rankings(files: Files) -> list[str]:
+    """What a search for degrees counted on the validation images."""
+    found = [search.read(paths.data_directory() / search.FOLDER / name) for name in files[search.FOLDER]]
+    return [
+        _item(
+            _title(scores.config) + (", weights that all degrees share" if scores.degrees else ", by output threshold"),
+            _stored(scores, f"seed {scores.config.seed}"),
+            *_made([scores.made]),
+            again=scores.command,
+        )
+        for scores in found
+    ]
+
+
 def _benchmarks(files: Files) -> list[str]:
     wanted = [
         measured for measured in benchmarks.read_all() if Path(measured.used_files[0]).name in files["benchmarks"]
@@ -219,7 +236,7 @@ def _title(config: TrainingConfig) -> str:
     return f"{DATASETS[config.dataset]} {config.architecture}, T = {config.time_steps}{coding}"
 
 
-def _stored(record: Result | Trial | Reference, label: str) -> str:
+def _stored(record: Result | Trial | Reference | Scores, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
     (file,) = record.used_files
     linked = label if file.startswith("runs/") else _link(file, label)

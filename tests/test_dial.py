@@ -15,6 +15,7 @@ from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.dial import Curve, Dial
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.spiking.layers import PoolingMode
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -44,6 +45,33 @@ def test_a_lower_threshold_is_larger_output_weights(architecture: str) -> None:
         score = evaluate(network, images, labels)
         assert (score.correct, score.silent, score.steps) == (found.correct[n], found.silent[n], found.steps[n])
     assert found.steps[0] < found.steps[-1] and found.silent[0] < found.silent[-1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "pooling"),
+    [
+        ("784-16(1)-10(3)", "max"),
+        ("784-10(2)", "max"),
+        ("28x28-4C3(1)-P2-16(2)-10(1)", "max"),
+        ("28x28-4C3(1)-P2-16(2)-10(2)", "average"),
+    ],
+)
+def test_all_counts_at_a_threshold_are_those_of_larger_output_weights(architecture: str, pooling: PoolingMode) -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (70, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (70,))
+    network = SpikingNetwork(Architecture.parse(architecture), 8, pooling=pooling)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_((weight * 2**12).round() / 2**10)
+    thresholds = (0.25, 0.5, 1.0, 2.0)
+    found = dial.evaluations(network, images, labels, thresholds, batch_size=30)
+    output = [*network.parameters()][-1]
+    trained = output.detach().clone()
+    for threshold, counted in zip(thresholds, found, strict=True):
+        output.data = trained / threshold
+        assert evaluate(network, images, labels) == counted
+    assert found[0].steps < found[-1].steps and found[0].additions < found[-1].additions
 
 
 CURVE = Curve(10, (5, 6, 7), (0, 1, 4), (20, 40, 50))

@@ -27,6 +27,7 @@ from tqttfs_lite.experiments import experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.used_files import MIME
+from tqttfs_lite.paper import degree_search
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -54,7 +55,8 @@ WRITTEN = {
     ("notebooks/07_accuracy", "0.14"): "that formula at 98 percent",
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
-KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "benchmarks/", "paper/")  # files that a mark links to
+# Files that a mark links to.
+KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "rankings/", "benchmarks/", "paper/")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"
@@ -288,6 +290,15 @@ def test_a_mark_says_where_a_result_comes_from() -> None:
     assert all(fact in text for fact in facts)
     assert "its weights ran" not in text
     assert "its weights ran" in marks.mark(result.run_on("test"))
+
+
+def test_a_search_file_is_listed_with_the_command_that_makes_it() -> None:
+    shared, own = degree_search.stored(degree_search.SEARCHES[0][0])
+    assert shared and own
+    mark = marks.mark(used_files.names(shared, own[0]))
+    text = BeautifulSoup(mark, "html.parser").get_text()
+    assert "made from 2 search files" in text and "T = 16, weights that all degrees share, seed 0" in text
+    assert commands(mark)[0].startswith("tqttfs search '784-400-400-10' --dataset fashion-mnist --time-steps 16")
 
 
 def test_many_results_are_listed_by_configuration() -> None:

@@ -216,6 +216,17 @@ def test_weights_are_lines_between_the_clocks_they_are_run_on() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1-1", "1-2"]
 
 
+def test_a_search_has_a_line_for_each_comparison_and_a_point_for_each_trained_choice() -> None:
+    lines = {"best": [80.0, 90.0], "1-2": [float("nan"), 89.0], "unquantized": [79.0, 85.0], "mean": [70.0, 80.0]}
+    pairs = {"1-2": (89.0, spread([92.0, 93.0])), "1-1": (85.0, spread([91.0]))}
+    front, ranks = result_figures.degree_search([4, 5], lines, pairs, ["1-2"]).axes
+    assert [line.get_label() for line in front.lines] == list(lines)
+    assert list(front.lines[0].get_ydata()) == [80.0, 90.0]
+    points = {text.get_text(): text for text in ranks.texts}
+    assert points["1-2"].xy == (89.0, 92.5) and points["1-1"].xy == (85.0, 91.0)
+    assert points["1-2"].get_color() == result_figures.OURS != points["1-1"].get_color()
+
+
 def test_a_sweep_of_degrees_has_a_line_for_each() -> None:
     rows = [
         (degrees, spread([value]), spread([value / 10]), spread([value * 2]))

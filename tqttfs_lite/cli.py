@@ -1,4 +1,4 @@
-"""The command `tqttfs`: data, train, study, evaluate, dial, energy, verify.
+"""The command `tqttfs`: data, train, study, search, evaluate, dial, energy, verify.
 
 PyTorch takes seconds to import, so nothing of it is imported before it is known what is wanted.
 """
@@ -146,6 +146,27 @@ def _study(parser: ArgumentParser) -> None:
     )
 
 
+def _search(parser: ArgumentParser) -> None:
+    from tqttfs_lite.experiments.search import ACCOUNTINGS
+
+    parser.add_argument("architecture", help="the network in the slides' notation without brackets, such as 784-400-10")
+    parser.add_argument("--dataset", required=True, help="mnist, fashion-mnist, digits, or a data set of your own")
+    parser.add_argument("--time-steps", required=True, type=int, metavar="N", help="T")
+    parser.add_argument(
+        "--budget",
+        required=True,
+        help="what a decision may cost on average: steps=7, energy=120 in nJ, or energy=80%% of what the unquantized"
+        " network spends",
+    )
+    parser.add_argument("--accounting", choices=ACCOUNTINGS, default="causal", help="of energy (default: causal)")
+    parser.add_argument(
+        "--trainings", type=_at_once, metavar="N", default=4, help="choices to train for real (default: 4)"
+    )
+    parser.add_argument("--seed", type=_seeds, metavar="N[,N...]", default=[0], help="of each of them (default: 0)")
+    parser.add_argument("--epochs", type=_at_once, metavar="N", help="of each of them (default: the recipe's)")
+    _device(parser)
+
+
 def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
     _device(parser)
@@ -194,6 +215,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "data": ("Fetch the data sets and check them against the published checksums.", _data),
     "train": ("Train a network, or read its result if it has been trained before.", _train),
     "study": ("Train every network and seed in a study file, and print a summary.", _study),
+    "search": ("Choose the degrees of a network within a budget of time steps or of energy.", _search),
     "evaluate": ("Evaluate trained networks again and compare the counts with their result files.", _evaluate),
     "dial": ("Score a trained network at other output thresholds; at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under five accountings and at other prices.", _energy),

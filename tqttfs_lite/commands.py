@@ -18,6 +18,7 @@ from pandas import DataFrame
 from tqttfs_lite.energy.costs import BY_CAPACITY
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, cost_file, datasets, devices, experiment, paths, results
+from tqttfs_lite.experiments import search as searches
 from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -77,6 +78,43 @@ def study(options: Namespace) -> int:
         print(seed_statistics.table(map(results.read, stored)).to_string(index=False))
     elif not DRY_RUN.intersection(options.snakemake):
         raise ResultError(f"{len(configs) - len(stored)} of {len(configs)} results are missing: nothing to summarise")
+    return 0
+
+
+def search(options: Namespace) -> int:
+    epochs = {"epochs": options.epochs} if options.epochs else {}
+    config = recipe(options.architecture, options.dataset, options.time_steps, **epochs)
+    budget = searches.Budget.parse(options.budget, options.accounting)
+    found = searches.search(
+        config,
+        budget,
+        trainings=options.trainings,
+        seeds=options.seed,
+        at_once=options.trainings * len(options.seed) if _on_gpu(options.device) else 1,
+        device=options.device,
+    )
+    by_shared = {choice.setting: choice.point.accuracy for choice in found.shared}
+    rows = (
+        {
+            "degrees": setting,
+            "shared network, %": f"{by_shared[setting]:.2f}",
+            "seed": seed,
+            "validation, %": f"{choice.point.accuracy:.2f}" if choice else "",
+            "cost": budget.text(choice.cost) if choice else "above the budget",
+            "output threshold": f"{choice.point.threshold:.3g}" if choice else "",
+            "chosen": "←" if setting == found.chosen else "",
+        }
+        for setting, choices in found.finalists.items()
+        for seed, choice in ((seed, choices.get(seed)) for seed in options.seed)
+    )
+    print(DataFrame(rows).to_string(index=False))
+    for result in found.results:
+        _report(result.config, result.test)
+        point = experiment.dial_of(result).point(found.finalists[found.chosen][result.config.seed].point.threshold)
+        print(
+            f"in budget   {point.accuracy:.2f} %, {point.mean_steps:.3f} steps, at a threshold of {point.threshold:.3g}"
+        )
+        print(f"result      {results.find(result.config)}")
     return 0
 
 

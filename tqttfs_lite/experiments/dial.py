@@ -8,6 +8,7 @@ trained network has a curve of accuracy against mean time steps, on which networ
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +24,10 @@ from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.evaluation import Curve, in_float32
+from tqttfs_lite.experiments.evaluation import Curve, Evaluation, in_float32
 from tqttfs_lite.experiments.results import DIALS, Result, beside
 from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
 
 FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; 1 among them is the network as it was trained
@@ -121,6 +123,63 @@ def curve(
             found = ((answer == label).sum(), (~S.any(dim=2).any(dim=0)).sum(), step.sum())
             counts[:, n] += torch.stack(found)
     return Curve(len(images), *(tuple(row.tolist()) for row in counts))
+
+
+@torch.no_grad()
+@in_float32
+@torch.backends.nnpack.flags(enabled=False)
+def evaluations(
+    network: SpikingNetwork,
+    images: UInt8[Tensor, "n *image"],
+    labels: Int64[Tensor, " n"],
+    thresholds: Sequence[float],
+    *,
+    batch_size: int = 500,
+) -> tuple[Evaluation, ...]:
+    """All that `evaluate` counts, the spikes included, at every threshold; leaves the network in eval mode.
+
+    The output threshold changes no hidden layer's spikes, only how many of them come before the decision, so that one
+    pass to the end of time has the counts of all thresholds.
+    """
+    network.eval()
+    T, output = network.time_steps, network.layers[-1]
+    device = output.weight.device
+    scores = torch.zeros(len(thresholds), 4, dtype=torch.int64, device=device)
+    passed = torch.zeros(len(thresholds), 3, len(network.layers), dtype=torch.int64, device=device)
+    for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        inputs, label = encode(pixels.to(device), T), label.to(device)
+        times, window, so_far = network.as_input(inputs), 1, []
+        for n, (layer, fired) in enumerate(
+            zip(network.layers, infer(network, inputs, early_exit=False).firing_times, strict=True)
+        ):
+            reached = layer.fan_out(window).to(device)
+            so_far.append([_up_to_each_step(t, amount, T) for t, amount in ((fired, 1), (times, 1), (times, reached))])
+            if layer is output:
+                V = network.potentials(n, times, output.steps)
+            times, window = layer.handed_on(fired), layer.average_window
+        image = torch.arange(len(label), device=device)
+        for n, threshold in enumerate(thresholds):
+            S = V > threshold
+            S[len(output.clock) :] = False  # the end of time, if the clock does not tick there
+            answer, step = decode(V, S, output.steps, T)
+            first = S[S.any(dim=2).int().argmax(dim=0), image]  # [B, classes], none where the output stays silent
+            silent, right = ~first.any(dim=1), answer == label
+            tied = first[image, label] | (silent & right)
+            scores[n] += torch.stack([right.sum(), tied.sum(), silent.sum(), step.sum()])
+            for counts, layer_counts in zip(passed[n].T, so_far, strict=True):
+                counts += torch.stack([count[image, step - 1].sum() for count in layer_counts])
+            passed[n, 0, -1] += first.sum() - so_far[-1][0][image, step - 1].sum()  # at this threshold, not at θ
+    return tuple(
+        Evaluation(len(images), *score, *map(tuple, counts))
+        for score, counts in zip(scores.tolist(), passed.tolist(), strict=True)
+    )
+
+
+def _up_to_each_step(times: UInt8[Tensor, "B ..."], amount: Tensor | int, T: int) -> Int64[Tensor, "B T"]:
+    """What the spikes at these times amount to on every step and before it; T is never."""
+    amounts = torch.as_tensor(amount, device=times.device).expand_as(times).flatten(1)
+    found = torch.zeros(len(times), T + 1, dtype=torch.int64, device=times.device)
+    return found.scatter_add_(1, times.flatten(1).long(), amounts)[:, :T].cumsum(dim=1)
 
 
 def write(dial: Dial, result: Result) -> Path:

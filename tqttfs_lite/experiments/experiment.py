@@ -72,7 +72,7 @@ def run_together(
             results.release(_of_todays_images(results.read(own)))
 
     missing = [config for config in configs if not results.find(config, released_only=release)]
-    _train_missing(missing, results.find, store, at_once, device, progress, then=release_own)
+    train_missing(missing, results.find, store, at_once, device, progress, then=release_own)
     found = (results.find(config, released_only=release) for config in configs)
     return [_of_todays_images(results.read(path)) for path in found if path]
 
@@ -119,11 +119,11 @@ def try_out_together(
         return results.trial_file(config).exists()
 
     missing = [config for config in configs if not stored(config)]
-    _train_missing(missing, stored, store, at_once, device, progress)
+    train_missing(missing, stored, store, at_once, device, progress)
     return [_of_todays_images(results.read_trial(results.trial_file(config))) for config in configs]
 
 
-def _train_missing(
+def train_missing(
     configs: Sequence[TrainingConfig],
     stored: Callable[[TrainingConfig], object],
     store: Callable[[TrainingConfig, Trained, Made], None],

@@ -6,7 +6,7 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from tqttfs_lite.experiments.evaluation import Function, in_float32
 from tqttfs_lite.experiments.trainer import Trainer
 from tqttfs_lite.spiking.rate_coding import Network
 
+MakeTrainer = Callable[[TrainingConfig, Images, Images], Trainer]
 SECONDS_BETWEEN_CHECKPOINTS = 10  # at least, on a GPU, where an epoch may take less time than to store it
 
 
@@ -42,10 +43,17 @@ class Trained(NamedTuple):
     history: list[Epoch]
 
 
-def train(config: TrainingConfig, *, device: str | None = None, progress: bool = True, purpose: str = "") -> Trained:
+def train(
+    config: TrainingConfig,
+    *,
+    device: str | None = None,
+    progress: bool = True,
+    purpose: str = "",
+    trainer: MakeTrainer = Trainer,
+) -> Trained:
     """`train_together` of one configuration."""
     with closing(Progress([config], shown=progress)) as shown:
-        return train_together([config], device=device, progress=shown, purpose=purpose)[0]
+        return train_together([config], device=device, progress=shown, purpose=purpose, trainer=trainer)[0]
 
 
 def whatever_the_caller_does(function: Function) -> Function:
@@ -55,7 +63,12 @@ def whatever_the_caller_does(function: Function) -> Function:
 
 @whatever_the_caller_does
 def train_together(
-    configs: Sequence[TrainingConfig], *, device: str | None, progress: Progress, purpose: str = ""
+    configs: Sequence[TrainingConfig],
+    *,
+    device: str | None,
+    progress: Progress,
+    purpose: str = "",
+    trainer: MakeTrainer = Trainer,
 ) -> list[Trained]:
     """Train from scratch, or from the last checkpoint of a run of the same configuration that was cut off.
 
@@ -74,7 +87,11 @@ def train_together(
     split = cache(lambda dataset, name: read(dataset, name).to(place))
     sums = cache(lambda dataset: [content_sum(read(dataset, name)) for name in ("train", "validation")])
     runs = [
-        _Run(c, split(c.dataset, "train"), split(c.dataset, "validation"), sums(c.dataset), state_file(c, purpose))
+        _Run(
+            trainer(c, split(c.dataset, "train"), split(c.dataset, "validation")),
+            sums(c.dataset),
+            state_file(c, purpose),
+        )
         for c in configs
     ]
     progress.skip(sum(len(run.history) * run.trainer.batches for run in runs))
@@ -150,9 +167,9 @@ def _title(config: TrainingConfig) -> str:
 class _Run:
     """A training with its history and the file from which it goes on."""
 
-    def __init__(self, config: TrainingConfig, data: Images, held_out: Images, sums: list[str], file: Path) -> None:
-        self.trainer = Trainer(config, data, held_out)
-        self.origin = {"config": config.hash, "images": sums}
+    def __init__(self, trainer: Trainer, sums: list[str], file: Path) -> None:
+        self.trainer = trainer
+        self.origin = {"config": trainer.config.hash, "images": sums}
         self.file = file
         self.history = self._read() if self.file.exists() else []
         self._written = -float("inf")
@@ -192,26 +209,28 @@ def state_file(config: TrainingConfig, purpose: str = "") -> Path:
     return paths.runs_directory() / f"{config.name}{purpose}.state.safetensors"
 
 
-def finished_epochs(config: TrainingConfig) -> int:
+def finished_epochs(config: TrainingConfig, purpose: str = "") -> int:
     """How many epochs of an unfinished training are done."""
-    path = state_file(config)
+    path = state_file(config, purpose)
     return len(checkpoints.read_tensors(path)[1]["history"]) if path.exists() else 0
 
 
 @whatever_the_caller_does
-def seconds_per_epoch(config: TrainingConfig, batches: int = 8, *, device: str | None = None) -> float:
+def seconds_per_epoch(
+    config: TrainingConfig, batches: int = 8, *, device: str | None = None, trainer: MakeTrainer = Trainer
+) -> float:
     """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
     dataset, count = datasets.get(config.dataset), config.batch_size * (batches + 1)
     pixels = torch.zeros(1, *dataset.image_shape, dtype=torch.uint8).expand(count, *dataset.image_shape)
     blank = Images(pixels, torch.zeros(count, dtype=torch.int64)).to(devices.choose(device))
-    trainer = Trainer(config, blank, blank)
-    trainer.begin(0)
-    trainer.step()  # the first one also reserves memory
-    trainer.wait()
+    timed = trainer(config, blank, blank)
+    timed.begin(0)
+    timed.step()  # the first one also reserves memory
+    timed.wait()
     started = time.perf_counter()
     for _ in range(batches):
-        trainer.step()
-    trainer.wait()
+        timed.step()
+    timed.wait()
     seconds = (time.perf_counter() - started) / batches
     return seconds * _batches(config)
 

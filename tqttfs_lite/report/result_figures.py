@@ -179,6 +179,33 @@ def ladder(networks: Mapping[str, Sequence[tuple[str, Spread]]]) -> Figure:
     return figure
 
 
+def degree_search(
+    steps: Sequence[float],
+    best: Mapping[str, Sequence[float]],
+    pairs: Mapping[str, tuple[float, Spread]],
+    chosen: Sequence[str] = (),
+) -> Figure:
+    """What a search found: accuracy by mean steps of the shared network (left), its ranking and the real one (right).
+
+    `best` has a line by its name, in percent at these mean steps, nan where it does not get there: the best degrees
+    first, then what it is compared with.  `pairs` have, by degrees, the accuracy in percent of the shared network and
+    of trained ones; those that were `chosen` by the search have our colour.
+    """
+    figure, ((front, ranks),) = panels(1, 2, height=3.2)
+    for (name, accuracy), color in zip(best.items(), (OURS, LAYERS[0], COLORS["TTFS"], MUTED), strict=True):
+        front.plot(steps, accuracy, color=color, label=name, ls="--" if color == MUTED else "-")
+    front.set(xlabel="mean time steps", ylabel="validation accuracy, %")
+    front.legend(loc="lower right", fontsize=7.5)
+    for setting, (shared, real) in pairs.items():
+        color = OURS if setting in chosen else INK
+        ranks.errorbar(shared, real.mean, yerr=real.half_interval, fmt="o", color=color, markersize=5, capsize=2, lw=1)
+        ranks.annotate(setting, (shared, real.mean), (4, 3), textcoords="offset points", fontsize=7, color=color)
+    ranks.set(xlabel="shared network, %", ylabel="trained for real, %")
+    ranks.margins(0.15)
+    ranks.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    return figure
+
+
 def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
     printed = [(place, percent) for place, (_, percent, _) in enumerate(rows) if percent is not None]
     percents, places = [percent for _, percent in printed], [place for place, _ in printed]

@@ -1,0 +1,449 @@
+"""Degrees chosen by the machine: one network that shares its weights ranks them, the best few are trained for real.
+
+1. One set of weights is trained under degrees that are drawn for each batch (`shared`).
+2. It is scored on the validation images with every choice of degrees that makes another network of it, at several
+   output thresholds.  So each choice has a curve of accuracy against what a decision costs, and the choices are ranked
+   by what they reach within a budget.
+3. The first of them are trained by the recipe and scored likewise.  The best of these is the network that is chosen,
+   and the only one that sees the test images.
+
+Each step is stored when it is done, so that a search that was cut off goes on, and another budget costs only the
+trainings that it adds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+from filelock import FileLock
+from pydantic import BaseModel
+
+from tqttfs_lite import files
+from tqttfs_lite.energy import models
+from tqttfs_lite.errors import InputError, ResultError, shown
+from tqttfs_lite.experiments import devices, experiment, paths, results, used_files
+from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized, variant
+from tqttfs_lite.experiments.datasets import data_sums, load
+from tqttfs_lite.experiments.dial import Point, evaluations
+from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, distinct, on_clocks, settings_of
+from tqttfs_lite.experiments.trainer import build
+from tqttfs_lite.experiments.training import (
+    Trained,
+    finished_epochs,
+    seconds_per_epoch,
+    train,
+)
+from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
+
+FOLDER = "rankings"  # in the data folder
+FACTORS = tuple(n / 10 for n in range(2, 21))  # of θ
+SHARE_OF_EPOCHS = 4  # the shared network is trained for a quarter of the recipe's epochs
+ACCOUNTINGS = {
+    "slides": models.SLIDES,
+    "without-alpha": models.WITHOUT_ALPHA,
+    "causal": models.CAUSAL,
+    "memory": models.MEMORY,
+    "memory-bulk": models.BULK,
+}
+Tell = Callable[[str], None]
+
+
+class Budget(NamedTuple):
+    """What a decision may cost on average over the validation images."""
+
+    limit: float
+    unit: str  # "steps"; "nJ", or "%" of what the unquantized network spends as it was trained
+    accounting: str = models.CAUSAL  # of energy
+
+    @staticmethod
+    def parse(text: str, accounting: str = "causal") -> Budget:
+        """
+        >>> Budget.parse("steps=7"), Budget.parse("energy=80%", "slides").unit
+        (Budget(limit=7.0, unit='steps', accounting='causal'), '%')
+        """
+        kind, _, amount = text.partition("=")
+        unit = "steps" if kind == "steps" else "%" if amount.endswith("%") else "nJ"
+        try:
+            limit = float(amount.removesuffix("nJ" if unit == "nJ" else "%" if unit == "%" else ""))
+        except ValueError:
+            limit = -1.0
+        if kind not in ("steps", "energy") or not 0 < limit < np.inf:
+            raise InputError(f"a budget must be like steps=7, energy=80% or energy=120 in nJ, not {shown(text)}")
+        return Budget(limit, unit, ACCOUNTINGS[accounting])
+
+    @property
+    def of_energy(self) -> bool:
+        return self.unit != "steps"
+
+    def cost(self, counts: models.Counts, baseline: models.Counts) -> float:
+        """In the budget's unit, of an image on average."""
+        if not self.of_energy:
+            return counts.steps
+        spent, before = (sum(models.accountings(each, baseline.steps)[self.accounting]) for each in (counts, baseline))
+        return 100 * spent / before if self.unit == "%" else spent
+
+    def text(self, cost: float) -> str:
+        """A cost in words."""
+        if not self.of_energy:
+            return f"{cost:.2f} steps"
+        return f"{cost:.1f} {self.unit}" + (" of the unquantized network's energy" if self.unit == "%" else "")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one set of weights counts on the validation images, with each choice of degrees and at each threshold."""
+
+    config: TrainingConfig
+    degrees: tuple[int, ...]  # that were drawn from in training; none for weights with degrees of their own
+    seconds: float  # of training
+    data_sha256: dict[str, str]
+    made: dict[str, str | int]
+    thresholds: tuple[float, ...]
+    settings: dict[str, tuple[Evaluation, ...]]  # by the degrees in short form
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (used_files.name(scores_file(self.config, self.degrees)),)
+
+    @property
+    def command(self) -> str:
+        """What makes the file again, with whatever budget."""
+        config = self.config
+        network = Architecture.parse(config.architecture).unquantized
+        return f"tqttfs search '{network}' --dataset {config.dataset} --time-steps {config.time_steps} --budget steps=7"
+
+    def counts(self, setting: str) -> list[models.Counts]:
+        """What an image takes on average, at each threshold."""
+        architecture = Architecture.parse(variant(self.config, setting).architecture)
+        return [found.counts(architecture) for found in self.settings[setting]]
+
+    def as_trained(self, setting: str) -> models.Counts:
+        """The same at the threshold of training."""
+        return self.counts(setting)[self.thresholds.index(self.config.theta)]
+
+
+class Choice(NamedTuple):
+    """Degrees with the output threshold at which they reach the highest validation accuracy within a budget."""
+
+    setting: str
+    cost: float  # in the budget's unit
+    point: Point  # on the validation images
+
+
+def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> Choice | None:
+    """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget."""
+    found, thresholds = scores.settings[setting], scores.thresholds
+    costs = [budget.cost(counts, baseline) for counts in scores.counts(setting)]
+    threshold = best_within(thresholds, costs, [each.correct for each in found], budget.limit)
+    if threshold is None:
+        return None
+    cost, *point = (
+        float(np.interp(threshold, thresholds, values))
+        for values in (
+            costs,
+            [each.accuracy for each in found],
+            [each.mean_steps for each in found],
+            [100 * each.silent / each.images for each in found],
+        )
+    )
+    return Choice(setting, cost, Point(threshold, *point))
+
+
+def best_within(
+    thresholds: Sequence[float], costs: Sequence[float], scores: Sequence[float], limit: float
+) -> float | None:
+    """The threshold with the highest score of those that cost no more than a limit; None where all do.
+
+    Between the measured ones costs and scores are interpolated, as a dial's counts are.
+
+    >>> round(best_within((0.5, 1.0), costs=(2.0, 4.0), scores=(10, 20), limit=3.0), 2)
+    0.75
+    """
+    grid = np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
+    allowed = np.interp(grid, thresholds, costs) <= limit
+    best = np.where(allowed, np.interp(grid, thresholds, scores), -1).argmax()
+    return float(grid[best]) if allowed.any() else None
+
+
+def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choice]:
+    """The choices of degrees that reach a budget, the most accurate first.
+
+    Raises `InputError` where none does, with what is reachable.
+    """
+    choices = [within(scores, setting, budget, baseline) for setting in scores.settings]
+    found = sorted((choice for choice in choices if choice), key=lambda choice: -choice.point.accuracy)
+    if not found:
+        raise _unreachable(
+            budget, {s: min(budget.cost(c, baseline) for c in scores.counts(s)) for s in scores.settings}
+        )
+    return found
+
+
+def _least(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> float:
+    return min(budget.cost(counts, baseline) for counts in scores.counts(setting))
+
+
+def _unreachable(budget: Budget, least: Mapping[str, float]) -> InputError:
+    setting = min(least, key=lambda name: least[name])
+    lowest = f"{FACTORS[0]:g} θ"
+    return InputError(
+        f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images:"
+        f" the least is {budget.text(least[setting])}, with {setting} at an output threshold of {lowest}"
+    )
+
+
+def shared_config(config: TrainingConfig) -> TrainingConfig:
+    """How the network that shares its weights is trained: by the recipe, for a part of its epochs."""
+    return replace(unquantized(config), epochs=max(1, config.epochs // SHARE_OF_EPOCHS))
+
+
+def score_shared(
+    config: TrainingConfig, degrees: tuple[int, ...] = DEGREES, *, device: str | None = None, progress: bool = True
+) -> Scores:
+    """What the shared network scores: read where it is stored, else trained and scored, each going on where it ended.
+
+    Its finished state stays in `data/runs/`.
+    `config` is `shared_config`'s.  Raises what `training.train` raises.
+    """
+    file, wanted = scores_file(config, degrees), distinct(config, settings_of(config, degrees))
+    stored = read(file) if file.exists() else None
+    if stored and stored.settings.keys() >= set(wanted):
+        return stored
+    purpose = _purpose(degrees)
+    trainer = partial(SharedTrainer, settings=settings_of(config, degrees))
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"{config.name}{purpose}.lock"):
+        made = experiment.made(devices.choose(device))
+        trained = train(config, device=device, progress=progress, purpose=purpose, trainer=trainer)
+        found = dict(stored.settings) if stored else {}
+        for setting in wanted:
+            if setting not in found:
+                found[setting] = _score(on_clocks(_spiking(trained), config, setting), config)
+                _write(_scores(config, degrees, trained, found, made), file)
+    return read(file)
+
+
+def score_trained(
+    configs: Sequence[TrainingConfig], *, at_once: int = 1, device: str | None = None, progress: bool = True
+) -> list[Scores]:
+    """What networks of the recipe score: read, counted with weights that are there, or trained first.
+
+    Their finished states stay in `data/runs/`, from which `experiment.run` goes on without training.
+    """
+
+    def stored(config: TrainingConfig) -> bool:
+        return scores_file(config).exists()
+
+    def store(config: TrainingConfig, trained: Trained, made: experiment.Made) -> None:
+        setting = Architecture.parse(config.architecture).short_form
+        counts = {setting: _score(_spiking(trained), config)}
+        _write(_scores(config, (), trained, counts, made), scores_file(config))
+
+    for config in configs:
+        result = _with_weights(config)
+        if result and not stored(config):
+            network = experiment.trained_network(result).to(devices.choose(device))
+            store(config, Trained(network, list(result.history)), result.made)
+    missing = [config for config in configs if not stored(config)]
+    experiment.train_missing(missing, stored, store, at_once, device, progress)
+    return [read(scores_file(config)) for config in configs]
+
+
+def _with_weights(config: TrainingConfig) -> Result | None:
+    """The result of a configuration, or of a loss that is the same for it, whose weights were kept.
+
+    Those of released results of further seeds are not.
+    """
+    alike = (results.find(replace(config, loss=loss)) for loss in losses_alike(config))
+    found = (results.read(path) for path in alike if path)
+    return next((result for result in found if result.checkpoint.exists()), None)
+
+
+def _spiking(trained: Trained) -> SpikingNetwork:
+    assert isinstance(trained.network, SpikingNetwork)
+    return trained.network
+
+
+def _score(network: SpikingNetwork, config: TrainingConfig) -> tuple[Evaluation, ...]:
+    held_out = load(config.dataset, "validation")
+    return evaluations(network, held_out.images, held_out.labels, _thresholds(config))
+
+
+def _thresholds(config: TrainingConfig) -> tuple[float, ...]:
+    return tuple(factor * config.theta for factor in FACTORS)
+
+
+class Found(NamedTuple):
+    """A search's outcome."""
+
+    budget: Budget
+    shared: list[Choice]  # by the shared network, the best first
+    finalists: dict[str, dict[int, Choice]]  # trained for real, by degrees and seed; those that stay within the budget
+    chosen: str  # the one with the best mean validation accuracy
+    results: list[Result]  # of the chosen degrees, one for each seed
+
+
+def search(
+    config: TrainingConfig,
+    budget: Budget,
+    *,
+    degrees: tuple[int, ...] = DEGREES,
+    trainings: int = 4,
+    seeds: Sequence[int] = (0,),
+    at_once: int = 1,
+    device: str | None = None,
+    progress: bool = True,
+    tell: Tell = print,
+) -> Found:
+    """Choose degrees for a network within a budget; `tell` is given what it will cost, before it starts.
+
+    Args:
+        config: the network and its recipe; its own degrees do not matter.
+        budget: what a decision may cost on the validation images.
+        degrees: to choose from, for every layer.
+        trainings: how many choices are trained for real.
+        seeds: that each of these is trained with.
+        at_once: how many trainings run side by side.
+        device: as in `devices.choose`.
+        progress: whether it is shown.
+        tell: is given a line for each stage that takes time.
+
+    Raises `InputError` for a budget that no choice reaches, and what `training.train_together` raises.
+    """
+    plain = unquantized(config)
+    unset = Architecture.parse(plain.architecture).short_form
+    tell(_cost_of_sharing(shared_config(plain), degrees, trainings * len(seeds), plain, device))
+    scores = score_shared(shared_config(plain), degrees, device=device, progress=progress)
+    shared = ranked(scores, budget, scores.as_trained(unset))
+    named = [choice.setting for choice in shared[:trainings]]
+    wanted = dict.fromkeys([*([unset] if budget.of_energy else []), *named])  # energy is told beside the unquantized
+    configs = [replace(variant(plain, setting), seed=seed) for setting in wanted for seed in seeds]
+    tell(_cost_of_training(configs, device))
+    scored = {s.config: s for s in score_trained(configs, at_once=at_once, device=device, progress=progress)}
+
+    finalists: dict[str, dict[int, Choice]] = {}
+    least: dict[str, float] = {}
+    for setting in named:
+        finalists[setting] = {}
+        for seed in seeds:
+            own = scored[replace(variant(plain, setting), seed=seed)]
+            baseline = (
+                scored[replace(plain, seed=seed)].as_trained(unset) if budget.of_energy else own.as_trained(setting)
+            )
+            least[setting] = min(budget.cost(counts, baseline) for counts in own.counts(setting))
+            if choice := within(own, setting, budget, baseline):
+                finalists[setting][seed] = choice
+    reached = {
+        setting: mean(choice.point.accuracy for choice in found.values())
+        for setting, found in finalists.items()
+        if len(found) == len(seeds)
+    }
+    if not reached:
+        raise _unreachable(budget, least)
+    chosen = max(reached, key=lambda setting: reached[setting])
+    final = [replace(variant(plain, chosen), seed=seed) for seed in seeds]
+    tested = [_with_weights(config) or experiment.run(config, device=device, progress=progress) for config in final]
+    return Found(budget, shared, finalists, chosen, tested)
+
+
+def _cost_of_sharing(
+    config: TrainingConfig, degrees: tuple[int, ...], trainings: int, full: TrainingConfig, device: str | None
+) -> str:
+    wanted = distinct(config, settings_of(config, degrees))
+    file, purpose = scores_file(config, degrees), _purpose(degrees)
+    if file.exists() and (left := len(set(wanted) - read(file).settings.keys())) == 0:
+        return f"{len(wanted)} choices of degrees were scored before: reading {file.name}"
+    left = len(set(wanted) - read(file).settings.keys()) if file.exists() else len(wanted)
+    trainer = partial(SharedTrainer, settings=settings_of(config, degrees))
+    epoch = seconds_per_epoch(config, 24, device=device, trainer=trainer)
+    epochs = config.epochs - finished_epochs(config, purpose)
+    network, held_out = build(config).to(devices.choose(device)), load(config.dataset, "validation")
+    assert isinstance(network, SpikingNetwork)
+    started, some = time.perf_counter(), slice(0, min(500, len(held_out)))
+    evaluations(network, held_out.images[some], held_out.labels[some], _thresholds(config))
+    scoring = (time.perf_counter() - started) * len(held_out) / len(held_out.labels[some]) * left
+    return (
+        f"one shared network, {epochs} of {config.epochs} epochs to go: about {epochs * epoch / 60:.1f} minutes on this"
+        f" machine; {left} choices of degrees to score: about {scoring / 60:.1f} minutes; then up to {trainings}"
+        f" trainings, about {full.epochs * epoch / 60:.1f} minutes each"
+    )
+
+
+def _cost_of_training(configs: Sequence[TrainingConfig], device: str | None) -> str:
+    missing = [config for config in configs if not (scores_file(config).exists() or _with_weights(config))]
+    epochs = {config: config.epochs - finished_epochs(config) for config in missing}
+    minutes = sum(left * seconds_per_epoch(c, device=device) for c, left in epochs.items() if left) / 60
+    names = ", ".join(Architecture.parse(config.architecture).short_form for config in configs)
+    return f"the best degrees by the shared network: {names}; {len(missing)} to train, about {minutes:.1f} minutes"
+
+
+def _purpose(degrees: Sequence[int]) -> str:
+    """Part of the names of a shared network's files."""
+    return f".shared-{'-'.join(map(str, degrees))}" if degrees else ""
+
+
+def scores_file(config: TrainingConfig, degrees: Sequence[int] = ()) -> Path:
+    return paths.data_directory() / FOLDER / f"{config.name}{_purpose(degrees)}.json"
+
+
+def _scores(
+    config: TrainingConfig,
+    degrees: tuple[int, ...],
+    trained: Trained,
+    settings: dict[str, tuple[Evaluation, ...]],
+    made: experiment.Made,
+) -> Scores:
+    seconds = sum(epoch.seconds for epoch in trained.history)
+    return Scores(config, degrees, seconds, data_sums(config.dataset), made, _thresholds(config), settings)
+
+
+def _write(scores: Scores, path: Path) -> None:
+    """Store as JSON, a line for each choice of degrees."""
+    content = {"config_sha256": scores.config.hash, **asdict(scores)}
+    rows = [f"  {json.dumps(s)}: {json.dumps(list(found))}" for s, found in content.pop("settings").items()]
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    lines.append(' "settings": {\n' + ",\n".join(rows) + "\n }")
+    with files.atomic_write(path) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def read(path: Path) -> Scores:
+    """The inverse of what a search stores; raises `ResultError` for a file that none can have written."""
+    try:
+        stored = parse(path.read_bytes(), _Stored)
+        found = Scores(**{name: getattr(stored, name) for name in Scores.__dataclass_fields__})
+        if stored.config_sha256 != stored.config.hash or path != scores_file(stored.config, stored.degrees):
+            raise ValueError("its configuration has another hash")
+        if any(len(each) != len(stored.thresholds) for each in stored.settings.values()):
+            raise ValueError("there must be counts for every threshold")
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs search` makes it") from None
+    except (OSError, ValueError) as damage:
+        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
+    return found
+
+
+class _Stored(BaseModel):
+    model_config = STRICT
+
+    config_sha256: str
+    config: TrainingConfig
+    degrees: tuple[int, ...]
+    seconds: float
+    data_sha256: dict[str, str]
+    made: dict[str, str | int]
+    thresholds: tuple[float, ...]
+    settings: dict[str, tuple[Evaluation, ...]]
