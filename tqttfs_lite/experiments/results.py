@@ -26,7 +26,7 @@ from tqttfs_lite.spiking.notation import Architecture
 Stored = TypeVar("Stored", bound="_Stored")
 
 # What else is kept of a network: the folder and the kind of file.
-ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
+ANSWERS, DIALS, FIXED_POINT = ("answers", ".npz"), ("dials", ".json"), ("fixed_point", ".json")
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
             found.config = as_image(found.config)
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
             raise ResultError(f"{path.name} was changed by hand or renamed: its configuration has another hash")
-        _check_counts(found.test, found.config)
+        check_counts(found.test, found.config)
         if len(found.history) != found.config.epochs:
             raise ValueError(f"history must have {found.config.epochs} epochs, not {len(found.history)}")
         for epoch in found.history:
@@ -244,7 +244,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
     return found
 
 
-def _check_counts(found: Evaluation, config: TrainingConfig) -> None:
+def check_counts(found: Evaluation, config: TrainingConfig) -> None:
     """Raise `ValueError` for counts that cannot be."""
     architecture, decided = Architecture.parse(config.architecture), found.images - found.silent
     sizes = architecture.sizes()

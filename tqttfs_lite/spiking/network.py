@@ -40,6 +40,8 @@ class SpikingNetwork(nn.Module):
     pooling or dropout than there is.
     """
 
+    layer_type: type[SpikingLayer] = SpikingLayer  # of networks that compute in another way
+
     def __init__(
         self,
         architecture: Architecture,
@@ -61,7 +63,7 @@ class SpikingNetwork(nn.Module):
         steps = [*map(tuple, ticking[:-1]), observed]
         parts = zip(architecture.spiking_layers, *shapes, ticking, steps, architecture.windows, strict=True)
         layers = nn.ModuleList(
-            SpikingLayer(layer, inputs, shape, clock, at, window, pooling, neuron)
+            self.layer_type(layer, inputs, shape, clock, at, window, pooling, neuron)
             for layer, inputs, shape, clock, at, window in parts
         )
         self.layers = cast(Sequence[SpikingLayer], layers)
