@@ -122,6 +122,7 @@ def _capacities(name: str, given: Sequence[float] | None, words: Sequence[int], 
 
 
 BY_CAPACITY = Costs()
+INTEGERS = "integers, weights of 8 bits"
 FLAT = "a flat 5 pJ, no addresses"
 # The same counts at other prices, by what is different.
 VARIANTS: dict[str, Costs] = {
@@ -129,7 +130,7 @@ VARIANTS: dict[str, Costs] = {
     "extrapolated beyond 1 MB": replace(BY_CAPACITY, beyond="extrapolated"),
     "DRAM beyond 1 MB": replace(BY_CAPACITY, beyond="dram"),
     "words of 16 bits": replace(BY_CAPACITY, weight_bits=16, potential_bits=16, spike_bits=16),
-    "integers, weights of 8 bits": replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
+    INTEGERS: replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
     "the price is of 32 bits": replace(BY_CAPACITY, access_bits=32),
     "queues for 12,544 spikes": replace(BY_CAPACITY, queue_spikes=12544),
     "no addresses": replace(BY_CAPACITY, address_addition_pj=0.0, address_multiplication_pj=0.0),

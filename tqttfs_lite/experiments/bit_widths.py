@@ -133,12 +133,12 @@ def measure(result: Result) -> FixedPoint:
     )
     tested: dict[str, Scores] = {
         scale: measured.scores(scale).model_copy(update={"test": test})
-        for scale, test in test_again(measured, result).items()
+        for scale, test in scored_on_test(measured, result).items()
     }
     return measured.model_copy(update=tested)
 
 
-def test_again(measured: FixedPoint, result: Result) -> dict[Scale, Evaluation | None]:
+def scored_on_test(measured: FixedPoint, result: Result) -> dict[Scale, Evaluation | None]:
     """The scores on the test images with the chosen bits, from the checkpoint of the network."""
     network = experiment.trained_network(result)
     scales: tuple[Scale, ...] = get_args(Scale)
@@ -185,6 +185,13 @@ def read(result: Result) -> FixedPoint:
     except (OSError, ValueError) as damage:
         raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     return found
+
+
+def released() -> list[tuple[Result, FixedPoint]]:
+    """The networks of `NETWORKS` that were measured, each with its result."""
+    paths = (results.find(recipe(name, dataset, T), released_only=True) for dataset, name, T in NETWORKS)
+    found = [results.read(path) for path in paths if path]
+    return [(result, read(result)) for result in found if beside(result, *FIXED_POINT).exists()]
 
 
 def _check(found: FixedPoint, scale: Scale) -> None:
