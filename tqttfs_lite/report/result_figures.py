@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, groupby, zip_longest
+from typing import get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from pandas import DataFrame
 from torch import Tensor
 
-from tqttfs_lite.experiments.bit_widths import FixedPoint
+from tqttfs_lite.experiments.bit_widths import FixedPoint, Scale
 from tqttfs_lite.experiments.config import family
 from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.training import Epoch
@@ -179,13 +180,13 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
         return network.config.dataset, family(Architecture.parse(network.config.architecture))
 
     groups = [list(group) for _, group in groupby(networks, kind)]
-    figure, (row,) = panels(1, len(groups), height=3.0)
-    for axes, group in zip(row, groups, strict=True):
+    figure, (row,) = panels(1, max(1, len(groups)), height=3.0)
+    for axes, group in zip(row, groups, strict=False):
         dataset, name = kind(group[0])
         for network, color in zip(group, NETWORKS, strict=False):
             degrees = Architecture.parse(network.config.architecture).short_form
             axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
-            for scale, line in (("channel", "o-"), ("layer", "o--")):
+            for scale, line in zip(get_args(Scale), ("o--", "o-"), strict=True):
                 percent = [score.accuracy for score in network.scores(scale).validation]
                 label = f"{degrees}, a scale a {scale}"
                 axes.plot(network.bits, percent, line, color=color, markerfacecolor=CARD, label=label)

@@ -204,8 +204,9 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
                 continue
             needed = scores.potential_bits[measured.bits.index(bits)]
             costs = replace(VARIANTS[INTEGERS], weight_bits=bits, potential_bits=needed)
-            tests = (result.test, BY_CAPACITY), (scores.test, costs)
-            energies = (sum(memory_energies(test.counts(architecture), costs)) for test, costs in tests)
+            trained, rounded = result.test, scores.test
+            before = sum(memory_energies(trained.counts(architecture), BY_CAPACITY))
+            after = sum(memory_energies(rounded.counts(architecture), costs))
             rows.append(
                 {
                     "data": result.config.dataset,
@@ -213,11 +214,11 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
                     "a scale a": scale,
                     "bits": bits,
                     "of a potential": needed,
-                    "test, %": _both(result.test.accuracy, scores.test.accuracy, 2),
-                    "steps": _both(result.test.mean_steps, scores.test.mean_steps, 2),
-                    "silent, %": _both(*(100 * test.silent / test.images for test, _ in tests), 1),
-                    "spikes": _both(*(sum(test.mean_spikes) for test, _ in tests), 0),
-                    "nJ": _both(*energies, 0),
+                    "test, %": _both(trained.accuracy, rounded.accuracy, 2),
+                    "steps": _both(trained.mean_steps, rounded.mean_steps, 2),
+                    "silent, %": _both(100 * trained.silent / trained.images, 100 * rounded.silent / rounded.images, 1),
+                    "spikes": _both(sum(trained.mean_spikes), sum(rounded.mean_spikes), 0),
+                    "nJ": _both(before, after, 0),
                 }
             )
     return DataFrame(rows)
