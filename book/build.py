@@ -57,6 +57,7 @@ LINKED = (
     "data/answers",
     "data/search",
     "data/anytime",
+    "data/fixed_point",
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"

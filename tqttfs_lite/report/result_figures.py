@@ -183,8 +183,9 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
     figure, (row,) = panels(1, max(1, len(groups)), height=3.0)
     for axes, group in zip(row, groups, strict=False):
         dataset, name = kind(group[0])
-        for network, color in zip(group, NETWORKS, strict=False):
-            degrees = Architecture.parse(network.config.architecture).short_form
+        for network in group:
+            architecture = Architecture.parse(network.config.architecture)
+            degrees, color = architecture.short_form, NETWORKS[max(architecture.quantization) > 1]
             axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
             for scale, line in zip(get_args(Scale), ("o--", "o-"), strict=True):
                 percent = [score.accuracy for score in network.scores(scale).validation]
@@ -194,6 +195,7 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
         axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
         axes.set_xlabel("bits of a weight")
         axes.set_xticks(sorted({bits for network in group for bits in network.bits}))
+        axes.margins(x=0.1)
         axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
     row[0].set_ylabel("validation accuracy, %")

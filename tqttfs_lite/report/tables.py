@@ -193,14 +193,17 @@ def run_details(result: Result) -> Markdown:
 def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
     """Networks with the fewest bits that keep the accuracy on the validation images: a line for each kind of scale.
 
-    Energies are those with memory: of 32-bit floating point as trained, of whole numbers as rounded.
+    Where none of the bits do there are no scores, since the test images were not read.  Energies are those with memory:
+    of 32-bit floating point as trained, of whole numbers as rounded.
     """
     rows = []
     for result, measured in networks:
         architecture = Architecture.parse(result.config.architecture)
         for scale in get_args(Scale):
             scores, bits = measured.scores(scale), measured.fewest_bits(scale)
+            named = {"data": result.config.dataset, "degrees": architecture.short_form, "a scale a": scale}
             if not (bits and scores.test):
+                rows.append({**named, "bits": "none"})
                 continue
             needed = scores.potential_bits[measured.bits.index(bits)]
             costs = replace(VARIANTS[INTEGERS], weight_bits=bits, potential_bits=needed)
@@ -209,9 +212,7 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
             after = sum(memory_energies(rounded.counts(architecture), costs))
             rows.append(
                 {
-                    "data": result.config.dataset,
-                    "degrees": architecture.short_form,
-                    "a scale a": scale,
+                    **named,
                     "bits": bits,
                     "of a potential": needed,
                     "test, %": _both(trained.accuracy, rounded.accuracy, 2),
@@ -221,7 +222,7 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
                     "nJ": _both(before, after, 0),
                 }
             )
-    return DataFrame(rows)
+    return DataFrame(rows).fillna("")
 
 
 def _both(trained: float, rounded: float, decimals: int) -> str:
