@@ -60,7 +60,10 @@ STORED = [
     here(path)
     for folder in (paths.results_directory(), paths.checkpoints_directory(), paths.search_directory())
     + (paths.benchmarks_directory(), paths.paper_directory(), conventional.directory())
-    + tuple(paths.data_directory() / kind for kind in (results.ANSWERS[0], results.DIALS[0], anytime.FOLDER))
+    + tuple(
+        paths.data_directory() / kind
+        for kind in (results.ANSWERS[0], results.DIALS[0], results.FIXED_POINT[0], anytime.FOLDER)
+    )
     for path in sorted(folder.glob("[!.]*"))
 ]
 ENVIRONMENT = [Path("pyproject.toml"), Path("constraints.txt")]

@@ -59,6 +59,7 @@ LINKED = (
     "data/search",
     "data/anytime",
     "data/rankings",
+    "data/fixed_point",
     "data/benchmarks",
 )  # by the pages and by their marks
 FINDINGS_MARK = "<!-- findings -->"

@@ -104,6 +104,7 @@ def _summary(files: Files) -> str:
         "result": len(_stems(files, "results", ".json")) + len(_stems(files, "runs", ".json")),
         "dial": len(files["dials"]),
         "answer file": len(files["answers"]),
+        "fixed-point file": len(files["fixed_point"]),
         "trial": len(files["search"]),
         "reference": len(files[anytime.FOLDER]),
         "search file": len(files[search.FOLDER]),
@@ -142,8 +143,12 @@ def _results(files: Files) -> list[str]:
 
 
 def _beside(files: Files) -> list[str]:
-    """What else is kept of the networks: their scores at other output thresholds, their answers to each image."""
-    titles = {"dials": "Scores at other output thresholds", "answers": "The answers to each test image"}
+    """What else is kept of the networks: their scores otherwise, their answers to each image."""
+    titles = {
+        "dials": "Scores at other output thresholds",
+        "fixed_point": "Scores with weights of few bits",
+        "answers": "The answers to each test image",
+    }
     return [
         _item(
             title,

@@ -17,6 +17,7 @@ def test_the_blocks_of_the_page_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # the page writes folders
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert blocks
     scope: dict[str, object] = {}
@@ -32,3 +33,7 @@ def test_the_blocks_of_the_page_run(
     for name in ("last-potential", "triangle", "leaky"):
         validation = re.search(rf"{name}: ([\d.]+) % of the validation images", printed)
         assert validation and float(validation[1]) > 80
+    alike = re.findall(r"(\d+ % right after \d\.\d time steps)", printed)
+    assert len(alike) == 2 and alike[0] == alike[1]  # as trained, and with NumPy
+    assert "spikes_1 IF {'q': 2}" in printed.replace("np.int64(2)", "2")
+    assert f"taken over: {64 * 16 + 16 * 2} weights" in printed

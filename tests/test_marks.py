@@ -50,13 +50,14 @@ WRITTEN = {
     ("notebooks/09_audit", "1.38"): "likewise",
     ("notebooks/09_audit", "3.7"): "picojoules of a multiplication, in the chapter's table of constants",
     ("notebooks/10_your_own_quantization", "95 %"): "the level of the confidence intervals, by convention",
+    ("notebooks/10_your_own_quantization", "0.1"): "points of accuracy that rounding may take, `bit_widths.ALLOWED`",
     ("notebooks/07_accuracy", "98 percent"): "an example of an accuracy for the formula before it",
     ("notebooks/07_accuracy", "88 percent"): "likewise",
     ("notebooks/07_accuracy", "0.14"): "that formula at 98 percent",
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
 # Files that a mark links to.
-KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "rankings/", "benchmarks/", "paper/")
+KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "fixed_point/", "rankings/", "benchmarks/", "paper/")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"

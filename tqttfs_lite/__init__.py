@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tqttfs_lite.spiking.coding import encode as encode
     from tqttfs_lite.spiking.inference import infer as infer
     from tqttfs_lite.spiking.network import SpikingNetwork as SpikingNetwork
+    from tqttfs_lite.spiking.network import from_state_dict as from_state_dict
     from tqttfs_lite.spiking.neuron import tq_ttfs_neuron as tq_ttfs_neuron
     from tqttfs_lite.spiking.notation import Architecture as Architecture
 
@@ -33,6 +34,7 @@ _HOMES = {
     "decode": "spiking.coding",
     "encode": "spiking.coding",
     "evaluate": "experiments.evaluation",
+    "from_state_dict": "spiking.network",
     "infer": "spiking.inference",
     "recipe": "experiments.config",
     "run": "experiments.experiment",

@@ -1,4 +1,4 @@
-"""The command `tqttfs`: data, train, study, search, evaluate, dial, energy, verify.
+"""The command `tqttfs`: data, train, study, search, evaluate, dial, energy, export, verify.
 
 PyTorch takes seconds to import, so nothing of it is imported before it is known what is wanted.
 """
@@ -192,6 +192,18 @@ def _energy(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _export(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    parser.add_argument(
+        "--format",
+        choices=("numpy", "nir"),
+        default="numpy",
+        help="numpy (default): weights, settings and a program that needs NumPy alone; nir: a file of the Neuromorphic"
+        " Intermediate Representation, with the clocks as metadata",
+    )
+
+
 def _verify(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--level",
@@ -219,6 +231,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "evaluate": ("Evaluate trained networks again and compare the counts with their result files.", _evaluate),
     "dial": ("Score a trained network at other output thresholds; at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under five accountings and at other prices.", _energy),
+    "export": ("Write a trained network into a folder for other programs.", _export),
     "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
 }
 

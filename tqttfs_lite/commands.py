@@ -18,6 +18,7 @@ from pandas import DataFrame
 from tqttfs_lite.energy.costs import BY_CAPACITY
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, cost_file, datasets, devices, experiment, paths, results
+from tqttfs_lite.experiments import export as exporting
 from tqttfs_lite.experiments import search as searches
 from tqttfs_lite.experiments import study as studies
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
@@ -189,6 +190,16 @@ def energy(options: Namespace) -> int:
     costs = cost_file.read(options.model) if options.model else BY_CAPACITY
     report = energy_report.of(result, baseline, costs)
     print(json.dumps(report, indent=1) if options.json else energy_report.text(report))
+    return 0
+
+
+def export(options: Namespace) -> int:
+    result = _result(options.file)
+    write = exporting.to_nir if options.format == "nir" else exporting.to_numpy
+    folder = write(result, options.folder)
+    print(f"{result.config.dataset} {result.config.architecture}, T = {result.config.time_steps}")
+    for file in sorted(folder.iterdir()):
+        print(f"written     {file}")
     return 0
 
 

@@ -125,6 +125,7 @@ def _capacities(name: str, given: Sequence[float] | None, words: Sequence[int], 
 
 
 BY_CAPACITY = Costs()
+INTEGERS = "integers, 8-bit weights"
 FLAT = "a flat 5 pJ, no addresses"
 # The same counts at other prices, by what is different.
 VARIANTS: dict[str, Costs] = {
@@ -132,7 +133,7 @@ VARIANTS: dict[str, Costs] = {
     "extrapolated beyond 1 MB": replace(BY_CAPACITY, beyond="extrapolated"),
     "DRAM beyond 1 MB": replace(BY_CAPACITY, beyond="dram"),
     "16-bit words": replace(BY_CAPACITY, weight_bits=16, potential_bits=16, spike_bits=16),
-    "integers, 8-bit weights": replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
+    INTEGERS: replace(BY_CAPACITY, addition_pj=0.1, multiplication_pj=0.2, weight_bits=8),
     "price per 32 bits": replace(BY_CAPACITY, access_bits=32),
     "queues for 12,544 spikes": replace(BY_CAPACITY, queue_spikes=12544),
     "no addresses": replace(BY_CAPACITY, address_addition_pj=0.0, address_multiplication_pj=0.0),

@@ -1,11 +1,12 @@
-"""A trained network as a folder that needs nothing but NumPy: its weights, what its layers are, and how to run it."""
+"""A trained network as a folder for other programs: NumPy alone, or the Neuromorphic Intermediate Representation."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.spiking.neuron import RESPONSES
 from tqttfs_lite.spiking.notation import Architecture
 
+if TYPE_CHECKING:
+    import nir
+
 
 def to_numpy(result: Result, folder: Path) -> Path:
     """Write the network of a result into a new folder; returns it.
@@ -24,9 +28,8 @@ def to_numpy(result: Result, folder: Path) -> Path:
     `InputError` where the folder exists or the neuron is another than the slides', and what
     `experiment.trained_network` raises.
     """
+    _check_response(result)
     config = result.config
-    if RESPONSES[config.response] is not None:
-        raise InputError(f"the response {config.response} cannot be exported: the folder's program supports only step")
     network = experiment.trained_network(result)
     layers = zip(network.layers, Architecture.parse(config.architecture).windows, strict=True)
     content: dict[str, Any] = {
@@ -37,13 +40,90 @@ def to_numpy(result: Result, folder: Path) -> Path:
         "input": list(Architecture.parse(config.architecture).image_shape),
         "layers": [{"q": layer.clock.step, "pool": pool, "pooling": config.pooling} for layer, pool in layers],
     }
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise InputError(f"{folder} exists already: name a new folder") from None
+    _make(folder)
     with files.atomic_write(folder / "network.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     weights = {str(n): layer.weight.detach().cpu().numpy() for n, layer in enumerate(network.layers)}
     np.savez_compressed(folder / "weights.npz", allow_pickle=False, **weights)
     shutil.copyfile(portable.__file__, folder / "run.py")
     return folder
+
+
+def to_nir(result: Result, folder: Path) -> Path:
+    """Write the network of a result as `network.nir` into a new folder; returns it.
+
+    NIR (Pedersen et al. 2024, "Neuromorphic intermediate representation") has the weights, the neurons and their
+    thresholds.  A neuron that fires once is an IF neuron with v_reset = -inf.  Maximum pooling, the earliest spike of
+    a window, is a sum of the window's spikes and such a neuron above it.  NIR has no word for a clock of a layer, for
+    the number of time steps, for the encoder and for the decision by the first spike: these stand in the metadata,
+    `q` of each IF node and the others of the graph, and a program that does not read them runs every layer with q = 1.
+
+    Raises `InputError` where the package `nir` is missing, and what `to_numpy` raises.
+    """
+    try:
+        import nir
+    except ImportError:
+        raise InputError("NIR needs the package nir: pip install 'tqttfs-lite[nir]'") from None
+    _check_response(result)
+    graph = _graph(result)
+    _make(folder)
+    with files.atomic_write(folder / "network.nir") as temporary:
+        nir.write(temporary, graph)
+    return folder
+
+
+def _graph(result: Result) -> nir.NIRGraph:
+    """The nodes of a network one behind the other; the layers' spikes are the outputs of `spikes_0`, `spikes_1`, ..."""
+    import nir
+
+    config, network = result.config, experiment.trained_network(result)
+    shape = network.architecture.image_shape
+    nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(shape))}
+    for n, layer in enumerate(network.layers):
+        weight = layer.weight.detach().cpu().numpy()
+        if layer.convolves:
+            size, zeros = weight.shape[2], np.zeros(len(weight), np.float32)
+            nodes[f"weights_{n}"] = nir.Conv2d(shape[1:], weight, 1, size // 2, 1, 1, zeros)
+        else:
+            if len(shape) > 1:
+                nodes[f"flatten_{n}"] = nir.Flatten({"input": np.array(shape)}, start_dim=0)
+            nodes[f"weights_{n}"] = nir.Linear(weight)
+        nodes[f"spikes_{n}"] = _fires_once(layer.shape, config.theta, q=layer.clock.step)
+        shape = layer.pooled_shape
+        window = np.full(2, layer.max_window * layer.average_window)
+        if layer.average_window > 1:
+            nodes[f"pool_{n}"] = nir.AvgPool2d(window, window, np.zeros(2, int))
+        elif layer.max_window > 1:
+            nodes[f"pool_{n}"] = nir.SumPool2d(window, window, np.zeros(2, int))
+            nodes[f"earliest_{n}"] = _fires_once(shape, 0.5, q=1)
+    nodes["output"] = nir.Output(output_type=np.array(shape))
+    names = list(nodes)
+    about = {
+        "architecture": config.architecture,
+        "dataset": config.dataset,
+        "time_steps": config.time_steps,
+        "encoding": "a pixel x, from 0 to 255, spikes once, on time step round((time_steps - 1) (1 - x / 255)) from 0",
+        "clock": "a neuron integrates on every time step t and may fire where (t + 1) % q == 0",
+        "decoding": "the output neuron that fires first is the class; of several, and of all at the last time step"
+        " where none has fired, the one with the highest potential before its reset",
+    }
+    return nir.NIRGraph(nodes, [*pairwise(names)], metadata=about)
+
+
+def _fires_once(shape: tuple[int, ...], theta: float, q: int) -> nir.IF:
+    import nir
+
+    ones = np.ones(shape, np.float32)
+    return nir.IF(r=ones, v_threshold=theta * ones, v_reset=-np.inf * ones, metadata={"q": q})
+
+
+def _check_response(result: Result) -> None:
+    if RESPONSES[result.config.response] is not None:
+        raise InputError(f"the response {result.config.response} cannot be exported: the formats know the step alone")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise InputError(f"{folder} exists already: name a new folder") from None

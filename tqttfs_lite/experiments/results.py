@@ -28,7 +28,7 @@ from tqttfs_lite.spiking.notation import Architecture
 Stored = TypeVar("Stored", bound="_Stored")
 
 # What else is kept of a network: the folder and the kind of file.
-ANSWERS, DIALS = ("answers", ".npz"), ("dials", ".json")
+ANSWERS, DIALS, FIXED_POINT = ("answers", ".npz"), ("dials", ".json"), ("fixed_point", ".json")
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
             found.config = as_image(found.config)
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
             raise ResultError(f"{path.name} was edited or renamed: its configuration has a different hash")
-        _check_counts(found.test, found.config)
+        check_counts(found.test, found.config)
         if isinstance(found, _StoredResult) and found.neurobench:
             _check_metrics(found.neurobench, found.test.counts(Architecture.parse(found.config.architecture)))
         if len(found.history) != found.config.epochs:
@@ -278,7 +278,7 @@ def _check_metrics(found: Mapping[str, float | None], counts: Counts) -> None:
         raise ValueError(f"connection_sparsity must be from 0 to 1, not {found['connection_sparsity']}")
 
 
-def _check_counts(found: Evaluation, config: TrainingConfig) -> None:
+def check_counts(found: Evaluation, config: TrainingConfig) -> None:
     """Raise `ValueError` for counts that cannot be."""
     architecture, decided = Architecture.parse(config.architecture), found.images - found.silent
     sizes = architecture.sizes()

@@ -34,7 +34,7 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import anytime, dial, experiment, paths, results, used_files
+from tqttfs_lite.experiments import anytime, bit_widths, dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -118,10 +118,12 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _unequal(file, "the checkpoint", "there", "missing")
         if results.beside(result, *results.DIALS).exists():
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
+        if results.beside(result, *results.FIXED_POINT).exists():
+            yield _whole("arithmetic", f"fixed_point/{path.name}", partial(bit_widths.read, result))
     for path in sorted((paths.data_directory() / anytime.FOLDER).glob("[!.]*.json")):
         yield _whole("arithmetic", f"{anytime.FOLDER}/{path.name}", partial(anytime.read, path))
     known = {result.config.name for result in whole}
-    for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS):
+    for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS, results.FIXED_POINT):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
             if path.stem not in known:
                 yield _unequal(f"{kind}/{path.name}", "its result file", "there", "missing or damaged")
@@ -155,7 +157,7 @@ def checkpoints(stored: Sequence[Result], *, device: str | None = None, progress
     at_once = max(1, (os.cpu_count() or 1) // torch.get_num_threads())
     # NNPACK is switched for the whole process, so that it has to be off until the last of them has ended.
     with torch.backends.nnpack.flags(enabled=False), ThreadPoolExecutor(at_once) as pool:
-        found = pool.map(lambda result: [*counts(result, device=device)], weighed)
+        found = pool.map(lambda result: [*counts(result, device=device), *in_fixed_point(result)], weighed)
         yield from chain.from_iterable(tqdm(found, "evaluating", len(weighed), disable=None if progress else True))
 
 
@@ -184,6 +186,20 @@ def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
             return
         same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE, device=device)
         yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts equal the network's", True, same)
+
+
+def in_fixed_point(result: Result) -> Iterator[Entry]:
+    """Whether a result's network, rounded again to the chosen bits, has the counts that are stored, where any are."""
+    if not results.beside(result, *results.FIXED_POINT).exists():
+        return
+    try:
+        stored = bit_widths.read(result)
+        again = bit_widths.scored_on_test(stored, result)
+    except (ResultError, CheckpointError):  # reported already
+        return
+    file = f"fixed_point/{result.config.name}.json"
+    for scale, found in again.items():
+        yield _equal("checkpoints", file, f"its test counts, by {scale}", stored.scores(scale).test, found)
 
 
 def is_quick(config: TrainingConfig) -> bool:

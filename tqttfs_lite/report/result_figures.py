@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, zip_longest
+from itertools import cycle, groupby, zip_longest
+from typing import get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,14 +16,19 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from pandas import DataFrame
 from torch import Tensor
 
+from tqttfs_lite.experiments.bit_widths import FixedPoint, Scale
+from tqttfs_lite.experiments.config import family
+from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.operating_points import Operating
 from tqttfs_lite.paper.seed_statistics import Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
+from tqttfs_lite.spiking.notation import Architecture
 
 OURS = COLORS["TQ-TTFS"]
 NETWORKS = (COLORS["TTFS"], OURS)  # unquantized, and quantized
+SHOWN = 4  # percentage points
 LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
 
 
@@ -203,6 +209,38 @@ def degree_search(
     ranks.set(xlabel="shared network, %", ylabel="trained for real, %")
     ranks.margins(0.15)
     ranks.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    return figure
+
+
+def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
+    """Validation accuracy by the bits of a weight, beside that as trained: a panel for networks of the same neurons.
+
+    What lies more than `SHOWN` points below the accuracy as trained is cut off.
+    """
+
+    def kind(network: FixedPoint) -> tuple[str, str]:
+        return network.config.dataset, family(Architecture.parse(network.config.architecture))
+
+    groups = [list(group) for _, group in groupby(networks, kind)]
+    figure, (row,) = panels(1, max(1, len(groups)), height=3.0)
+    for axes, group in zip(row, groups, strict=False):
+        dataset, name = kind(group[0])
+        for network in group:
+            architecture = Architecture.parse(network.config.architecture)
+            degrees, color = architecture.short_form, NETWORKS[max(architecture.quantization) > 1]
+            axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
+            for scale, line in zip(get_args(Scale), ("o--", "o-"), strict=True):
+                percent = [score.accuracy for score in network.scores(scale).validation]
+                label = f"{degrees}, a scale a {scale}"
+                axes.plot(network.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
+        trained = [network.trained.accuracy for network in group]
+        axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
+        axes.set_xlabel("bits of a weight")
+        axes.set_xticks(sorted({bits for network in group for bits in network.bits}))
+        axes.margins(x=0.1)
+        axes.invert_xaxis()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    row[0].set_ylabel("validation accuracy, %")
     return figure
 
 

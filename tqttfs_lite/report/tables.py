@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import get_args
 
 import pandas as pd
 from IPython.display import Markdown
 from pandas import DataFrame
 
+from tqttfs_lite.energy.costs import BY_CAPACITY, INTEGERS, VARIANTS
+from tqttfs_lite.energy.models import memory_energies
 from tqttfs_lite.experiments import paths
+from tqttfs_lite.experiments.bit_widths import FixedPoint, Scale
 from tqttfs_lite.experiments.config import TrainingConfig, changes
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import gains, reported
@@ -184,3 +188,46 @@ def run_details(result: Result) -> Markdown:
         "training time": f"{result.seconds / 60:.1f} minutes",
     }
     return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
+
+
+def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
+    """Networks with the fewest bits that keep the accuracy on the validation images: a line for each kind of scale.
+
+    Where none of the bits do there are no scores, since the test images were not read.  Energies are those with memory:
+    of 32-bit floating point as trained, of whole numbers as rounded.
+    """
+    rows = []
+    for result, measured in networks:
+        architecture = Architecture.parse(result.config.architecture)
+        for scale in get_args(Scale):
+            scores, bits = measured.scores(scale), measured.fewest_bits(scale)
+            named = {"data": result.config.dataset, "degrees": architecture.short_form, "a scale a": scale}
+            if not (bits and scores.test):
+                rows.append({**named, "bits": "none"})
+                continue
+            needed = scores.potential_bits[measured.bits.index(bits)]
+            costs = replace(VARIANTS[INTEGERS], weight_bits=bits, potential_bits=needed)
+            trained, rounded = result.test, scores.test
+            before = sum(memory_energies(trained.counts(architecture), BY_CAPACITY))
+            after = sum(memory_energies(rounded.counts(architecture), costs))
+            rows.append(
+                {
+                    **named,
+                    "bits": bits,
+                    "of a potential": needed,
+                    "test, %": _both(trained.accuracy, rounded.accuracy, 2),
+                    "steps": _both(trained.mean_steps, rounded.mean_steps, 2),
+                    "silent, %": _both(100 * trained.silent / trained.images, 100 * rounded.silent / rounded.images, 1),
+                    "spikes": _both(sum(trained.mean_spikes), sum(rounded.mean_spikes), 0),
+                    "nJ": _both(before, after, 0),
+                }
+            )
+    return DataFrame(rows).fillna("")
+
+
+def _both(trained: float, rounded: float, decimals: int) -> str:
+    """
+    >>> _both(98.656, 98.5, 1)
+    '98.7 → 98.5'
+    """
+    return f"{trained:.{decimals}f} → {rounded:.{decimals}f}"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import decode
-from tqttfs_lite.spiking.firing import convolution_times, firing_time
+from tqttfs_lite.spiking.firing import firing_time
 from tqttfs_lite.spiking.network import SpikingNetwork
 
 
@@ -48,7 +48,7 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
     left = torch.arange(len(inputs), device=device)  # the images that are left, and their firing times layer by layer
     times = [inputs, *found.firing_times]
     if layers[0].convolves:  # a convolution of the input costs the same for all its ticks
-        times[1] = convolution_times(inputs, layers[0].weight, layers[0].clock, T, network.neuron)
+        times[1] = layers[0].convolution_times(inputs, T)
     now = 0
     for end in layers[-1].steps:
         for n, layer in enumerate(layers):

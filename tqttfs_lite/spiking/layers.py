@@ -13,7 +13,15 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tqttfs_lite.spiking.firing import averaged, convolve_and_fire, convolved, earliest_in_windows, fire, trace
+from tqttfs_lite.spiking.firing import (
+    averaged,
+    convolution_times,
+    convolve_and_fire,
+    convolved,
+    earliest_in_windows,
+    fire,
+    trace,
+)
 from tqttfs_lite.spiking.neuron import Neuron
 from tqttfs_lite.spiking.notation import Convolution, Linear
 
@@ -99,6 +107,10 @@ class SpikingLayer(nn.Module):
         """`fire` on the potentials that a convolution of the input has; compiled, it forgets them at once."""
         run = partial(convolve_and_fire, times, self.weight, self.clock, read_at, self.neuron, dtype=dtype)
         return self._pooled(run, keep)
+
+    def convolution_times(self, times: UInt8[Tensor, "B C H W"], never: int) -> UInt8[Tensor, "B ..."]:
+        """The firing times of a convolution of the input, from its pixels' spike times, all ticks at once."""
+        return convolution_times(times, self.weight, self.clock, never, self.neuron)
 
     def fan_out(self, window: int = 1) -> Int64[Tensor, "..."]:
         """How many of the layer's neurons an input reaches; it broadcasts over the inputs, [C, H, W] or [features].

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple, cast, get_args
@@ -40,6 +40,8 @@ class SpikingNetwork(nn.Module):
     pooling or dropout than there is.
     """
 
+    layer_type: type[SpikingLayer] = SpikingLayer  # of networks that compute in another way
+
     def __init__(
         self,
         architecture: Architecture,
@@ -61,7 +63,7 @@ class SpikingNetwork(nn.Module):
         steps = [*map(tuple, ticking[:-1]), observed]
         parts = zip(architecture.spiking_layers, *shapes, ticking, steps, architecture.windows, strict=True)
         layers = nn.ModuleList(
-            SpikingLayer(layer, inputs, shape, clock, at, window, pooling, neuron)
+            self.layer_type(layer, inputs, shape, clock, at, window, pooling, neuron)
             for layer, inputs, shape, clock, at, window in parts
         )
         self.layers = cast(Sequence[SpikingLayer], layers)
@@ -121,6 +123,46 @@ class SpikingNetwork(nn.Module):
         weight = self.layers[0].weight
         device = weight.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def from_state_dict(
+    weights: Mapping[str, Tensor],
+    architecture: Architecture | str,
+    time_steps: int,
+    *,
+    neuron: Neuron = TQ_TTFS,
+    pooling: PoolingMode = "max",
+) -> SpikingNetwork:
+    """The network with the weights of a PyTorch model of its shape, such as a `Sequential`, from its `state_dict()`.
+
+    The model has a `Linear` or a `Conv2d` without bias for every spiking layer, in their order, whatever their names;
+    its convolutions have stride 1 and keep the image's size, which a state dict does not say.  The weights are taken as
+    they are: those of another neuron than the slides' do not become its by this.  Spikes are the same on every machine
+    for weights on the grid of the released ones (`experiments.checkpoints.round_weights`).
+
+    Raises `InputError` for a bias or any other tensor that is no weight, for weights of another shape than the layer's,
+    and for values that are not finite.
+
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20, bias=False), nn.ReLU(), nn.Linear(20, 10, bias=False))
+    >>> network = from_state_dict(model.state_dict(), "784-20(1)-10(2)", time_steps=8)
+    >>> bool((network.layers[1].weight == model[3].weight).all())
+    True
+    """
+    parsed = Architecture.parse(architecture) if isinstance(architecture, str) else architecture
+    network = SpikingNetwork(parsed, time_steps, neuron=neuron, pooling=pooling)
+    for name in weights:
+        if name.split(".")[-1] != "weight":
+            why = "these neurons have no bias" if name.endswith("bias") else "a layer has a weight and nothing else"
+            raise InputError(f"{name} cannot be taken over: {why}")
+    if len(weights) != len(network.layers):
+        raise InputError(f"{parsed} has {len(network.layers)} layers with weights, not {len(weights)}")
+    for layer, (name, weight) in zip(network.layers, weights.items(), strict=True):
+        if weight.shape != layer.weight.shape:
+            raise InputError(f"{name} must be of shape {list(layer.weight.shape)}, not {list(weight.shape)}")
+        if not weight.isfinite().all():
+            raise InputError(f"{name} has values that are not finite")
+        layer.weight.data.copy_(weight)
+    return network
 
 
 def dropout_factors(like: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

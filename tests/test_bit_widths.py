@@ -1,0 +1,176 @@
+"""Scores in fixed point: how the bits are chosen, what is kept of them, and what no run can have kept."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tqttfs_lite.errors import ResultError
+from tqttfs_lite.experiments import bit_widths, checkpoints, experiment, results
+from tqttfs_lite.experiments.bit_widths import FixedPoint
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.results import Result
+from tqttfs_lite.experiments.trainer import build
+from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper import verification
+from tqttfs_lite.report import result_figures, tables
+from tqttfs_lite.spiking.fixed_point import FixedPointNetwork
+
+CONFIG = TrainingConfig("784-20(1)-10(2)", "mnist", 8, epochs=1, initial_gain=6.0)
+
+
+@pytest.fixture
+def released(home: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """A network that is released with random weights."""
+    monkeypatch.setattr(bit_widths, "load", experiment.load)
+    torch.manual_seed(0)
+    network = build(CONFIG)
+    checkpoints.round_weights(network)
+    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, released=True))
+    test = experiment.load("mnist", "test")
+    score = evaluate(network, test.images, test.labels)
+    result = Result(CONFIG, (Epoch(1.0, 10.0, 2.0, 1.0),), score, digest, {}, {}, released=True)
+    results.write(result, results.result_file(CONFIG, released=True))
+    return result
+
+
+@pytest.fixture
+def measured(released: Result) -> FixedPoint:
+    return bit_widths.run(CONFIG)
+
+
+def test_scores_are_those_of_the_rounded_network(released: Result, measured: FixedPoint) -> None:
+    held_out = experiment.load("mnist", "validation")
+    network = experiment.trained_network(released)
+    for scale in ("layer", "channel"):
+        scores = measured.scores(scale)
+        for bits, found in zip(measured.bits, scores.validation, strict=True):
+            rounded = FixedPointNetwork(network, bits, per_channel=scale == "channel")
+            assert evaluate(rounded, held_out.images, held_out.labels) == found
+            needed = scores.potential_bits[measured.bits.index(bits)]
+            largest = max(layer.largest_potential for layer in rounded.whole_layers)
+            assert 2 ** (needed - 2) <= largest < 2 ** (needed - 1)
+    assert measured.layer != measured.channel
+
+
+def test_the_test_images_are_for_the_chosen_bits_and_read_after_the_choice(
+    released: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits: list[str] = []
+    load = experiment.load
+    monkeypatch.setattr(bit_widths, "load", lambda name, split: splits.append(split) or load(name, split))
+    measured = bit_widths.measure(released)
+    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(scale)]
+    assert splits == ["validation"] * (2 * len(measured.bits) + 1) + ["test"] * len(chosen)
+    monkeypatch.setattr(bit_widths, "ALLOWED", 100.0)
+    generous = bit_widths.measure(released)
+    assert generous.fewest_bits("layer") == generous.fewest_bits("channel") == 2
+    monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
+    strict = bit_widths.measure(released)
+    assert strict.layer.test is None and strict.channel.test is None
+
+
+def test_a_second_run_reads_and_a_network_that_is_not_released_has_none(
+    measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bit_widths, "measure", lambda result: pytest.fail("it was measured before"))
+    assert bit_widths.run(CONFIG) == measured
+    with pytest.raises(ResultError, match="is not released"):
+        bit_widths.run(replace(CONFIG, seed=1))
+
+
+def test_verification_rounds_the_network_again(released: Result, measured: FixedPoint) -> None:
+    assert all(entry.agrees for entry in verification.in_fixed_point(released))
+    scale = next(scale for scale in ("layer", "channel") if measured.scores(scale).test)
+    test = measured.scores(scale).test
+    assert test
+    another = replace(test, correct_if_tied=test.correct_if_tied + 1)
+    scores = measured.scores(scale).model_copy(update={"test": another})
+    bit_widths.write(measured.model_copy(update={scale: scores}), released)
+    differing = [entry for entry in verification.in_fixed_point(released) if not entry.agrees]
+    assert [entry.what for entry in differing] == [f"its test counts, by {scale}"]
+
+
+def drop_bits(content: dict[str, Any]) -> None:
+    content["bits"].pop()
+
+
+def turn_bits(content: dict[str, Any]) -> None:
+    content["bits"].reverse()
+
+
+def set_seed(content: dict[str, Any]) -> None:
+    content["config"]["seed"] = 1
+
+
+def set_weights(content: dict[str, Any]) -> None:
+    content["checkpoint_sha256"] = "0" * 64
+
+
+def set_correct(content: dict[str, Any]) -> None:
+    content["layer"]["validation"][0]["correct"] = content["trained"]["images"] + 1
+
+
+def set_images(content: dict[str, Any]) -> None:
+    content["channel"]["validation"][0]["images"] += 1
+    content["channel"]["validation"][0]["steps"] += 8
+    content["channel"]["validation"][0]["silent"] += 1
+
+
+def take_test(content: dict[str, Any]) -> None:
+    for scale in ("layer", "channel"):
+        content[scale]["test"] = None if content[scale]["test"] else content["trained"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop_bits, "there must be 6 counts"),
+        (turn_bits, "the bits must fall"),
+        (set_seed, "another than the result's"),
+        (set_weights, "other weights than the result's"),
+        (set_correct, "correct must be from 0 to"),
+        (set_images, "the same validation images"),
+        (take_test, "the fewest bits that keep the accuracy"),
+    ],
+)
+def test_a_file_that_no_run_wrote_is_refused(
+    released: Result, measured: FixedPoint, change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    file = results.beside(released, *results.FIXED_POINT)
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=words):
+        bit_widths.read(released)
+    assert [*verification.in_fixed_point(released)] == []  # the level above reports the file
+    (entry,) = (e for e in verification.files() if e.file == f"fixed_point/{file.name}")
+    assert not entry.agrees
+
+
+def test_a_file_without_its_result_is_reported(released: Result, measured: FixedPoint) -> None:
+    results.result_file(CONFIG, released=True).unlink()
+    assert "fixed_point/" in " ".join(entry.file for entry in verification.files() if not entry.agrees)
+
+
+def test_the_figure_has_a_line_for_each_kind_of_scale_and_the_table_what_was_chosen(
+    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (axes,) = result_figures.bits_of_weights([measured]).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert lines["1-2, a scale a layer"] == [score.accuracy for score in measured.layer.validation]
+    assert lines["1-2, a scale a channel"] == [score.accuracy for score in measured.channel.validation]
+    table = tables.fixed_point([(released, measured)])
+    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(scale)]
+    assert chosen and table["a scale a"].tolist() == chosen
+    row, test = table.iloc[0], measured.scores(chosen[0]).test
+    assert test and row["test, %"] == f"{released.test.accuracy:.2f} → {test.accuracy:.2f}"
+    assert row["bits"] == measured.fewest_bits(chosen[0])
+    before, after = map(float, row["nJ"].split(" → "))
+    assert after < before
+    assert bit_widths.released() == []  # those of the paper's networks alone

@@ -1,0 +1,127 @@
+"""Inference in whole numbers, as hardware does it: weights of a few bits, and membrane potentials that add them up.
+
+A weight W becomes the whole number w nearest to W / s, from -(2^(b-1) - 1) to 2^(b-1) - 1 for b bits: symmetric, and 0
+stays 0.  A layer has one scale s, or each of its output channels has its own; the output layer always has one, since
+its potentials are compared with one another.  A scale is the one of `FRACTIONS` with the least sum of squared rounding
+errors, for which the few largest weights may be cut off.
+
+Nothing else is rounded.  A potential is a sum of such numbers, and it exceeds θ / s exactly where it exceeds the whole
+number at or below that, which is the neuron's threshold.  Average pooling hands on how many neurons of the window have
+fired, and multiplies the threshold by the size of the window.  float32 adds whole numbers without rounding up to 2^24,
+and a network of which a potential might exceed that is refused, so the sums are those of a 32-bit accumulator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NoReturn, cast
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from tqttfs_lite.errors import InputError, is_whole
+from tqttfs_lite.spiking.firing import convolution_times, firing_time, trace
+from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
+from tqttfs_lite.spiking.network import SpikingNetwork
+
+EXACT = 2**24  # float32 holds every whole number up to this
+FRACTIONS = tuple(n / 20 for n in range(5, 21))  # of the largest weight, which the largest whole number may stand for
+
+
+def scales(W: Float[Tensor, "rows weights"], top: int) -> Float[Tensor, " rows"]:
+    """For each row the scale with which rounding to the whole numbers from -top to top errs least.
+
+    >>> scales(torch.tensor([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0]]), top=2).tolist()
+    [0.5, 0.5]
+    """
+    largest = W.abs().amax(dim=1)
+    largest = largest.where(largest > 0, 1)  # weights that are all 0 have any scale
+    tried = torch.stack([largest * fraction / top for fraction in FRACTIONS])
+    errors = torch.stack([(rounded(W, s[:, None], top) * s[:, None] - W).square().sum(dim=1) for s in tried])
+    errors = errors.flip(0)  # of equal ones the largest scale
+    return tried.flip(0).gather(0, errors.argmin(dim=0)[None])[0]
+
+
+def rounded(W: Tensor, scale: Tensor, top: int) -> Tensor:
+    """The whole numbers that stand for these weights."""
+    return (W / scale).round().clamp(-top, top)
+
+
+class FixedPointLayer(SpikingLayer):
+    """A layer of whole numbers: called with the states that it reads, it returns W C less the neurons' thresholds."""
+
+    def __init__(self, *described: Any) -> None:
+        super().__init__(*described)
+        self.weight.requires_grad_(False)
+        self.pooled = 1  # neurons whose spikes are averaged in an input
+        self.threshold: Tensor
+        self.register_buffer("threshold", torch.zeros(self.shape[0], *[1] * (len(self.shape) - 1)))
+
+    @torch.no_grad()
+    def take(self, W: Tensor, theta: float, bits: int, pooled: int, *, per_channel: bool) -> None:
+        """Round these weights, and take the thresholds that follow.
+
+        Raises `ValueError` where a potential might leave the range in which float32 is exact.
+        """
+        top, rows = 2 ** (bits - 1) - 1, W.double().flatten(1)
+        s = scales(rows if per_channel else rows.view(1, -1), top).expand(len(W))
+        self.pooled = pooled
+        self.weight.copy_(rounded(rows, s[:, None], top).view_as(W))
+        self.threshold.copy_((theta * pooled / s).floor().view_as(self.threshold))
+        if (reached := self.largest_potential) > EXACT:
+            raise InputError(f"a potential of up to {reached} is not exact in float32: take fewer bits than {bits}")
+
+    @property
+    def largest_potential(self) -> int:
+        """What a potential and its distance from the threshold stay within, whatever spikes arrive."""
+        reach = self.weight.abs().flatten(1).sum(1) * self.pooled
+        return int((reach + self.threshold.flatten()).max())
+
+    @property
+    def potential_bits(self) -> int:
+        """Of an accumulator, sign included, that cannot overflow."""
+        return self.largest_potential.bit_length() + 1
+
+    def forward(self, C: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
+        V: Tensor = super().forward((C * self.pooled).round() if self.pooled > 1 else C)
+        return V - self.threshold
+
+    def convolution_times(self, times: UInt8[Tensor, "B C H W"], never: int) -> UInt8[Tensor, "B ..."]:
+        if len(theta := self.threshold.unique()) == 1:  # the fast path knows one threshold
+            return convolution_times(times, self.weight, self.clock, never, replace(self.neuron, theta=float(theta)))
+        V = self(trace(times, self.clock, self.weight.dtype))
+        return firing_time(V, self.clock, never, self.neuron.theta)
+
+
+class FixedPointNetwork(SpikingNetwork):
+    """A trained network with weights of so many bits, for `infer` and `evaluate`.
+
+    `per_channel` gives each output channel of the hidden layers a scale of its own.
+    Raises `ValueError` for bits outside 2 to 16, for a response other than the step, whose potentials are no sums of
+    weights, and for a network of which a potential might leave the whole numbers that float32 holds.
+    """
+
+    layer_type = FixedPointLayer
+
+    def __init__(self, network: SpikingNetwork, bits: int, *, per_channel: bool = False) -> None:
+        if not is_whole(bits) or not 2 <= bits <= 16:
+            raise InputError(f"weights must have from 2 to 16 bits, not {bits}")
+        if network.neuron.response is not None:
+            raise InputError("in fixed point there are the slides' neurons alone, whose response is a step")
+        windows = [layer.average_window for layer in network.layers]
+        pooling: PoolingMode = "average" if max(windows) > 1 else "max"
+        neuron = replace(network.neuron, theta=0.0)  # the layers take their thresholds off
+        super().__init__(network.architecture, network.time_steps, neuron=neuron, pooling=pooling)
+        self.bits, self.per_channel = bits, per_channel
+        for layer, trained, window in zip(self.whole_layers, network.layers, (1, *windows), strict=False):
+            own = per_channel and trained is not network.layers[-1]
+            layer.take(trained.weight, network.neuron.theta, bits, window**2, per_channel=own)
+
+    @property
+    def whole_layers(self) -> list[FixedPointLayer]:
+        """`layers`, as what they are."""
+        return cast(list[FixedPointLayer], [*self.layers])
+
+    def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> NoReturn:
+        raise InputError("a network in fixed point is for `infer` and `evaluate`: rounded weights have no gradient")
