@@ -633,10 +633,10 @@ def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_pa
         ({"name": "x" * 31}, "at most 30"),
         ({"shape": (0, 6, 4)}, "shape of stripes must be three positive integers"),
         ({"sizes": Sizes(40, 0, 20)}, "sizes of stripes must be three positive integers"),
-        ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and of test"),
+        ({"files": {"train": {"a": "0" * 32}}}, "must be those of train and test"),
         ({"files": {"train": {"a": "0" * 32}, "test": {"b": "0"}}}, "with SHA-256 or MD5 checksums"),
         ({"files": {"train": {"a": "0" * 32}, "test": {"b": "A" * 32}}}, "with SHA-256 or MD5 checksums"),
-        ({"files": {"train": {"a": "0" * 32}, "test": {"a": "1" * 32}}}, "must be those of train and of test"),
+        ({"files": {"train": {"a": "0" * 32}, "test": {"a": "1" * 32}}}, "must be those of train and test"),
         ({"classes": ("one",)}, "must have from 2 to 256 classes, not 1"),
     ],
 )
