@@ -21,17 +21,17 @@ WORDS: dict[Activations, str] = {
 
 
 class Rung(NamedTuple):
-    """What has changed since the rung before, and what the network then scores."""
+    """What has changed since the rung before, and what the network then scores; nothing where it is not trained."""
 
     name: str
-    results: Sequence[Conventional] | Group
-    accuracy: Spread  # percent
-    steps: Spread | None  # inference time steps; None without spikes, or where the end of time is waited for
-    silent: Spread | None  # percent of the images
+    results: Sequence[Conventional] | Group = ()
+    accuracy: Spread | None = None  # percent
+    steps: Spread | None = None  # inference time steps; None without spikes, or where the end of time is waited for
+    silent: Spread | None = None  # percent of the images
 
-    def since(self, before: Rung) -> Difference:
-        """The percentage points since another rung, with Welch's interval."""
-        return difference(self.accuracy, before.accuracy)
+    def since(self, before: Rung) -> Difference | None:
+        """The percentage points since the rung before, with Welch's interval; None where one of them is not trained."""
+        return difference(self.accuracy, before.accuracy) if self.accuracy and before.accuracy else None
 
 
 def rungs(
@@ -39,7 +39,7 @@ def rungs(
     groups: Mapping[TrainingConfig, Group],
     conventional: Mapping[tuple[str, str, Activations], Sequence[Conventional]],
 ) -> list[Rung]:
-    """Those that are trained of the ladder to one of the slides' quantized networks, from the ReLU network on.
+    """The ladder to one of the slides' quantized networks, from the ReLU network on.
 
     `groups` are those of `seed_statistics.released`, `conventional` those of `conventional.released`.
     """
@@ -47,14 +47,13 @@ def rungs(
     network = Architecture.parse(claim.network).unquantized
     found = []
     for kind in EVERY:
-        if results := conventional.get((claim.dataset, network, kind)):
-            accuracy = spread([result.test.accuracy for result in results if result.test])
-            found.append(Rung(WORDS[kind], results, accuracy, None, None))
+        results = conventional.get((claim.dataset, network, kind), ())
+        scores = [result.test.accuracy for result in results if result.test]
+        found.append(Rung(WORDS[kind], results, spread(scores) if scores else None))
     for name, group in (
         ("the first output spike decides", by_recipe(groups, claim.dataset, claim.network, step_cost=0.0)),
         ("price per time step: TTFS", comparison.baseline),
         (f"degrees {claim.degrees}: TQ-TTFS", comparison.quantized),
     ):
-        if group:
-            found.append(Rung(name, group, group.accuracy, group.steps, group.silent))
+        found.append(Rung(name, group, group.accuracy, group.steps, group.silent) if group else Rung(name))
     return found
