@@ -1,6 +1,7 @@
 """The ladder from the ReLU network to ours: in order, with gaps, and compared with the rung before alone."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_rung_is_compared_with_the_one_before_it_and_with_no_other() -> None:
     rungs = ladder.rungs(claim, groups, {("mnist", "784-400-10", "relu"): [relu]})
     assert [rung.name for rung in rungs][:4] == list(ladder.WORDS.values())
     assert [rung.accuracy and rung.accuracy.mean for rung in rungs] == [98, None, None, None, None, 91, 96]
-    changes = [rung.since(before) for before, rung in zip(rungs[:-1], rungs[1:], strict=True)]
+    changes = [rung.since(before) for before, rung in pairwise(rungs)]
     assert changes[:5] == [None] * 5
     assert changes[5] is not None and changes[5].mean == pytest.approx(5)
     assert rungs[-1].silent is not None and rungs[-1].silent.mean == 10
