@@ -27,7 +27,7 @@ ALTERNATIVES: dict[str, dict[str, Value]] = {
     "08_energy": {"addition_pj": 0.03},
     "09_audit": {"leakage": 0.4},
     "10_your_own_quantization": {"quantization": "4-4", "epochs": 3},
-    "11_speed": {"dtype": "float32"},
+    "11_speed": {"dtype": "bfloat16"},
 }
 PARAMETER = re.compile(r"^(\w+): (int|str|float) = (.+?)  # (.+)$", re.MULTILINE)
 COLAB_CELL = """!git clone --quiet --depth 1 {url}

@@ -574,7 +574,7 @@ def test_a_registered_data_set_is_trained_like_any_other(monkeypatch, tmp_path):
     assert set(result.data_sha256) == {"stripes/train", "stripes/test"}
     with pytest.raises(ConfigError, match="does not fit stripes, whose images need the input 24 or 6x4"):
         recipe("4x6-8-2", "stripes", 4)
-    with pytest.raises(ConfigError, match="whose 2 classes want an output layer of 2"):
+    with pytest.raises(ConfigError, match="whose 2 classes need an output layer of 2"):
         recipe("6x4-8C3-10", "stripes", 4)
     with pytest.raises(ConfigError, match="shift must be at most 2 pixels"):
         recipe("24-8-2", "stripes", 4, shift=3)

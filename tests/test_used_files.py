@@ -58,6 +58,7 @@ def test_every_table_of_the_paper_has_a_name() -> None:
         reported.SINCE_2024,
         reported.STATEMENTS,
         reported.BREAK_EVEN,
+        reported.CHIPS,
     )
     assert used_files.names(tables) == {f"paper/{path.name}" for path in paths.paper_directory().glob("*.csv")}
 

@@ -222,7 +222,7 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
                     "nJ": _both(before, after, 0),
                 }
             )
-    return DataFrame(rows).fillna("")
+    return DataFrame(rows).astype(object).fillna("")
 
 
 def _both(trained: float, rounded: float, decimals: int) -> str:
