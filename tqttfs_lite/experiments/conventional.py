@@ -56,6 +56,8 @@ from tqttfs_lite.spiking.notation import Architecture, Convolution
 Activations = Literal["relu", "input-levels", "levels", "one-spike"]
 # What these networks take over from a recipe; the rest of it is about spikes.
 SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
+FOLDER = "conventional"  # in the data folder
+COMMAND = "python -m tqttfs_lite.experiments.conventional"
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 # The slides' networks: data set, shape, time steps, and which activations they are trained with.
 EVERY: tuple[Activations, ...] = get_args(Activations)
@@ -404,7 +406,7 @@ def best_rate(score: Callable[[float], float]) -> float:
 
 
 def directory() -> Path:
-    return paths.data_directory() / "conventional"
+    return paths.data_directory() / FOLDER
 
 
 def result_file(config: Conventional) -> Path:
@@ -465,7 +467,7 @@ def released() -> dict[tuple[str, str, Activations], list[Result]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing of the slides' networks, or of some of them, one after another."""
-    parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m tqttfs_lite.experiments.conventional")
+    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
     names = [network for _, network, *_ in NETWORKS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--activations", nargs="+", choices=EVERY, default=EVERY)
