@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import ResultError
+from tqttfs_lite.errors import ResultError, one_sentence
 from tqttfs_lite.experiments import experiment, results
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
@@ -136,7 +136,7 @@ def measure(result: Result) -> FixedPoint:
         **found,
         made=origin,
     )
-    tested = {
+    tested: dict[str, Scores] = {
         scale: measured.scores(scale).model_copy(update={"test": test})
         for scale, test in scored(measured, result, "test").items()
     }
@@ -209,8 +209,14 @@ def _check(found: FixedPoint, scale: Scale) -> None:
         raise ValueError("the test images are for the fewest bits that keep the accuracy, and for them alone")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure what is missing of `NETWORKS`."""
     reuse_memory()
     for dataset, architecture, time_steps in NETWORKS:
         measured = run(recipe(architecture, dataset, time_steps))
         print(measured.config.name, *(f"{scale}: {measured.fewest_bits(scale)} bits" for scale in get_args(Scale)))
+
+
+if __name__ == "__main__":
+    with one_sentence(COMMAND):
+        main()
