@@ -58,6 +58,7 @@ LINKED = (
     "data/answers",
     "data/search",
     "data/anytime",
+    "data/conventional",
     "data/rankings",
     "data/fixed_point",
     "data/benchmarks",

@@ -27,7 +27,8 @@ MENDS = (
         '<td class="number">',
     ),
 )
-RESULTS = r'href="\.\./data/(?:results|dials|answers|search|anytime)/'  # what the library made
+# What the library made.
+RESULTS = r'href="\.\./data/(?:results|dials|answers|search|anytime|rankings|fixed_point|conventional)/'
 DESCRIPTION_LENGTH = 200  # characters; previews cut longer ones
 
 

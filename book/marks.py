@@ -16,17 +16,31 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from tqttfs_lite.experiments import anytime, datasets, paths, results, search, used_files
+from tqttfs_lite.experiments import (
+    anytime,
+    bit_widths,
+    conventional,
+    datasets,
+    paths,
+    results,
+    search,
+    used_files,
+)
 from tqttfs_lite.experiments.anytime import Reference
 from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.search import Scores
 from tqttfs_lite.experiments.used_files import MIME
-from tqttfs_lite.paper import benchmarks, reported
+from tqttfs_lite.paper import benchmarks, ladder, reported
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
 DATASETS = {name: data_set.title for name, data_set in datasets.DATASETS.items()}
+FOLDERS = {
+    *("results", "runs", "checkpoints", "dials", "answers", "fixed_point", "search", "benchmarks", "paper"),
+    *(anytime.FOLDER, search.FOLDER, conventional.FOLDER),
+    *DATASETS,
+}
 Files = dict[str, list[str]]  # the names of files by folder, the splits of data sets by data set
 
 
@@ -50,7 +64,8 @@ def _take_record(cell: NotebookNode) -> set[str]:
 def mark(found: Iterable[str]) -> str:
     """The mark for something made from these files, named as in `used_files`, on a page one folder deep.
 
-    Raises `ResultError` where a result is gone, and `FileNotFoundError` for another file.
+    Raises `ResultError` where a result is gone, `FileNotFoundError` for another file, and `ValueError` for a file of an
+    unknown folder.
 
     >>> print(mark(["mnist/test"]))
     <details class="made-by">
@@ -64,6 +79,8 @@ def mark(found: Iterable[str]) -> str:
     files: Files = defaultdict(list)
     for file in sorted(found):
         folder, _, name = file.partition("/")
+        if folder not in FOLDERS:
+            raise ValueError(f"no mark knows what makes {file}")
         files[folder].append(name)
     what = f"made from {_summary(files)}"
     items = [
@@ -71,6 +88,7 @@ def mark(found: Iterable[str]) -> str:
         *_beside(files),
         *_trials(files),
         *_references(files),
+        *_conventional(files),
         *_rankings(files),
         *_benchmarks(files),
         *_tables(files),
@@ -107,6 +125,7 @@ def _summary(files: Files) -> str:
         "fixed-point file": len(files["fixed_point"]),
         "trial": len(files["search"]),
         "reference": len(files[anytime.FOLDER]),
+        "conventional network": len(files[conventional.FOLDER]),
         "search file": len(files[search.FOLDER]),
         "benchmark": len(files["benchmarks"]),
         "paper table": len(files["paper"]),
@@ -144,18 +163,18 @@ def _results(files: Files) -> list[str]:
 
 def _beside(files: Files) -> list[str]:
     """What else is kept of the networks: their scores otherwise, their answers to each image."""
-    titles = {
-        "dials": "Scores at other output thresholds",
-        "fixed_point": "Scores with weights of few bits",
-        "answers": "The answers to each test image",
+    kinds = {
+        "dials": ("Scores at other output thresholds", "tqttfs verify"),
+        "fixed_point": ("Scores with weights of few bits", bit_widths.COMMAND),
+        "answers": ("The answers to each test image", "tqttfs verify"),
     }
     return [
         _item(
             title,
             ", ".join(_link(f"{folder}/{name}", name.split(".")[0]) for name in files[folder]),
-            again="tqttfs verify",
+            again=command,
         )
-        for folder, title in titles.items()
+        for folder, (title, command) in kinds.items()
         if files[folder]
     ]
 
@@ -181,6 +200,21 @@ def _references(files: Files) -> list[str]:
         _stored(reference, f"{_title(reference.config)}, seed {reference.config.seed}") for reference in found
     )
     return [_item("References", links, *_made(r.made for r in found), again=anytime.COMMAND)] if found else []
+
+
+def _conventional(files: Files) -> list[str]:
+    """Networks that do not spike, and those that are tried for their learning rate."""
+    found = [conventional.read(conventional.directory() / name) for name in files[conventional.FOLDER]]
+    links = ", ".join(
+        _stored(
+            result,
+            f"{_title(result.settings)}, {ladder.WORDS[result.activations]}, learning rate"
+            f" {result.settings.learning_rate:g}, seed {result.settings.seed}",
+        )
+        for result in found
+    )
+    again = conventional.COMMAND
+    return [_item("Conventional networks", links, *_made(r.made for r in found), again=again)] if found else []
 
 
 def _rankings(files: Files) -> list[str]:
@@ -241,11 +275,12 @@ def _title(config: TrainingConfig) -> str:
     return f"{DATASETS[config.dataset]} {config.architecture}, T = {config.time_steps}{coding}"
 
 
-def _stored(record: Result | Trial | Reference | Scores, label: str) -> str:
+def _stored(record: Result | Trial | Reference | Scores | conventional.Result, label: str) -> str:
     """A link to the file, where git keeps it, and the start of its configuration's hash."""
     (file,) = record.used_files
     linked = label if file.startswith("runs/") else _link(file, label)
-    return f"{linked} (<code>{record.config.hash[:8]}</code>)"
+    settings = record.settings if isinstance(record, conventional.Result) else record.config
+    return f"{linked} (<code>{settings.hash[:8]}</code>)"
 
 
 def _link(file: str, label: str) -> str:

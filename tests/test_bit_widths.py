@@ -90,10 +90,22 @@ def test_verification_rounds_the_network_again(released: Result, measured: Fixed
     test = measured.scores(scale).test
     assert test
     another = replace(test, correct_if_tied=test.correct_if_tied + 1)
-    scores = measured.scores(scale).model_copy(update={"test": another})
-    bit_widths.write(measured.model_copy(update={scale: scores}), released)
-    differing = [entry for entry in verification.in_fixed_point(released) if not entry.agrees]
-    assert [entry.what for entry in differing] == [f"its test counts, by {scale}"]
+    chosen = measured.chosen(scale)
+    held_out = [replace(s, silent=s.silent + (s is chosen)) for s in measured.scores(scale).validation]
+    for split, changed in (("test", another), ("validation", tuple(held_out))):
+        scores = measured.scores(scale).model_copy(update={split: changed})
+        bit_widths.write(measured.model_copy(update={scale: scores}), released)
+        differing = [entry for entry in verification.in_fixed_point(released) if not entry.agrees]
+        assert [entry.what for entry in differing] == [f"its {split} counts, by {scale}"]
+
+
+def test_what_was_not_tested_is_no_number_that_agrees(released: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
+    measured = bit_widths.run(CONFIG)
+    assert [*verification.in_fixed_point(released)] == []
+    table = tables.fixed_point([(released, measured)])
+    assert table["bits"].tolist() == ["none", "none"]
+    assert "test, %" not in table
 
 
 def drop_bits(content: dict[str, Any]) -> None:

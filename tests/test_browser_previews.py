@@ -81,6 +81,21 @@ def test_the_preview_leaves_with_the_mouse(browser: webdriver.Chrome, address: s
     assert none_appears(browser)
 
 
+@pytest.mark.parametrize("answer", ["Promise.reject(new Error())", "Promise.resolve(new Response('', {status: 503}))"])
+def test_a_page_that_could_not_be_read_is_read_at_the_next_look(
+    browser: webdriver.Chrome, address: str, answer: str
+) -> None:
+    found = link(browser, address, *LINKS["work"][:2])
+    once = "const read = window.fetch; window.fetch = () => { window.fetch = read; return ANSWER }"
+    browser.execute_script(once.replace("ANSWER", answer))
+    ActionChains(browser).move_to_element(found).perform()
+    assert none_appears(browser)
+    ActionChains(browser).move_to_element(browser.find_element("css selector", ".bd-sidebar-primary")).perform()
+    assert none_appears(browser)
+    ActionChains(browser).move_to_element(found).perform()
+    assert LINKS["work"][2] in shown(browser)
+
+
 def test_the_focus_of_the_keyboard_shows_it_and_it_is_accessible(
     browser: webdriver.Chrome, address: str, axe: str
 ) -> None:

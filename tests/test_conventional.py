@@ -1,13 +1,16 @@
 """Networks that do not spike: their activations, their counts, and files that are what they say."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import conventional
+from tqttfs_lite.errors import DivergenceError, ResultError
+from tqttfs_lite.experiments import bit_widths, conventional, paths
 from tqttfs_lite.experiments.conventional import ConventionalNetwork, Images, configuration
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import firing_time
@@ -98,8 +101,55 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
     assert [epoch.loss for epoch in again.history] == [epoch.loss for epoch in whole.history]
     conventional.state_file(config).write_bytes(b"damaged")
     conventional.result_file(config).unlink()
-    with pytest.raises(ResultError, match="remove it to train from the start"):
+    with pytest.raises(ResultError, match="remove it to train from scratch"):
         conventional.run(config, test=True, progress=False)
+
+
+def test_a_rate_that_diverges_is_the_worst_and_doubling_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(config: conventional.Conventional, *, test: bool) -> conventional.Result:
+        if config.settings.learning_rate > 0.003:
+            raise DivergenceError("the loss became nan")
+        right = round(1e6 * config.settings.learning_rate)
+        score = conventional.Score(images=10**6, correct=right, arriving=(), multiply_accumulates=())
+        return conventional.Result(
+            activations=config.activations,
+            settings=config.settings,
+            history=(),
+            validation=score,
+            test=None,
+            data_sha256={},
+            made={},
+        )
+
+    monkeypatch.setattr(conventional, "run", run)
+    found = conventional.study("levels", "digits", "64-8-10", T, seeds=2)
+    assert [(r.config.settings.learning_rate, r.config.settings.seed) for r in found] == [(0.002, 0), (0.002, 1)]
+    assert conventional.best_rate(lambda rate: rate) == 0.512
+
+
+def test_results_of_other_settings_are_not_taken_for_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
+    for rate, seed in ((0.01, 0), (0.01, 1), (0.02, 2)):
+        config = configuration("levels", "digits", "64-8-10", T, learning_rate=rate, epochs=1, seed=seed)
+        conventional.run(config, test=True, progress=False)
+        if rate == 0.01:
+            (group,) = conventional.released().values()
+            assert len(group) == seed + 1
+    with pytest.raises(ResultError, match="differ in more than the seed"):
+        conventional.released()
+
+
+def test_without_the_data_sets_the_programs_say_so_in_a_sentence(tmp_path: Path) -> None:
+    for command, words in (
+        (conventional.COMMAND, "mnist"),
+        (bit_widths.COMMAND, "is not released"),
+    ):
+        program = [sys.executable, *command.split()[1:]]
+        environment = {**os.environ, "TQTTFS_DATA": str(tmp_path)}
+        ended = subprocess.run(program, env=environment, cwd=paths.REPOSITORY, capture_output=True, text=True)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"{command}: ") and words in ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 def test_a_result_is_trained_once_tested_when_it_is_chosen_and_read_strictly(

@@ -67,16 +67,26 @@ def test_an_exported_network_is_equal_spike_for_spike(config: TrainingConfig, ho
     for found, wanted in zip(fired, expected.firing_times, strict=True):
         assert np.array_equal(found, wanted.numpy())
 
-    np.save(tmp_path / "images.npy", images[:5])
     without_us = [
         sys.executable,
         "-S",
         "-c",
         "import sys, runpy; sys.path.append(sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1), run_name='__main__')",
     ]
-    command = [*without_us, str(Path(np.__file__).parents[1]), str(folder / "run.py"), str(tmp_path / "images.npy")]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert printed == [f"{label} {step}" for label, step in zip(labels[:5], steps[:5], strict=True)]
+    command = [*without_us, str(Path(np.__file__).parents[1]), str(folder / "run.py")]
+
+    def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+    file = tmp_path / "images.npy"
+    np.save(file, np.concatenate([images, images]))  # more than a batch
+    expected_lines = [f"{label} {step}" for label, step in zip(labels, steps, strict=True)]
+    assert program(str(file)).stdout.splitlines() == 2 * expected_lines
+    np.save(file, images / 255)
+    refused, misused = program(str(file)), program()
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "run.py: images must be of type uint8, from 0 to 255, not float64\n"
+    assert (misused.returncode, misused.stderr) == (2, "usage: python run.py images.npy\n")
 
 
 def run_graph(graph: nir.NIRGraph, images: np.ndarray, *, clocks: bool = True) -> Inference:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from book import html_pages
+from book import build, html_pages
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.report import result_figures, style
 
@@ -95,6 +95,11 @@ def test_the_colours_of_the_pages_are_those_of_the_figures() -> None:
 @pytest.mark.parametrize("page", ['<h1>T</h1> <a href="../data/paper/claims.csv">', "<h1>T</h1> <p>data/results/</p>"])
 def test_a_page_without_results_has_no_flag(page: str) -> None:
     assert html_pages.with_flag(page, "It has changed.") == page
+
+
+@pytest.mark.parametrize("folder", sorted({*build.LINKED} - {"data/benchmarks"}))
+def test_a_page_with_what_the_library_made_has_a_flag(folder: str) -> None:
+    assert 'class="flag"' in html_pages.with_flag(f'<h1>T</h1> <a href="../{folder}/one.json">', "It has changed.")
 
 
 def test_without_anything_to_say_there_is_no_flag() -> None:

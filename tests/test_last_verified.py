@@ -1,6 +1,7 @@
 """The status page says when the numbers were verified last, from what the command wrote down."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def test_the_record_of_the_command_becomes_a_sentence(
     entries.pop()
     assert cli.main(["verify", "--level", "arithmetic", "--record", str(record)]) == 0
     assert "2 numbers were recomputed, and all of them agree" in last_verified.sentences(record)
+
+
+def test_the_record_is_of_the_library_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(*_: object, **__: object) -> Iterator[verification.Entry]:
+        monkeypatch.setattr(verification, "library_sums", lambda: {"spiking/neuron.py": "changed since"})
+        yield verification.Entry("arithmetic", "file", "what", "1", "1", "1", agrees=True)
+
+    before = verification.library_sums()
+    monkeypatch.setattr(verification, "verify", verify)
+    record = tmp_path / "verified.json"
+    assert cli.main(["verify", "--level", "arithmetic", "--record", str(record)]) == 0
+    assert json.loads(record.read_text("utf-8"))["library"] == before
 
 
 def test_every_level_has_its_meaning() -> None:

@@ -23,7 +23,7 @@ from book import build, marks
 from tqttfs_lite import cli
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import experiment, paths, results, used_files
+from tqttfs_lite.experiments import bit_widths, conventional, experiment, paths, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.used_files import MIME
@@ -57,7 +57,10 @@ WRITTEN = {
     ("notebooks/07_accuracy", "0.32"): "that formula at 88 percent",
 }
 # Files that a mark links to.
-KEPT = ("results/", "dials/", "answers/", "search/", "anytime/", "fixed_point/", "rankings/", "benchmarks/", "paper/")
+KEPT = (
+    *("results/", "dials/", "answers/", "search/", "anytime/", "conventional/", "fixed_point/", "rankings/"),
+    *("benchmarks/", "paper/"),
+)
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)*(?:\s*(?:%|per ?cent\b))?")
 # Numbers that Sphinx counts: of sections, figures and equations, and where they are referred to.
 COUNTED = ".section-number, .caption-number, .eqno, .std-numref, a[href*='#equation-']"
@@ -289,8 +292,8 @@ def test_a_mark_says_where_a_result_comes_from() -> None:
     made = {key: str(value) for key, value in result.made.items()}
     facts = [result.config.hash[:8], made["commit"][:12], made["date"][:10], made["torch"], made["python"]]
     assert all(fact in text for fact in facts)
-    assert "its weights ran" not in text
-    assert "its weights ran" in marks.mark(result.run_on("test"))
+    assert "its weights were run" not in text
+    assert "its weights were run" in marks.mark(result.run_on("test"))
 
 
 def test_a_search_file_is_listed_with_the_command_that_makes_it() -> None:
@@ -300,6 +303,20 @@ def test_a_search_file_is_listed_with_the_command_that_makes_it() -> None:
     text = BeautifulSoup(mark, "html.parser").get_text()
     assert "made from 2 search files" in text and "T = 16, weights that all degrees share, seed 0" in text
     assert commands(mark)[0].startswith("tqttfs search '784-400-400-10' --dataset fashion-mnist --time-steps 16")
+
+
+def test_conventional_networks_and_weights_of_few_bits_have_their_own_commands() -> None:
+    stored = next(iter(conventional.released().values()))
+    mark = marks.mark(used_files.names(stored))
+    assert commands(mark) == [conventional.COMMAND]
+    assert f'"../data/{stored[0].used_files[0]}"' in mark and "learning rate" in mark
+    _, measured = bit_widths.released()[0]
+    assert commands(marks.mark(measured.used_files)) == [bit_widths.COMMAND]
+
+
+def test_a_file_of_an_unknown_folder_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"no mark knows what makes elsewhere/one\.json"):
+        marks.mark(["elsewhere/one.json"])
 
 
 def test_many_results_are_listed_by_configuration() -> None:

@@ -40,7 +40,7 @@ def test_what_was_released_is_confirmed_count_by_count(study: Path, capsys: pyte
     entries = list(verification.verify("checkpoints"))
     assert all(entry.agrees for entry in entries)
     # The slides, data sums, a checkpoint's sum, its counts, answers and dial; the other seed's answers; both dials.
-    assert len(entries) == len(energy_claims.arithmetic()) + 2 + 1 + 8 + 1 + 1 + 1 + 2
+    assert len(entries) == len(energy_claims.arithmetic()) + 2 + 1 + 9 + 1 + 1 + 1 + 2
     assert main(["verify"]) == 0
     assert f"{len(entries)} of {len(entries)} numbers confirmed" in capsys.readouterr().out
     assert main(["verify", "--json"]) == 0
@@ -195,6 +195,14 @@ def stray_answers(study: Path) -> None:
     shutil.copy(path, path.with_name("stray.npz"))
 
 
+def stray_file(folder: str) -> Callable[[Path], None]:
+    def mutate(study: Path) -> None:
+        (study / folder).mkdir()
+        (study / folder / "stray.json").write_text("{}")
+
+    return mutate
+
+
 def renamed(study: Path) -> None:
     path = result_files(study)[0]
     path.rename(path.with_name(path.name.replace("seed0", "seed7")))
@@ -244,6 +252,12 @@ MUTATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "additions": (count("additions", lambda counts: [counts[0] - 1, *counts[1:]]), "additions"),
     "a count beside its metrics": (in_result("test", "spikes", change=first_plus_one), "the file"),
     "correct": (in_result("test", "correct", change=lambda n: n - 1), "correct"),
+    "the share of weights that are 0": (
+        in_result("neurobench", "connection_sparsity", change=lambda share: share / 2 + 0.25),
+        "connection_sparsity",
+    ),
+    "a search file that no search wrote": (stray_file("rankings"), "the file"),
+    "a conventional network that no training wrote": (stray_file("conventional"), "the file"),
     "a setting": (in_result("config", "learning_rate", change=lambda rate: rate / 2), "the file"),
     "the seed": (in_result("config", "seed", change=lambda seed: seed + 1), "the file"),
     "the configuration's hash": (in_result("config_sha256", change=other_digit), "the file"),

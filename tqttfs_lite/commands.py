@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pandas import DataFrame
 
+from tqttfs_lite import files
 from tqttfs_lite.energy.costs import BY_CAPACITY
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, cost_file, datasets, devices, experiment, paths, results
@@ -149,6 +150,9 @@ def dial(options: Namespace) -> int:
 
 
 def verify(options: Namespace) -> int:
+    origin: dict[str, Any] = {}
+    if options.record:  # before anything runs: the code that runs, not the one that is there when it ends
+        origin = {"made": experiment.made(devices.choose(options.device)), "library": verification.library_sums()}
     entries = []
     for entry in verification.verify(options.level, device=options.device, progress=not options.json):
         entries.append(entry)
@@ -161,11 +165,9 @@ def verify(options: Namespace) -> int:
             )
     agreeing = sum(entry.agrees for entry in entries)
     if options.record:
-        made = experiment.made(devices.choose(options.device))
-        record = {"level": options.level, "made": made, "numbers": len(entries), "agreeing": agreeing}
-        record["library"] = verification.library_sums()
-        options.record.parent.mkdir(parents=True, exist_ok=True)
-        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        record = {"level": options.level, "numbers": len(entries), "agreeing": agreeing, **origin}
+        with files.atomic_write(options.record) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:

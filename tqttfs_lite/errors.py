@@ -1,6 +1,9 @@
 """The errors that users meet; each message is one sentence that says what is wrong and what is allowed."""
 
 import reprlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral
 
 LONGEST_ECHO = 80  # characters of a value in a message, whatever the file has that it comes from
@@ -75,3 +78,12 @@ class ResultError(TqttfsError, RuntimeError):
 
 class DivergenceError(TqttfsError, FloatingPointError):
     """A training whose loss is no longer a number."""
+
+
+@contextmanager
+def one_sentence(command: str) -> Iterator[None]:
+    """What a program does: an error that a user can cause and fix ends it with its message and exit status 1."""
+    try:
+        yield
+    except (TqttfsError, OSError) as error:
+        sys.exit(f"{command}: {error}")

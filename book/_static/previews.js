@@ -12,7 +12,11 @@ let timer;
 async function page(address) {
   if (address === location.href.split("#")[0]) return document;
   if (location.protocol === "file:") return null;
-  if (!pages.has(address)) pages.set(address, fetch(address).then((answer) => answer.text()));
+  if (!pages.has(address)) {
+    const text = fetch(address).then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(answer.status))));
+    text.catch(() => pages.delete(address)); // so that the next look tries again
+    pages.set(address, text);
+  }
   return new DOMParser().parseFromString(await pages.get(address), "text/html");
 }
 

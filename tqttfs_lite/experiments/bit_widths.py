@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import ResultError
+from tqttfs_lite.errors import ResultError, one_sentence
 from tqttfs_lite.experiments import experiment, results
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
@@ -78,6 +78,11 @@ class FixedPoint(BaseModel):
         found: Scores = getattr(self, scale)
         return found
 
+    def chosen(self, scale: Scale) -> Evaluation | None:
+        """The scores on the validation images with the fewest bits that keep the accuracy; None where none do."""
+        bits = self.fewest_bits(scale)
+        return self.scores(scale).validation[self.bits.index(bits)] if bits else None
+
     def fewest_bits(self, scale: Scale) -> int | None:
         """The fewest bits with which, and with any more, the accuracy stays within `ALLOWED` points."""
         return fewest(self.bits, self.trained, self.scores(scale).validation)
@@ -133,20 +138,17 @@ def measure(result: Result) -> FixedPoint:
     )
     tested: dict[str, Scores] = {
         scale: measured.scores(scale).model_copy(update={"test": test})
-        for scale, test in scored_on_test(measured, result).items()
+        for scale, test in scored(measured, result, "test").items()
     }
     return measured.model_copy(update=tested)
 
 
-def scored_on_test(measured: FixedPoint, result: Result) -> dict[Scale, Evaluation | None]:
-    """The scores on the test images with the chosen bits, from the checkpoint of the network."""
+def scored(measured: FixedPoint, result: Result, split: str) -> dict[Scale, Evaluation]:
+    """The scores on the images of a split with the chosen bits, where some are, from the checkpoint of the network."""
     network = experiment.trained_network(result)
     scales: tuple[Scale, ...] = get_args(Scale)
     chosen = {scale: measured.fewest_bits(scale) for scale in scales}
-    return {
-        scale: _evaluate(_rounded(network, bits, scale), result, "test") if bits else None
-        for scale, bits in chosen.items()
-    }
+    return {scale: _evaluate(_rounded(network, bits, scale), result, split) for scale, bits in chosen.items() if bits}
 
 
 def _rounded(network: SpikingNetwork, bits: int, scale: Scale) -> FixedPointNetwork:
@@ -207,8 +209,14 @@ def _check(found: FixedPoint, scale: Scale) -> None:
         raise ValueError("the test images are for the fewest bits that keep the accuracy, and for them alone")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure what is missing of `NETWORKS`."""
     reuse_memory()
     for dataset, architecture, time_steps in NETWORKS:
         measured = run(recipe(architecture, dataset, time_steps))
         print(measured.config.name, *(f"{scale}: {measured.fewest_bits(scale)} bits" for scale in get_args(Scale)))
+
+
+if __name__ == "__main__":
+    with one_sentence(COMMAND):
+        main()

@@ -28,20 +28,21 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Annotated, Any, Literal, get_args
 
 import torch
+from filelock import FileLock
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import DivergenceError, ResultError
+from tqttfs_lite.errors import DivergenceError, ResultError, one_sentence
 from tqttfs_lite.experiments import checkpoints, datasets, experiment, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
@@ -56,6 +57,8 @@ from tqttfs_lite.spiking.notation import Architecture, Convolution
 Activations = Literal["relu", "input-levels", "levels", "one-spike"]
 # What these networks take over from a recipe; the rest of it is about spikes.
 SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
+FOLDER = "conventional"  # in the data folder
+COMMAND = "python -m tqttfs_lite.experiments.conventional"
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 # The slides' networks: data set, shape, time steps, and which activations they are trained with.
 EVERY: tuple[Activations, ...] = get_args(Activations)
@@ -341,12 +344,28 @@ def _resume(config: Conventional, parts: Mapping[str, Any], history: list[Epoch]
 def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
     """The result of a configuration: read where it is stored, else trained and stored.
 
-    The test set is read with `test` alone, for a learning rate that is chosen.
+    The test set is read with `test` alone, for a learning rate that is chosen.  Two processes that ask for the same
+    configuration train it once: the second waits for the first.
 
-    Raises `DatasetError` where the data sets are missing or damaged, and `ResultError` where a stored file is.
+    Raises `DatasetError` where the data sets are missing or damaged, `ResultError` where a stored file is, and what
+    `train` raises.
     """
-    path, weights = result_file(config), paths.runs_directory() / f"conventional_{config.name}.safetensors"
-    stored = read(path) if path.exists() else None
+    stored = _stored(config)
+    if stored and (stored.test or not test):
+        return stored
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"conventional_{config.name}.lock"):
+        return _run(config, test=test, progress=progress)
+
+
+def _stored(config: Conventional) -> Result | None:
+    path = result_file(config)
+    return read(path) if path.exists() else None
+
+
+def _run(config: Conventional, *, test: bool, progress: bool) -> Result:
+    """`run`, with the configuration locked; another process may have finished it meanwhile."""
+    stored, weights = _stored(config), paths.runs_directory() / f"conventional_{config.name}.safetensors"
     if stored and (stored.test or not test):
         return stored
     network = build(config)
@@ -374,7 +393,10 @@ def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
 
 
 def study(activations: Activations, dataset: str, network: str, time_steps: int, seeds: int) -> list[Result]:
-    """Every seed with the learning rate that is best on the validation images after a quarter of the epochs."""
+    """Every seed with the learning rate that is best on the validation images after a quarter of the epochs.
+
+    A rate at which the training diverges is worse than any other.
+    """
 
     def config(rate: float, **changes: Any) -> Conventional:
         return configuration(activations, dataset, network, time_steps, learning_rate=rate, **changes)
@@ -382,7 +404,10 @@ def study(activations: Activations, dataset: str, network: str, time_steps: int,
     short = -(-config(LEARNING_RATES[0]).settings.epochs // 4)
 
     def right(rate: float) -> int:
-        return run(config(rate, epochs=short), test=False).validation.correct
+        try:
+            return run(config(rate, epochs=short), test=False).validation.correct
+        except DivergenceError:
+            return -1
 
     best = best_rate(right)
     return [run(config(best, seed=seed), test=True) for seed in range(seeds)]
@@ -390,6 +415,8 @@ def study(activations: Activations, dataset: str, network: str, time_steps: int,
 
 def best_rate(score: Callable[[float], float]) -> float:
     """The learning rate with the highest score, of `LEARNING_RATES` and, while it is at an end, the next beyond it.
+
+    None above 1 is tried.
 
     >>> best_rate(lambda rate: -abs(rate - 0.009))
     0.008
@@ -400,11 +427,13 @@ def best_rate(score: Callable[[float], float]) -> float:
         if min(scores) < best < max(scores):
             return best
         beyond = best / 2 if best == min(scores) else best * 2
+        if beyond > 1:
+            return best
         scores[beyond] = score(beyond)
 
 
 def directory() -> Path:
-    return paths.data_directory() / "conventional"
+    return paths.data_directory() / FOLDER
 
 
 def result_file(config: Conventional) -> Path:
@@ -453,19 +482,27 @@ def _check(found: Score, architecture: Architecture) -> None:
 
 
 def released() -> dict[tuple[str, str, Activations], list[Result]]:
-    """The results that were tested, by data set, network and activations, a seed each."""
+    """The results that were tested, by data set, network and activations, a seed each.
+
+    Raises `ResultError` where those of one key differ in anything but the seed, as after another choice of the rate.
+    """
     found = [result for path in sorted(directory().glob("*.json")) if (result := read(path)).test]
 
     def key(result: Result) -> tuple[str, str, Activations]:
         settings = result.settings
         return settings.dataset, Architecture.parse(settings.architecture).unquantized, result.activations
 
-    return {k: list(group) for k, group in groupby(sorted(found, key=key), key)}
+    groups = {k: list(group) for k, group in groupby(sorted(found, key=key), key)}
+    for group in groups.values():
+        if len({replace(result.settings, seed=0) for result in group}) > 1:
+            names = ", ".join(f"{result.config.name}.json" for result in group)
+            raise ResultError(f"these differ in more than the seed: keep those of one choice in {FOLDER}/: {names}")
+    return groups
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing of the slides' networks, or of some of them, one after another."""
-    parser = argparse.ArgumentParser(description=main.__doc__, prog="python -m tqttfs_lite.experiments.conventional")
+    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
     names = [network for _, network, *_ in NETWORKS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--activations", nargs="+", choices=EVERY, default=EVERY)
@@ -480,4 +517,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence(COMMAND):
+        main()

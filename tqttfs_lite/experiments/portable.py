@@ -25,7 +25,12 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def run(network: dict[str, Any], images: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Classes, decision steps counted from 1, and each layer's firing times, T where a neuron stays silent."""
+    """Classes, decision steps counted from 1, and each layer's firing times, T where a neuron stays silent.
+
+    Raises `ValueError` for images of another type than uint8: floats from 0 to 1 would be as good as black.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"images must be of type uint8, from 0 to 255, not {images.dtype}")
     T, theta = network["time_steps"], network["theta"]
     times = np.rint((T - 1) * (1 - images / 255)).reshape(len(images), *network["input"])
     before, fired = {"pool": 1}, []
@@ -67,6 +72,14 @@ def pooled(layer: dict[str, Any], fired: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    labels, taken, _ = run(load(Path(__file__).parent), np.load(sys.argv[1]))
-    for label, steps in zip(labels, taken, strict=True):
-        print(label, steps)
+    if len(sys.argv) != 2:
+        print("usage: python run.py images.npy", file=sys.stderr)
+        sys.exit(2)
+    try:
+        network, images = load(Path(__file__).parent), np.load(sys.argv[1])
+        for start in range(0, len(images), 100):  # all at once may need more memory than there is
+            labels, taken, _ = run(network, images[start : start + 100])
+            for label, steps in zip(labels, taken, strict=True):
+                print(label, steps)
+    except (OSError, ValueError) as error:
+        sys.exit(f"run.py: {error}")

@@ -190,6 +190,11 @@ def read(path: Path) -> Result:
     )
 
 
+def stored_metrics(result: Result) -> dict[str, float | None]:
+    """The metrics that the file of a released result states, as `neurobench` makes them; older results have none."""
+    return _read(result_file(result.config, released=True), _StoredResult).neurobench
+
+
 def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises `ResultError` as `read` does."""
     stored = _read(path, _StoredTrial)

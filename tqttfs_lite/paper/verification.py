@@ -34,7 +34,17 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from tqttfs_lite.errors import CheckpointError, InputError, ResultError
-from tqttfs_lite.experiments import anytime, bit_widths, dial, experiment, paths, results, used_files
+from tqttfs_lite.experiments import (
+    anytime,
+    bit_widths,
+    conventional,
+    dial,
+    experiment,
+    paths,
+    results,
+    search,
+    used_files,
+)
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe
 from tqttfs_lite.experiments.datasets import data_sums
 from tqttfs_lite.experiments.evaluation import Evaluation
@@ -120,8 +130,9 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
         if results.beside(result, *results.FIXED_POINT).exists():
             yield _whole("arithmetic", f"fixed_point/{path.name}", partial(bit_widths.read, result))
-    for path in sorted((paths.data_directory() / anytime.FOLDER).glob("[!.]*.json")):
-        yield _whole("arithmetic", f"{anytime.FOLDER}/{path.name}", partial(anytime.read, path))
+    for kept in (anytime, search, conventional):
+        for path in sorted((paths.data_directory() / kept.FOLDER).glob("[!.]*.json")):
+            yield _whole("arithmetic", f"{kept.FOLDER}/{path.name}", partial(kept.read, path))
     known = {result.config.name for result in whole}
     for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS, results.FIXED_POINT):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
@@ -172,6 +183,9 @@ def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
     found = asdict(evaluation)
     for name, expected in asdict(result.test).items():
         yield _equal("checkpoints", file, name, expected, found[name])
+    if stated := results.stored_metrics(result):
+        name = "connection_sparsity"
+        yield _equal("checkpoints", file, name, stated[name], results.neurobench(result)[name])
     try:
         stored = experiment.answers_of(result)
     except ResultError as damage:
@@ -194,12 +208,14 @@ def in_fixed_point(result: Result) -> Iterator[Entry]:
         return
     try:
         stored = bit_widths.read(result)
-        again = bit_widths.scored_on_test(stored, result)
+        again = {split: bit_widths.scored(stored, result, split) for split in ("validation", "test")}
     except (ResultError, CheckpointError):  # reported already
         return
     file = f"fixed_point/{result.config.name}.json"
-    for scale, found in again.items():
-        yield _equal("checkpoints", file, f"its test counts, by {scale}", stored.scores(scale).test, found)
+    for split, scores in again.items():
+        for scale, found in scores.items():
+            expected = stored.chosen(scale) if split == "validation" else stored.scores(scale).test
+            yield _equal("checkpoints", file, f"its {split} counts, by {scale}", expected, found)
 
 
 def is_quick(config: TrainingConfig) -> bool:
