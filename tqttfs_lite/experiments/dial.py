@@ -148,15 +148,16 @@ def evaluations(
     passed = torch.zeros(len(thresholds), 3, len(network.layers), dtype=torch.int64, device=device)
     for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         inputs, label = encode(pixels.to(device), T), label.to(device)
-        times, window, so_far = network.as_input(inputs), 1, []
+        times = unpooled = network.as_input(inputs)  # the spikes that arrive, and all that the layer before fires
+        window, so_far = 1, []
         for n, (layer, fired) in enumerate(
             zip(network.layers, infer(network, inputs, early_exit=False).firing_times, strict=True)
         ):
             reached = layer.fan_out(window).to(device)
             so_far.append([_up_to_each_step(t, amount, T) for t, amount in ((fired, 1), (times, 1), (times, reached))])
             if layer is output:
-                V = network.potentials(n, times, output.steps)
-            times, window = layer.handed_on(fired), layer.average_window
+                V = network.potentials(n, unpooled, output.steps)
+            times, unpooled, window = layer.handed_on(fired), fired, layer.average_window
         image = torch.arange(len(label), device=device)
         for n, threshold in enumerate(thresholds):
             S = V > threshold
