@@ -8,9 +8,9 @@ trained network has a curve of accuracy against mean time steps, on which networ
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +77,16 @@ class Dial:
 
     def thinned(self, stride: int) -> Dial:
         """The same at every so many of the thresholds."""
-        every = slice(None, None, stride)
+        return self.only(self.thresholds[::stride])
+
+    def only(self, thresholds: Collection[float]) -> Dial:
+        """The same at those of its thresholds that are among these."""
+        kept = [threshold in thresholds for threshold in self.thresholds]
         curves = (
-            Curve(curve.images, curve.correct[every], curve.silent[every], curve.steps[every])
+            Curve(curve.images, *(tuple(compress(c, kept)) for c in (curve.correct, curve.silent, curve.steps)))
             for curve in (self.validation, self.test)
         )
-        return Dial(self.thresholds[every], *curves)
+        return Dial(tuple(compress(self.thresholds, kept)), *curves)
 
     def at_steps(self, mean_steps: float) -> Point:
         """What the network scores on the test images, at the threshold that takes so many steps on the validation set.

@@ -29,12 +29,12 @@ from pydantic import BaseModel
 from tqttfs_lite import files
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError, shown
-from tqttfs_lite.experiments import devices, experiment, paths, results, used_files
+from tqttfs_lite.experiments import devices, dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
-from tqttfs_lite.experiments.dial import Point, evaluations
-from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.dial import Dial, Point, evaluations
+from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, distinct, on_clocks, settings_of
 from tqttfs_lite.experiments.trainer import build
@@ -48,7 +48,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
 FOLDER = "rankings"  # in the data folder
-FACTORS = tuple(n / 10 for n in range(2, 21))  # of θ
+FACTORS = dial.FACTORS[3:40:2]  # of θ, from 0.2 to 2: every other one of a dial's, without the extremes
 SHARE_OF_EPOCHS = 4  # the shared network is trained for a quarter of the recipe's epochs
 ACCOUNTINGS = {
     "slides": models.SLIDES,
@@ -145,21 +145,31 @@ class Choice(NamedTuple):
 
 def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> Choice | None:
     """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget."""
-    found, thresholds = scores.settings[setting], scores.thresholds
-    costs = [budget.cost(counts, baseline) for counts in scores.counts(setting)]
-    threshold = best_within(thresholds, costs, [each.correct for each in found], budget.limit)
+    found = scores.settings[setting]
+    counts = zip(*((each.correct, each.silent, each.steps) for each in found), strict=True)
+    costs = [budget.cost(each, baseline) for each in scores.counts(setting)]
+    return _choice(setting, scores.thresholds, Curve(found[0].images, *counts), costs, budget.limit)
+
+
+def within_steps(measured: Dial, config: TrainingConfig, mean_steps: float) -> Choice | None:
+    """`within` for a budget of steps, from a network's dial: at the thresholds at which a search scores its weights."""
+    cut = measured.only(thresholds_of(config))
+    setting = Architecture.parse(config.architecture).short_form
+    costs = [steps / cut.validation.images for steps in cut.validation.steps]
+    return _choice(setting, cut.thresholds, cut.validation, costs, mean_steps)
+
+
+def _choice(
+    setting: str, thresholds: Sequence[float], curve: Curve, costs: Sequence[float], limit: float
+) -> Choice | None:
+    threshold = best_within(thresholds, costs, curve.correct, limit)
     if threshold is None:
         return None
-    cost, *point = (
-        float(np.interp(threshold, thresholds, values))
-        for values in (
-            costs,
-            [each.accuracy for each in found],
-            [each.mean_steps for each in found],
-            [100 * each.silent / each.images for each in found],
-        )
+    cost, correct, steps, silent = (
+        float(np.interp(threshold, thresholds, values)) for values in (costs, curve.correct, curve.steps, curve.silent)
     )
-    return Choice(setting, cost, Point(threshold, *point))
+    point = Point(threshold, 100 * correct / curve.images, steps / curve.images, 100 * silent / curve.images)
+    return Choice(setting, cost, point)
 
 
 def best_within(
@@ -192,16 +202,11 @@ def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choi
     return found
 
 
-def _least(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> float:
-    return min(budget.cost(counts, baseline) for counts in scores.counts(setting))
-
-
 def _unreachable(budget: Budget, least: Mapping[str, float]) -> InputError:
     setting = min(least, key=lambda name: least[name])
-    lowest = f"{FACTORS[0]:g} θ"
     return InputError(
-        f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images:"
-        f" the least is {budget.text(least[setting])}, with {setting} at an output threshold of {lowest}"
+        f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images with output thresholds"
+        f" from {FACTORS[0]:g} to {FACTORS[-1]:g} θ: the least is {budget.text(least[setting])}, with {setting}"
     )
 
 
@@ -279,10 +284,11 @@ def _spiking(trained: Trained) -> SpikingNetwork:
 
 def _score(network: SpikingNetwork, config: TrainingConfig) -> tuple[Evaluation, ...]:
     held_out = load(config.dataset, "validation")
-    return evaluations(network, held_out.images, held_out.labels, _thresholds(config))
+    return evaluations(network, held_out.images, held_out.labels, thresholds_of(config))
 
 
-def _thresholds(config: TrainingConfig) -> tuple[float, ...]:
+def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
+    """The output thresholds at which a search scores weights."""
     return tuple(factor * config.theta for factor in FACTORS)
 
 
@@ -373,7 +379,7 @@ def _cost_of_sharing(
     network, held_out = build(config).to(devices.choose(device)), load(config.dataset, "validation")
     assert isinstance(network, SpikingNetwork)
     started, some = time.perf_counter(), slice(0, min(500, len(held_out)))
-    evaluations(network, held_out.images[some], held_out.labels[some], _thresholds(config))
+    evaluations(network, held_out.images[some], held_out.labels[some], thresholds_of(config))
     scoring = (time.perf_counter() - started) * len(held_out) / len(held_out.labels[some]) * left
     return (
         f"one shared network, {epochs} of {config.epochs} epochs to go: about {epochs * epoch / 60:.1f} minutes on this"
@@ -407,7 +413,7 @@ def _scores(
     made: experiment.Made,
 ) -> Scores:
     seconds = sum(epoch.seconds for epoch in trained.history)
-    return Scores(config, degrees, seconds, data_sums(config.dataset), made, _thresholds(config), settings)
+    return Scores(config, degrees, seconds, data_sums(config.dataset), made, thresholds_of(config), settings)
 
 
 def _write(scores: Scores, path: Path) -> None:
