@@ -42,11 +42,11 @@ class Trained:
 
 
 def stored(config: TrainingConfig) -> tuple[Scores | None, list[Scores]]:
-    """What a search has stored of a network: its shared network's scores, None for none, and the trained ones'."""
+    """What a search has stored: its shared network's scores, None while not all are there, and the trained ones'."""
     plain = unquantized(config)
     files = sorted((paths.data_directory() / search.FOLDER).glob(f"{config.dataset}_*.json"))
     found = [search.read(file) for file in files]
-    shared = [each for each in found if each.degrees and each.config == search.shared_config(plain)]
+    shared = [each for each in found if each.degrees and each.complete and each.config == search.shared_config(plain)]
     own = [each for each in found if not each.degrees and replace(unquantized(each.config), seed=plain.seed) == plain]
     return (shared[0] if shared else None), own
 
