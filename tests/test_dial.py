@@ -53,6 +53,7 @@ def test_a_lower_threshold_is_larger_output_weights(architecture: str) -> None:
         ("784-16(1)-10(3)", "max"),
         ("784-10(2)", "max"),
         ("28x28-4C3(1)-P2-16(2)-10(1)", "max"),
+        ("28x28-4C3(1)-P2-10(2)", "max"),
         ("28x28-4C3(1)-P2-16(2)-10(2)", "average"),
     ],
 )

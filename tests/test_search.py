@@ -1,8 +1,10 @@
 """A search from end to end on the digits: what it chooses, what it tells, what a second one costs, where it goes on."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import pytest
 from tqttfs_lite.cli import main
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments import experiment, results, search, training
-from tqttfs_lite.experiments.config import recipe, variant
+from tqttfs_lite.experiments import experiment, paths, results, search, training
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, variant
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.search import Budget, Scores
 from tqttfs_lite.experiments.shared import DEGREES, distinct, settings_of
+from tqttfs_lite.spiking.notation import Architecture
 
 CONFIG = recipe("64-16-10", "digits", 8, epochs=4)
 COMMAND = ["search", "64-16-10", "--dataset", "digits", "--time-steps", "8", "--epochs", "4", "--trainings", "2"]
@@ -92,29 +95,74 @@ def test_what_is_scored_is_what_the_trained_network_counts() -> None:
     assert search.score_trained([result.config])[0].settings == scores.settings  # from the weights, without training
 
 
+def test_a_released_seed_without_weights_is_judged_by_its_dial(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find("steps=5")
+    (result,) = found.results
+    search.scores_file(result.config).unlink()
+    result.checkpoint.unlink()
+    for name in ("train", "train_together"):
+        monkeypatch.setattr(experiment, name, lambda *_, **__: pytest.fail("its dial is stored"))
+    assert find("steps=5") == found
+
+
+def test_the_least_of_an_unreachable_budget_is_that_of_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(configs: list[TrainingConfig], **_: object) -> list[Scores]:
+        counts = [scores(*[770 if config.seed else 790] * 3).settings["1-1"] for config in configs]
+        names = [Architecture.parse(config.architecture).short_form for config in configs]
+        return [
+            Scores(c, (), 0.0, {}, {}, (0.5, 1.0, 1.5), {n: e}) for c, n, e in zip(configs, names, counts, strict=True)
+        ]
+
+    monkeypatch.setattr(search, "score_trained", trained)
+    with pytest.raises(InputError, match=r"the least is 7\.90 steps"):
+        search.search(CONFIG, Budget(7.0, "steps"), seeds=(0, 1), trainings=1, device="cpu", tell=lambda _: None)
+
+
+def test_a_budget_of_energy_needs_degree_1_and_one_of_steps_does_not() -> None:
+    with pytest.raises(InputError, match="1 has to be among the degrees"):
+        search.search(CONFIG, Budget.parse("energy=80%"), degrees=(2, 4), device="cpu", tell=lambda _: None)
+    found = search.search(
+        CONFIG, Budget(8.0, "steps"), degrees=(2, 4), trainings=1, device="cpu", progress=False, tell=lambda _: None
+    )
+    assert found.chosen in {"2-2", "2-4", "4-4"}
+
+
+def test_the_command_of_a_file_makes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    find("steps=5")
+    files = (paths.data_directory() / search.FOLDER).glob("*.json")
+    own = next(each for file in files if not (each := search.read(file)).degrees)
+    file = search.scores_file(own.config)
+    file.unlink()
+    assert main([*shlex.split(own.command)[1:], "--device", "cpu"]) == 0
+    assert search.read(file).settings == own.settings
+    assert (
+        "--epochs 4 --seed 0 --trainings 1"
+        in search.read(search.scores_file(search.shared_config(CONFIG), DEGREES)).command
+    )
+
+
 def test_an_unreachable_budget_says_what_is_reachable(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMMAND, "--budget", "steps=0.5"]) == 1
     said = capsys.readouterr()
-    assert "no choice of degrees stays within 0.50 steps on the validation images: the least is" in said.err
-    assert re.search(r"the least is [1-7]\.\d\d steps, with 1-1 at an output threshold of 0\.2 θ$", said.err.strip())
+    assert "no choice of degrees stays within 0.50 steps on the validation images with output" in said.err
+    assert re.search(r"thresholds from 0\.2 to 2 θ: the least is [1-7]\.\d\d steps, with 1-1$", said.err.strip())
     assert "to train" not in said.out
-    with pytest.raises(
-        InputError, match=r"within 1\.0 % of the unquantized network's energy .* at an output threshold of 0\.2"
-    ):
+    with pytest.raises(InputError, match=r"within 1\.0 % of the unquantized network's energy .* from 0\.2 to 2 θ"):
         find("energy=1%", "memory")
 
 
 def test_a_budget_of_energy_is_told_beside_the_unquantized_network(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMMAND, "--budget", "energy=90%", "--accounting", "memory", "--device", "cpu"]) == 0
+    assert main([*COMMAND, "--budget", "energy=150%", "--accounting", "memory", "--device", "cpu"]) == 0
     told = capsys.readouterr().out
     assert "% of the unquantized network's energy" in told and "←" in told and "in budget" in told
-    assert "the best degrees by the shared network: 1-1, " in told
+    assert re.search(r"the best degrees by the shared network: \d-\d, \d-\d; (for comparison: 1-1; )?\d to train", told)
 
 
 def test_a_search_that_was_cut_off_goes_on_and_tells_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     config = search.shared_config(CONFIG)
     file, settings = search.scores_file(config, DEGREES), distinct(config, settings_of(config, DEGREES))
     whole = search.read(file)
+    assert whole.complete and whole.weights_sha256
     file.unlink()
     training.state_file(config, search._purpose(DEGREES)).unlink()
     told = search._cost_of_sharing(config, DEGREES, 2, CONFIG, "cpu")
@@ -130,12 +178,24 @@ def test_a_search_that_was_cut_off_goes_on_and_tells_what_is_left(monkeypatch: p
     monkeypatch.setattr(search, "_score", cut_off)
     with pytest.raises(KeyboardInterrupt):
         search.score_shared(config, device="cpu", progress=False)
-    assert len(search.read(file).settings) == 3
+    assert len((part := search.read(file)).settings) == 3 and not part.complete
     told = search._cost_of_sharing(config, DEGREES, 2, CONFIG, "cpu")
     assert "0 of 1 epochs to go" in told and "6 choices of degrees to score" in told
     found = search.score_shared(config, device="cpu", progress=False)
     assert found.settings == whole.settings and len(scored) == 4 + 6
-    assert tuple(found.settings) == settings
+    assert tuple(found.settings) == settings and found.made == part.made
+
+
+def test_a_part_of_the_scores_is_not_completed_with_other_weights() -> None:
+    config = search.shared_config(CONFIG)
+    file = search.scores_file(config, DEGREES)
+    whole = search.read(file)
+    wrong = whole.settings["1-1"][::-1]
+    search._write(replace(whole, weights_sha256="other", settings={"1-1": wrong}), file)
+    assert search.score_shared(config, device="cpu", progress=False).settings == whole.settings
+    search._write(replace(whole, data_sha256={"digits/train": "other"}), file)
+    with pytest.raises(ResultError, match="was made from other images than digits has now"):
+        search.score_shared(config, device="cpu", progress=False)
 
 
 def scores(*steps: int) -> Scores:

@@ -71,6 +71,16 @@ def _at_once(text: str) -> int:
     return int(text)
 
 
+def _side_by_side(parser: ArgumentParser, on_cpu: str) -> None:
+    parser.add_argument(
+        "--at-once",
+        type=_at_once,
+        metavar="N",
+        default=8,
+        help=f"on a GPU: train this many networks in parallel, if its memory allows (default: 8); on a CPU {on_cpu}",
+    )
+
+
 def _data(parser: ArgumentParser) -> None:
     parser.add_argument(
         "datasets", nargs="*", metavar="DATASET", help="mnist, fashion-mnist or cifar-10 (default: the paper's two)"
@@ -129,14 +139,7 @@ def _study(parser: ArgumentParser) -> None:
         help="instead of training, print the commands that train what is not released yet, in the file's order",
     )
     _device(parser)
-    parser.add_argument(
-        "--at-once",
-        type=_at_once,
-        metavar="N",
-        default=8,
-        help="on a GPU: train this many networks in parallel, if its memory allows (default: 8); on a CPU each core"
-        " trains one",
-    )
+    _side_by_side(parser, "each core trains one")
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
     parser.add_argument(
         "snakemake",
@@ -165,6 +168,7 @@ def _search(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=_seeds, metavar="N[,N...]", default=[0], help="of each of them (default: 0)")
     parser.add_argument("--epochs", type=_at_once, metavar="N", help="of each of them (default: the recipe's)")
     _device(parser)
+    _side_by_side(parser, "one after another")
 
 
 def _evaluate(parser: ArgumentParser) -> None:

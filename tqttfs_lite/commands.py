@@ -92,7 +92,7 @@ def search(options: Namespace) -> int:
         budget,
         trainings=options.trainings,
         seeds=options.seed,
-        at_once=options.trainings * len(options.seed) if _on_gpu(options.device) else 1,
+        at_once=options.at_once if _on_gpu(options.device) else 1,
         device=options.device,
     )
     by_shared = {choice.setting: choice.point.accuracy for choice in found.shared}

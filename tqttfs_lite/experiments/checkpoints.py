@@ -40,10 +40,18 @@ def round_weights(network: nn.Module) -> None:
 
 def write(network: nn.Module, path: Path) -> str:
     """Store the weights as float16; returns the file's SHA-256."""
-    content = save({_name(n): weight.to(torch.float16) for n, weight in enumerate(network.state_dict().values())})
     with files.atomic_write(path) as temporary:
-        temporary.write_bytes(content)
-    return sha256(content).hexdigest()
+        temporary.write_bytes(_content(network))
+    return digest_of(network)
+
+
+def digest_of(network: nn.Module) -> str:
+    """The SHA-256 of the file that `write` makes."""
+    return sha256(_content(network)).hexdigest()
+
+
+def _content(network: nn.Module) -> bytes:
+    return save({_name(n): weight.to(torch.float16) for n, weight in enumerate(network.state_dict().values())})
 
 
 def read(network: Network, path: Path, digest: str | None = None) -> None:

@@ -8,9 +8,9 @@ trained network has a curve of accuracy against mean time steps, on which networ
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +77,16 @@ class Dial:
 
     def thinned(self, stride: int) -> Dial:
         """The same at every so many of the thresholds."""
-        every = slice(None, None, stride)
+        return self.only(self.thresholds[::stride])
+
+    def only(self, thresholds: Collection[float]) -> Dial:
+        """The same at those of its thresholds that are among these."""
+        kept = [threshold in thresholds for threshold in self.thresholds]
         curves = (
-            Curve(curve.images, curve.correct[every], curve.silent[every], curve.steps[every])
+            Curve(curve.images, *(tuple(compress(c, kept)) for c in (curve.correct, curve.silent, curve.steps)))
             for curve in (self.validation, self.test)
         )
-        return Dial(self.thresholds[every], *curves)
+        return Dial(tuple(compress(self.thresholds, kept)), *curves)
 
     def at_steps(self, mean_steps: float) -> Point:
         """What the network scores on the test images, at the threshold that takes so many steps on the validation set.
@@ -148,15 +152,16 @@ def evaluations(
     passed = torch.zeros(len(thresholds), 3, len(network.layers), dtype=torch.int64, device=device)
     for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         inputs, label = encode(pixels.to(device), T), label.to(device)
-        times, window, so_far = network.as_input(inputs), 1, []
+        times = unpooled = network.as_input(inputs)  # the spikes that arrive, and all that the layer before fires
+        window, so_far = 1, []
         for n, (layer, fired) in enumerate(
             zip(network.layers, infer(network, inputs, early_exit=False).firing_times, strict=True)
         ):
             reached = layer.fan_out(window).to(device)
             so_far.append([_up_to_each_step(t, amount, T) for t, amount in ((fired, 1), (times, 1), (times, reached))])
             if layer is output:
-                V = network.potentials(n, times, output.steps)
-            times, window = layer.handed_on(fired), layer.average_window
+                V = network.potentials(n, unpooled, output.steps)
+            times, unpooled, window = layer.handed_on(fired), fired, layer.average_window
         image = torch.arange(len(label), device=device)
         for n, threshold in enumerate(thresholds):
             S = V > threshold

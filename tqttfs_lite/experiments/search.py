@@ -29,12 +29,12 @@ from pydantic import BaseModel
 from tqttfs_lite import files
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError, shown
-from tqttfs_lite.experiments import devices, experiment, paths, results, used_files
+from tqttfs_lite.experiments import checkpoints, devices, dial, experiment, paths, results, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
-from tqttfs_lite.experiments.dial import Point, evaluations
-from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.dial import Dial, Point, evaluations
+from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, distinct, on_clocks, settings_of
 from tqttfs_lite.experiments.trainer import build
@@ -48,7 +48,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
 FOLDER = "rankings"  # in the data folder
-FACTORS = tuple(n / 10 for n in range(2, 21))  # of θ
+FACTORS = dial.FACTORS[3:40:2]  # of θ, from 0.2 to 2: every other one of a dial's, without the extremes
 SHARE_OF_EPOCHS = 4  # the shared network is trained for a quarter of the recipe's epochs
 ACCOUNTINGS = {
     "slides": models.SLIDES,
@@ -112,6 +112,14 @@ class Scores:
     made: dict[str, str | int]
     thresholds: tuple[float, ...]
     settings: dict[str, tuple[Evaluation, ...]]  # by the degrees in short form
+    # Of the weights.  Older files have none: their degrees were drawn from all choices, so that a network that several
+    # of them make was drawn more often.  Now they are drawn from the distinct ones.
+    weights_sha256: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all choices are scored: of a search that was cut off only some are."""
+        return not self.degrees or self.settings.keys() >= set(_choices(self.config, self.degrees))
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -120,10 +128,24 @@ class Scores:
 
     @property
     def command(self) -> str:
-        """What makes the file again, with whatever budget."""
-        config = self.config
+        """What makes the file again, for a recipe; its budget leaves no choice of degrees out."""
+        config, T = self.config, self.config.time_steps
         network = Architecture.parse(config.architecture).unquantized
-        return f"tqttfs search '{network}' --dataset {config.dataset} --time-steps {config.time_steps} --budget steps=7"
+        epochs = config.epochs * (SHARE_OF_EPOCHS if self.degrees else 1)
+        return (
+            f"tqttfs search '{network}' --dataset {config.dataset} --time-steps {T} --budget steps={T}"
+            f" --epochs {epochs} --seed {config.seed} --trainings {1 if self.degrees else self._place()}"
+        )
+
+    def _place(self) -> int:
+        """Of its degrees in the ranking of the shared network of seed 0; the last one where none is stored."""
+        shared = shared_config(replace(self.config, seed=0))
+        (setting,), file = self.settings, scores_file(shared, DEGREES)
+        choices = read(file).settings if file.exists() else {}
+        if setting not in choices:
+            return len(_choices(shared, DEGREES))
+        best = {name: max(each.correct for each in found) for name, found in choices.items()}
+        return sorted(best, key=lambda name: -best[name]).index(setting) + 1
 
     def counts(self, setting: str) -> list[models.Counts]:
         """What an image takes on average, at each threshold."""
@@ -145,21 +167,31 @@ class Choice(NamedTuple):
 
 def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> Choice | None:
     """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget."""
-    found, thresholds = scores.settings[setting], scores.thresholds
-    costs = [budget.cost(counts, baseline) for counts in scores.counts(setting)]
-    threshold = best_within(thresholds, costs, [each.correct for each in found], budget.limit)
+    found = scores.settings[setting]
+    counts = zip(*((each.correct, each.silent, each.steps) for each in found), strict=True)
+    costs = [budget.cost(each, baseline) for each in scores.counts(setting)]
+    return _choice(setting, scores.thresholds, Curve(found[0].images, *counts), costs, budget.limit)
+
+
+def within_steps(measured: Dial, config: TrainingConfig, mean_steps: float) -> Choice | None:
+    """`within` for a budget of steps, from a network's dial: at the thresholds at which a search scores its weights."""
+    cut = measured.only(thresholds_of(config))
+    setting = Architecture.parse(config.architecture).short_form
+    costs = [steps / cut.validation.images for steps in cut.validation.steps]
+    return _choice(setting, cut.thresholds, cut.validation, costs, mean_steps)
+
+
+def _choice(
+    setting: str, thresholds: Sequence[float], curve: Curve, costs: Sequence[float], limit: float
+) -> Choice | None:
+    threshold = best_within(thresholds, costs, curve.correct, limit)
     if threshold is None:
         return None
-    cost, *point = (
-        float(np.interp(threshold, thresholds, values))
-        for values in (
-            costs,
-            [each.accuracy for each in found],
-            [each.mean_steps for each in found],
-            [100 * each.silent / each.images for each in found],
-        )
+    cost, correct, steps, silent = (
+        float(np.interp(threshold, thresholds, values)) for values in (costs, curve.correct, curve.steps, curve.silent)
     )
-    return Choice(setting, cost, Point(threshold, *point))
+    point = Point(threshold, 100 * correct / curve.images, steps / curve.images, 100 * silent / curve.images)
+    return Choice(setting, cost, point)
 
 
 def best_within(
@@ -192,16 +224,11 @@ def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choi
     return found
 
 
-def _least(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> float:
-    return min(budget.cost(counts, baseline) for counts in scores.counts(setting))
-
-
 def _unreachable(budget: Budget, least: Mapping[str, float]) -> InputError:
     setting = min(least, key=lambda name: least[name])
-    lowest = f"{FACTORS[0]:g} θ"
     return InputError(
-        f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images:"
-        f" the least is {budget.text(least[setting])}, with {setting} at an output threshold of {lowest}"
+        f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images with output thresholds"
+        f" from {FACTORS[0]:g} to {FACTORS[-1]:g} θ: the least is {budget.text(least[setting])}, with {setting}"
     )
 
 
@@ -218,22 +245,29 @@ def score_shared(
     Its finished state stays in `data/runs/`.
     `config` is `shared_config`'s.  Raises what `training.train` raises.
     """
-    file, wanted = scores_file(config, degrees), distinct(config, settings_of(config, degrees))
-    stored = read(file) if file.exists() else None
-    if stored and stored.settings.keys() >= set(wanted):
-        return stored
-    purpose = _purpose(degrees)
-    trainer = partial(SharedTrainer, settings=settings_of(config, degrees))
+    file, purpose, wanted = scores_file(config, degrees), _purpose(degrees), _choices(config, degrees)
+    trainer = partial(SharedTrainer, settings=wanted)
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}{purpose}.lock"):
+        stored = read(file) if file.exists() else None
+        if stored and stored.complete:
+            return _of_todays_images(stored)
         made = experiment.made(devices.choose(device))
         trained = train(config, device=device, progress=progress, purpose=purpose, trainer=trainer)
-        found = dict(stored.settings) if stored else {}
+        scores = _scores(config, degrees, trained, {}, made)
+        if stored and stored.weights_sha256 == scores.weights_sha256:  # else it is of other weights
+            scores = stored
         for setting in wanted:
-            if setting not in found:
-                found[setting] = _score(on_clocks(_spiking(trained), config, setting), config)
-                _write(_scores(config, degrees, trained, found, made), file)
+            if setting not in scores.settings:
+                found = _score(on_clocks(_spiking(trained), config, setting), config)
+                scores = replace(scores, settings={**scores.settings, setting: found})
+                _write(scores, file)
     return read(file)
+
+
+def _choices(config: TrainingConfig, degrees: tuple[int, ...]) -> tuple[str, ...]:
+    """The choices of degrees that are drawn from in training and scored."""
+    return distinct(config, settings_of(config, degrees))
 
 
 def score_trained(
@@ -259,17 +293,43 @@ def score_trained(
             store(config, Trained(network, list(result.history)), result.made)
     missing = [config for config in configs if not stored(config)]
     experiment.train_missing(missing, stored, store, at_once, device, progress)
-    return [read(scores_file(config)) for config in configs]
+    return [_of_todays_images(read(scores_file(config))) for config in configs]
 
 
 def _with_weights(config: TrainingConfig) -> Result | None:
-    """The result of a configuration, or of a loss that is the same for it, whose weights were kept.
+    """The result of a configuration whose weights were kept; those of released results of further seeds are not."""
+    return next((result for result in _results(config) if result.checkpoint.exists()), None)
 
-    Those of released results of further seeds are not.
-    """
+
+def _with_dial(config: TrainingConfig) -> Result | None:
+    """The result of a configuration whose dial was kept."""
+    return next((result for result in _results(config) if results.beside(result, *results.DIALS).exists()), None)
+
+
+def _results(config: TrainingConfig) -> list[Result]:
+    """The results of a configuration, and of a loss that is the same for it."""
     alike = (results.find(replace(config, loss=loss)) for loss in losses_alike(config))
-    found = (results.read(path) for path in alike if path)
-    return next((result for result in found if result.checkpoint.exists()), None)
+    return [results.read(path) for path in alike if path]
+
+
+def _dial_alone(config: TrainingConfig) -> Dial | None:
+    """The dial of a result without weights that no search has scored; of steps it says as much as scores do."""
+    if scores_file(config).exists() or _with_weights(config) or not (result := _with_dial(config)):
+        return None
+    return dial.read(result)
+
+
+def _fewest_steps(measured: Dial, config: TrainingConfig) -> float:
+    return measured.only(thresholds_of(config)).fewest_steps
+
+
+def _of_todays_images(scores: Scores) -> Scores:
+    """The same; `ResultError` where its data set has other images now."""
+    name = scores.config.dataset
+    if scores.data_sha256 != data_sums(name):
+        file = scores_file(scores.config, scores.degrees)
+        raise ResultError(f"{file.name} was made from other images than {name} has now: delete it or rename the set")
+    return scores
 
 
 def _spiking(trained: Trained) -> SpikingNetwork:
@@ -279,10 +339,11 @@ def _spiking(trained: Trained) -> SpikingNetwork:
 
 def _score(network: SpikingNetwork, config: TrainingConfig) -> tuple[Evaluation, ...]:
     held_out = load(config.dataset, "validation")
-    return evaluations(network, held_out.images, held_out.labels, _thresholds(config))
+    return evaluations(network, held_out.images, held_out.labels, thresholds_of(config))
 
 
-def _thresholds(config: TrainingConfig) -> tuple[float, ...]:
+def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
+    """The output thresholds at which a search scores weights."""
     return tuple(factor * config.theta for factor in FACTORS)
 
 
@@ -321,30 +382,40 @@ def search(
         progress: whether it is shown.
         tell: is given a line for each stage that takes time.
 
-    Raises `InputError` for a budget that no choice reaches, and what `training.train_together` raises.
+    Raises `InputError` for a budget that no choice reaches and for one of energy where 1 is not among the degrees, and
+    what `training.train_together` raises.
     """
     plain = unquantized(config)
     unset = Architecture.parse(plain.architecture).short_form
+    if budget.of_energy and 1 not in degrees:
+        raise InputError("a budget of energy is told beside the unquantized network: 1 has to be among the degrees")
     tell(_cost_of_sharing(shared_config(plain), degrees, trainings * len(seeds), plain, device))
     scores = score_shared(shared_config(plain), degrees, device=device, progress=progress)
-    shared = ranked(scores, budget, scores.as_trained(unset))
+    shared = ranked(scores, budget, scores.as_trained(unset if budget.of_energy else next(iter(scores.settings))))
     named = [choice.setting for choice in shared[:trainings]]
-    wanted = dict.fromkeys([*([unset] if budget.of_energy else []), *named])  # energy is told beside the unquantized
+    wanted = dict.fromkeys([*([unset] if budget.of_energy else []), *named])
     configs = [replace(variant(plain, setting), seed=seed) for setting in wanted for seed in seeds]
-    tell(_cost_of_training(configs, device))
+    dials = {} if budget.of_energy else {c: d for c in configs if (d := _dial_alone(c))}
+    configs = [config for config in configs if config not in dials]
+    tell(_cost_of_training(configs, named, device))
     scored = {s.config: s for s in score_trained(configs, at_once=at_once, device=device, progress=progress)}
 
     finalists: dict[str, dict[int, Choice]] = {}
-    least: dict[str, float] = {}
+    least: dict[str, float] = {}  # that a choice costs with each of the seeds
     for setting in named:
         finalists[setting] = {}
         for seed in seeds:
-            own = scored[replace(variant(plain, setting), seed=seed)]
-            baseline = (
-                scored[replace(plain, seed=seed)].as_trained(unset) if budget.of_energy else own.as_trained(setting)
-            )
-            least[setting] = min(budget.cost(counts, baseline) for counts in own.counts(setting))
-            if choice := within(own, setting, budget, baseline):
+            each = replace(variant(plain, setting), seed=seed)
+            if measured := dials.get(each):
+                choice, lowest = within_steps(measured, each, budget.limit), _fewest_steps(measured, each)
+            else:
+                own = scored[each]
+                before = (scored[replace(plain, seed=seed)], unset) if budget.of_energy else (own, setting)
+                baseline = before[0].as_trained(before[1])
+                choice = within(own, setting, budget, baseline)
+                lowest = min(budget.cost(counts, baseline) for counts in own.counts(setting))
+            least[setting] = max(least.get(setting, 0.0), lowest)
+            if choice:
                 finalists[setting][seed] = choice
     reached = {
         setting: mean(choice.point.accuracy for choice in found.values())
@@ -355,25 +426,30 @@ def search(
         raise _unreachable(budget, least)
     chosen = max(reached, key=lambda setting: reached[setting])
     final = [replace(variant(plain, chosen), seed=seed) for seed in seeds]
-    tested = [_with_weights(config) or experiment.run(config, device=device, progress=progress) for config in final]
+    tested = [
+        _with_weights(each)
+        or (_with_dial(each) if each in dials else None)
+        or experiment.run(each, device=device, progress=progress)
+        for each in final
+    ]
     return Found(budget, shared, finalists, chosen, tested)
 
 
 def _cost_of_sharing(
     config: TrainingConfig, degrees: tuple[int, ...], trainings: int, full: TrainingConfig, device: str | None
 ) -> str:
-    wanted = distinct(config, settings_of(config, degrees))
-    file, purpose = scores_file(config, degrees), _purpose(degrees)
-    if file.exists() and (left := len(set(wanted) - read(file).settings.keys())) == 0:
+    wanted, file, purpose = _choices(config, degrees), scores_file(config, degrees), _purpose(degrees)
+    stored = read(file) if file.exists() else None
+    if stored and stored.complete:
         return f"{len(wanted)} choices of degrees were scored before: reading {file.name}"
-    left = len(set(wanted) - read(file).settings.keys()) if file.exists() else len(wanted)
-    trainer = partial(SharedTrainer, settings=settings_of(config, degrees))
-    epoch = seconds_per_epoch(config, 24, device=device, trainer=trainer)
     epochs = config.epochs - finished_epochs(config, purpose)
+    left = len(wanted) - (len(stored.settings) if stored and not epochs else 0)  # with other weights all over again
+    trainer = partial(SharedTrainer, settings=wanted)
+    epoch = seconds_per_epoch(config, 24, device=device, trainer=trainer)
     network, held_out = build(config).to(devices.choose(device)), load(config.dataset, "validation")
     assert isinstance(network, SpikingNetwork)
     started, some = time.perf_counter(), slice(0, min(500, len(held_out)))
-    evaluations(network, held_out.images[some], held_out.labels[some], _thresholds(config))
+    evaluations(network, held_out.images[some], held_out.labels[some], thresholds_of(config))
     scoring = (time.perf_counter() - started) * len(held_out) / len(held_out.labels[some]) * left
     return (
         f"one shared network, {epochs} of {config.epochs} epochs to go: about {epochs * epoch / 60:.1f} minutes on this"
@@ -382,12 +458,18 @@ def _cost_of_sharing(
     )
 
 
-def _cost_of_training(configs: Sequence[TrainingConfig], device: str | None) -> str:
+def _cost_of_training(configs: Sequence[TrainingConfig], named: Sequence[str], device: str | None) -> str:
+    """`named` are the best degrees; of the configurations those with others are what they are compared with."""
     missing = [config for config in configs if not (scores_file(config).exists() or _with_weights(config))]
     epochs = {config: config.epochs - finished_epochs(config) for config in missing}
     minutes = sum(left * seconds_per_epoch(c, device=device) for c, left in epochs.items() if left) / 60
-    names = ", ".join(Architecture.parse(config.architecture).short_form for config in configs)
-    return f"the best degrees by the shared network: {names}; {len(missing)} to train, about {minutes:.1f} minutes"
+    others = dict.fromkeys(Architecture.parse(config.architecture).short_form for config in configs)
+    beside = ", ".join(setting for setting in others if setting not in named)
+    return (
+        f"the best degrees by the shared network: {', '.join(named)}"
+        + (f"; for comparison: {beside}" if beside else "")
+        + f"; {len(missing)} to train, about {minutes:.1f} minutes"
+    )
 
 
 def _purpose(degrees: Sequence[int]) -> str:
@@ -407,7 +489,8 @@ def _scores(
     made: experiment.Made,
 ) -> Scores:
     seconds = sum(epoch.seconds for epoch in trained.history)
-    return Scores(config, degrees, seconds, data_sums(config.dataset), made, _thresholds(config), settings)
+    sums, digest = data_sums(config.dataset), checkpoints.digest_of(trained.network)
+    return Scores(config, degrees, seconds, sums, made, thresholds_of(config), settings, digest)
 
 
 def _write(scores: Scores, path: Path) -> None:
@@ -447,3 +530,4 @@ class _Stored(BaseModel):
     made: dict[str, str | int]
     thresholds: tuple[float, ...]
     settings: dict[str, tuple[Evaluation, ...]]
+    weights_sha256: str = ""

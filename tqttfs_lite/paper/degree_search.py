@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from math import comb, nan
 from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
 from pandas import DataFrame
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import paths, search, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, recipe, unquantized
-from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.search import Budget, Scores
 from tqttfs_lite.paper.seed_statistics import Group, Spread, spread
 from tqttfs_lite.spiking.notation import Architecture
 
+MOST_PERMUTED = 8  # settings
 TRAININGS = 4  # as many of the shared network's first are trained
 # The searches of the book: a network and the mean time steps within which it has to decide.
 SEARCHES = ((recipe("784-400-400-10", "fashion-mnist", 16), 7.0), (recipe("784-400-10", "mnist", 8), 2.5))
@@ -41,39 +42,43 @@ class Trained:
 
 
 def stored(config: TrainingConfig) -> tuple[Scores | None, list[Scores]]:
-    """What a search has stored of a network: its shared network's scores, None for none, and the trained ones'."""
+    """What a search has stored: its shared network's scores, None while not all are there, and the trained ones'."""
     plain = unquantized(config)
     files = sorted((paths.data_directory() / search.FOLDER).glob(f"{config.dataset}_*.json"))
     found = [search.read(file) for file in files]
-    shared = [each for each in found if each.degrees and each.config == search.shared_config(plain)]
+    shared = [each for each in found if each.degrees and each.complete and each.config == search.shared_config(plain)]
     own = [each for each in found if not each.degrees and replace(unquantized(each.config), seed=plain.seed) == plain]
     return (shared[0] if shared else None), own
 
 
 def trained(
     config: TrainingConfig, groups: Mapping[TrainingConfig, Group], scores: Iterable[Scores], mean_steps: float
-) -> dict[str, Trained]:
+) -> tuple[dict[str, Trained], dict[str, tuple[str, ...]]]:
     """All degrees of a network that were trained by its recipe, within a budget of steps, by their short form.
 
     Released results come first, with all their seeds; of others there are the scores that a search stored.  Degrees
-    that do not reach the budget are left out.
+    of which a seed does not stay within the budget come apart, with the names of the files behind them.
     """
     plain = unquantized(config)
     found: dict[str, Trained] = {}
+    beyond: dict[str, tuple[str, ...]] = {}
     for settings, group in groups.items():
         if unquantized(settings) == plain:
             setting = Architecture.parse(settings.architecture).short_form
             dials = group.read_dials()
-            thresholds = [_threshold(dial, mean_steps) for dial in dials]
-            if dials and all(thresholds):
-                pairs = [(dial, at) for dial, at in zip(dials, thresholds, strict=True) if at]
-                tested = [dial.point(at) for dial, at in pairs]
+            choices = [search.within_steps(dial, settings, mean_steps) for dial in dials]
+            points = [choice.point for choice in choices if choice]
+            made_from = (*group.used_files, *group.dials)
+            if len(points) < len(dials):
+                beyond[setting] = made_from
+            elif dials:
+                tested = [dial.point(at.threshold) for dial, at in zip(dials, points, strict=True)]
                 found[setting] = Trained(
                     setting,
-                    spread([dial.point(at, split="validation").accuracy for dial, at in pairs]),
+                    spread([point.accuracy for point in points]),
                     spread([point.accuracy for point in tested]),
                     mean(point.mean_steps for point in tested),
-                    (*group.used_files, *group.dials),
+                    made_from,
                 )
     by_setting: dict[str, list[Scores]] = {}
     for own in scores:
@@ -82,29 +87,28 @@ def trained(
     for setting, seeds in by_setting.items():
         choices = [search.within(own, setting, budget, own.as_trained(setting)) for own in seeds]
         points = [choice.point for choice in choices if choice]
-        if setting not in found and len(points) == len(seeds):
+        if setting in found or setting in beyond:
+            continue
+        if len(points) < len(seeds):
+            beyond[setting] = tuple(used_files.names(seeds))
+        else:
             accuracy, steps = spread([point.accuracy for point in points]), mean(point.mean_steps for point in points)
             found[setting] = Trained(setting, accuracy, None, steps, tuple(used_files.names(seeds)))
-    return found
-
-
-def _threshold(dial: Dial, mean_steps: float) -> float | None:
-    """The output threshold with the best validation accuracy within so many steps on these images."""
-    curve = dial.validation
-    means = [steps / curve.images for steps in curve.steps]
-    return search.best_within(dial.thresholds, means, curve.correct, mean_steps)
+    return found, beyond
 
 
 class Agreement(NamedTuple):
     """How well one ranking agrees with another (Spearman 1904)."""
 
     correlation: float
-    p_value: float  # of none, two-sided
+    p_value: float  # of none, two-sided; from all permutations of up to `MOST_PERMUTED` settings
     settings: int
 
 
 def agreement(shared: Mapping[str, float], real: Mapping[str, float]) -> Agreement | None:
     """Of the settings that both have; None for fewer than three.
+
+    For few of them the p-value is exact: the share of all orders of one ranking that agree, or disagree, as well.
 
     >>> agreement({"1-1": 1.0, "1-2": 2.0, "2-2": 4.0}, {"1-1": 10.0, "1-2": 11.0, "2-2": 15.0}).settings
     3
@@ -112,8 +116,13 @@ def agreement(shared: Mapping[str, float], real: Mapping[str, float]) -> Agreeme
     both = [setting for setting in shared if setting in real]
     if len(both) < 3:
         return None
-    found = spearmanr([shared[setting] for setting in both], [real[setting] for setting in both])
-    return Agreement(float(found.statistic), float(found.pvalue), len(both))
+    one, other = (rankdata([values[setting] for setting in both]) for values in (shared, real))
+    found = spearmanr(one, other)
+    if len(both) > MOST_PERMUTED:
+        return Agreement(float(found.statistic), float(found.pvalue), len(both))
+    one, other = one - one.mean(), other - other.mean()
+    every = np.abs(np.array(list(permutations(other))) @ one)
+    return Agreement(float(found.statistic), float(np.mean(every >= abs(one @ other) - 1e-9)), len(both))
 
 
 def expected_best(values: Sequence[float], draws: int) -> float:
@@ -147,12 +156,13 @@ class Summary:
     mean_steps: float  # the budget
     shared: Scores
     ranking: dict[str, float]  # validation accuracy of the shared network within the budget, the best first
-    trained: dict[str, Trained]
+    trained: dict[str, Trained]  # within the budget
+    beyond: dict[str, tuple[str, ...]]  # trained too, but not within it with every seed: the files, by degrees
 
     @property
     def used_files(self) -> tuple[str, ...]:
         """The names of the files behind it."""
-        return tuple(sorted(used_files.names(self.shared, list(self.trained.values()))))
+        return tuple(sorted(used_files.names(self.shared, list(self.trained.values()), *self.beyond.values())))
 
     @property
     def finalists(self) -> list[str]:
@@ -160,8 +170,13 @@ class Summary:
         return list(self.ranking)[:TRAININGS]
 
     @property
+    def left(self) -> list[str]:
+        """Those of them that are not trained yet."""
+        return [setting for setting in self.finalists if setting not in {*self.trained, *self.beyond}]
+
+    @property
     def chosen(self) -> str | None:
-        """The finalist with the best validation accuracy; None while none is trained."""
+        """The finalist with the best validation accuracy; None while none is trained that stays within the budget."""
         done = [setting for setting in self.finalists if setting in self.trained]
         return max(done, key=lambda setting: self.trained[setting].validation.mean, default=None)
 
@@ -173,7 +188,7 @@ class Summary:
     def curves(self, steps: Sequence[float], compared: str) -> dict[str, list[float]]:
         """The shared network's accuracy in percent within these mean steps; nan where it does not get there."""
         rankings = [within_steps(self.shared, limit) for limit in steps]
-        plain = next(iter(self.shared.settings))
+        plain = Architecture.parse(self.shared.config.architecture).short_form
         return {
             "the best degrees": [max(found.values(), default=nan) for found in rankings],
             compared: [found.get(compared, nan) for found in rankings],
@@ -184,7 +199,9 @@ class Summary:
     def table(self) -> DataFrame:
         """The degrees that were trained for real, and the first of the shared network."""
         places = {setting: place for place, setting in enumerate(self.ranking, start=1)}
-        names = sorted({*self.trained, *self.finalists}, key=lambda name: places.get(name, len(places) + 1))
+        names = sorted(
+            {*self.trained, *self.beyond, *self.finalists}, key=lambda name: places.get(name, len(places) + 1)
+        )
         rows = []
         for name in names:
             real = self.trained.get(name)
@@ -193,7 +210,9 @@ class Summary:
                     "degrees": name,
                     "place": f"{places[name]} of {len(places)}" if name in places else "",
                     "shared network, %": f"{self.ranking[name]:.2f}" if name in places else "",
-                    "seeds": str(real.validation.seeds) if real else "not trained yet",
+                    "seeds": str(real.validation.seeds)
+                    if real
+                    else ("above the budget" if name in self.beyond else "not trained yet"),
                     "trained, validation, %": real.validation.text(2) if real else "",
                     "trained, test, %": real.test.text(2) if real and real.test else "",
                     "chosen": "←" if name == self.chosen else "",
@@ -203,31 +222,47 @@ class Summary:
 
     def sentences(self) -> str:
         """What came out, in words that follow the files."""
+        if not self.ranking:
+            return (
+                f"None of {len(self.shared.settings)} choices of degrees decides within"
+                f" {self.mean_steps:g} mean time steps."
+            )
         first, (last, worst) = self.finalists, list(self.ranking.items())[-1]
-        left = [setting for setting in first if setting not in self.trained]
         told = [
             f"{len(self.ranking)} of {len(self.shared.settings)} choices of degrees decide within"
-            f" {self.mean_steps:g} mean time steps. The shared network puts {', '.join(first)} first, between"
-            f" {self.ranking[first[0]]:.2f} and {self.ranking[first[-1]]:.2f} %, and {last} last, with {worst:.2f} %."
+            f" {self.mean_steps:g} mean time steps."
         ]
+        if len(self.ranking) > TRAININGS:
+            told.append(
+                f"The shared network puts {', '.join(first)} first, between {self.ranking[first[0]]:.2f} and"
+                f" {self.ranking[first[-1]]:.2f} %, and {last} last, with {worst:.2f} %."
+            )
         if found := self.agreement:
             told.append(
-                f"Over the {found.settings} choices that were trained for real, its ranking and theirs have a"
-                f" correlation of {found.correlation:.2f} (Spearman, p = {found.p_value:.2g})."
+                f"Over the {found.settings} choices that stay within it when trained for real, the shared network's"
+                f" ranking and theirs have a correlation of {found.correlation:.2f}"
+                f" (Spearman, p = {found.p_value:.2g})."
             )
-        if left:
-            told.append(f"Not trained yet: {', '.join(left)}.")
+        if self.left:
+            told.append(f"Not trained yet: {', '.join(self.left)}.")
+        if above := [setting for setting in first if setting in self.beyond]:
+            told.append(f"Trained for real, but not within the budget with every seed: {', '.join(above)}.")
         if chosen := self.chosen:
-            own, values = self.trained[chosen].validation.mean, [each.validation.mean for each in self.trained.values()]
-            tried, best = len(first) - len(left), max(self.trained, key=lambda name: self.trained[name].validation.mean)
-            drawn = expected_best(values, tried + 1)
+            values = {setting: each.validation.mean for setting, each in self.trained.items()}
+            best = max(values, key=lambda setting: values[setting])
             told.append(
-                f"Of its first ones, as far as they are trained, the best is {chosen}, with {own:.2f} % of the"
-                f" validation images right. Of all {len(values)} that are trained the best is {best}, with"
-                f" {max(values):.2f} %. Of {tried + 1} that are drawn from these at random, one more for what the"
-                f" shared network costs, the best has {drawn:.2f} % on average: the search is worth"
-                f" {own - drawn:+.2f} points."
+                f"Of its first ones, as far as they are trained, the best is {chosen}, with {values[chosen]:.2f} % of"
+                f" the validation images right. Of all {len(values)} that are trained and stay within the budget the"
+                f" best is {best}, with {values[best]:.2f} %."
             )
+            draws, every = len(first) - len(self.left) + 1, len(values) + len(self.beyond)
+            if len(self.beyond) < draws < every:  # some draws miss the best, and each has one within the budget
+                drawn = expected_best([*[min(values.values())] * len(self.beyond), *values.values()], draws)
+                told.append(
+                    f"Of {draws} that are drawn at random from all {every} trained ones, one more for what the shared"
+                    f" network costs, the best within the budget has {drawn:.2f} % on average: the search is worth"
+                    f" {values[chosen] - drawn:+.2f} points."
+                )
         return "\n".join(told)
 
 
@@ -260,6 +295,7 @@ def summary(config: TrainingConfig, mean_steps: float, groups: Mapping[TrainingC
     shared, own = stored(config)
     if shared is None:
         raise ResultError(f"no search of {config.architecture} is stored: `tqttfs search` makes one")
-    real = trained(config, groups, own, mean_steps)
+    real, beyond = trained(config, groups, own, mean_steps)
     real = {setting: each for setting, each in real.items() if setting in shared.settings}  # 1-2-1 is 1-2-2
-    return Summary(mean_steps, shared, within_steps(shared, mean_steps), real)
+    beyond = {setting: each for setting, each in beyond.items() if setting in shared.settings}
+    return Summary(mean_steps, shared, within_steps(shared, mean_steps), real, beyond)
