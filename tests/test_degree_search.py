@@ -68,7 +68,7 @@ def test_released_seeds_come_before_the_scores_of_a_search(monkeypatch: pytest.M
     monkeypatch.undo()  # the released results and their dials
     config, steps = degree_search.SEARCHES[1]
     groups = seed_statistics.released()
-    found, beyond = degree_search.trained(config, groups, [], steps)
+    found, beyond = degree_search.trained(config, groups, [], steps, {"1-1", "1-2", "1-4"})
     assert found["1-1"].validation.seeds == len(groups[config].results) > 1
     assert found["1-1"].test and found["1-1"].steps < steps + 0.1
     assert not found.keys() & beyond.keys()
@@ -111,7 +111,7 @@ def test_a_search_is_compared_with_draws_from_all_that_were_trained() -> None:
     trained = {setting: real(setting, accuracy) for setting, accuracy in accuracies.items()}
     ranking = {setting: 10.0 - place for place, setting in enumerate(accuracies)}
     shared = Scores(search.shared_config(CONFIG), DEGREES, 1.0, {}, MADE, THRESHOLDS, {s: () for s in accuracies})
-    told = degree_search.Summary(3.0, shared, ranking, trained, {"1-8": ()}).sentences()
+    told = degree_search.Summary(3.0, shared, ranking, trained, {"1-8": ()}, ()).sentences()
     assert "puts 1-1, 1-2, 1-4, 2-2 first, between 10.00 and 7.00 %, and 4-4 last, with 5.00 %" in told
     best = mean(max(drawn) for drawn in combinations([*accuracies.values(), 0.0], 5))
     assert "Of 5 that are drawn at random from all 7 trained ones" in told

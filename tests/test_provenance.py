@@ -22,12 +22,14 @@ from torch import Tensor
 from book import findings
 from tqttfs_lite.experiments import (
     answers,
+    bit_widths,
     checkpoints,
     conventional,
     datasets,
     dial,
     paths,
     results,
+    search,
     study,
     used_files,
 )
@@ -83,6 +85,8 @@ class Log:
         self.watch(reported._rows, lambda table: table)
         self.watch(checkpoints.read, lambda network, path, digest: used_files.name(path))
         self.watch(conventional.read, used_files.name)
+        self.watch(search.read, used_files.name)
+        self.watch(bit_widths.read, lambda result: used_files.name(results.beside(result, *bit_widths.FIXED_POINT)))
         self.watch(dial.read, lambda result: used_files.name(results.beside(result, *DIALS)))
         self.watch(answers.read, lambda result, labels: used_files.name(results.beside(result, *ANSWERS)), few_answers)
         self.watch(datasets.load, lambda name, split: f"{name}/{split}", instead=few_images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import comb, nan
@@ -52,9 +52,13 @@ def stored(config: TrainingConfig) -> tuple[Scores | None, list[Scores]]:
 
 
 def trained(
-    config: TrainingConfig, groups: Mapping[TrainingConfig, Group], scores: Iterable[Scores], mean_steps: float
+    config: TrainingConfig,
+    groups: Mapping[TrainingConfig, Group],
+    scores: Iterable[Scores],
+    mean_steps: float,
+    settings: Container[str],
 ) -> tuple[dict[str, Trained], dict[str, tuple[str, ...]]]:
-    """All degrees of a network that were trained by its recipe, within a budget of steps, by their short form.
+    """Those of these degrees of a network that were trained by its recipe, within a budget of steps, by short form.
 
     Released results come first, with all their seeds; of others there are the scores that a search stored.  Degrees
     of which a seed does not stay within the budget come apart, with the names of the files behind them.
@@ -62,11 +66,11 @@ def trained(
     plain = unquantized(config)
     found: dict[str, Trained] = {}
     beyond: dict[str, tuple[str, ...]] = {}
-    for settings, group in groups.items():
-        if unquantized(settings) == plain:
-            setting = Architecture.parse(settings.architecture).short_form
+    for one, group in groups.items():
+        setting = Architecture.parse(one.architecture).short_form
+        if unquantized(one) == plain and setting in settings:
             dials = group.read_dials()
-            choices = [search.within_steps(dial, settings, mean_steps) for dial in dials]
+            choices = [search.within_steps(dial, one, mean_steps) for dial in dials]
             points = [choice.point for choice in choices if choice]
             made_from = (*group.used_files, *group.dials)
             if len(points) < len(dials):
@@ -82,7 +86,8 @@ def trained(
                 )
     by_setting: dict[str, list[Scores]] = {}
     for own in scores:
-        by_setting.setdefault(next(iter(own.settings)), []).append(own)
+        if (setting := next(iter(own.settings))) in settings:
+            by_setting.setdefault(setting, []).append(own)
     budget = Budget(mean_steps, "steps")
     for setting, seeds in by_setting.items():
         choices = [search.within(own, setting, budget, own.as_trained(setting)) for own in seeds]
@@ -158,11 +163,14 @@ class Summary:
     ranking: dict[str, float]  # validation accuracy of the shared network within the budget, the best first
     trained: dict[str, Trained]  # within the budget
     beyond: dict[str, tuple[str, ...]]  # trained too, but not within it with every seed: the files, by degrees
+    scored: tuple[str, ...]  # the files of the trained ones that a search has scored, released since or not
 
     @property
     def used_files(self) -> tuple[str, ...]:
         """The names of the files behind it."""
-        return tuple(sorted(used_files.names(self.shared, list(self.trained.values()), *self.beyond.values())))
+        return tuple(
+            sorted(used_files.names(self.shared, list(self.trained.values()), self.scored, *self.beyond.values()))
+        )
 
     @property
     def finalists(self) -> list[str]:
@@ -295,7 +303,6 @@ def summary(config: TrainingConfig, mean_steps: float, groups: Mapping[TrainingC
     shared, own = stored(config)
     if shared is None:
         raise ResultError(f"no search of {config.architecture} is stored: `tqttfs search` makes one")
-    real, beyond = trained(config, groups, own, mean_steps)
-    real = {setting: each for setting, each in real.items() if setting in shared.settings}  # 1-2-1 is 1-2-2
-    beyond = {setting: each for setting, each in beyond.items() if setting in shared.settings}
-    return Summary(mean_steps, shared, within_steps(shared, mean_steps), real, beyond)
+    real, beyond = trained(config, groups, own, mean_steps, shared.settings)  # without 1-2-1, which is 1-2-2
+    scored = tuple(used_files.names(own))
+    return Summary(mean_steps, shared, within_steps(shared, mean_steps), real, beyond, scored)
