@@ -23,7 +23,7 @@ def gains_sentence(compared: Sequence[Compared]) -> str:
         told[verdict].append(f"{points.text(2)} points for the {name(one.claim)} (slides: +{one.claim.points})")
     said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
     if told["open"]:
-        said.append(f"Our seeds cannot tell whether it gains anything: {'; '.join(told['open'])}.")
+        said.append(f"Our seeds show neither a gain nor a loss: {'; '.join(told['open'])}.")
     return " ".join(said)
 
 
@@ -34,10 +34,10 @@ def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
     formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
     return (
         f"By the slides' formula, quantization saves {interval(formula)} % of the energy of the {name(claim)}"
-        f" (slides: {percent} %), but by the same formula slower clocks alone, without a single spike fewer,"
-        f" would save {by_clocks_alone(baseline, quantized):.1f} %."
-        f" If the additions that arriving spikes cause are counted, the saving is {interval(causal)} %;"
-        " a negative saving means more energy."
+        f" (slides: {percent} %). But the formula rewards a slow clock by itself: with every spike and every decision"
+        f" unchanged, it would give {by_clocks_alone(baseline, quantized):.1f} %."
+        f" If the additions that arriving spikes cause are counted instead, the saving is {interval(causal)} %, where a"
+        " negative saving means more energy; both are for the networks as trained, which decide at different times."
     )
 
 
@@ -47,7 +47,12 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
     for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
         gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
         told.append(f"{name(claim)}: {', '.join(gained)}")
-    return f"Gains from quantizing only a part of the network, in points: {'; '.join(told)}." if told else ""
+    if not told:
+        return ""
+    return (
+        f"Gains from quantizing only a part of the network, in points: {'; '.join(told)}."
+        " With the hidden layers alone, the output still fires only on the ticks of the layer before it."
+    )
 
 
 def equal_steps_sentence(compared: Sequence[Compared]) -> str:
@@ -65,9 +70,9 @@ def equal_steps_sentence(compared: Sequence[Compared]) -> str:
     if not told:
         return ""
     return (
-        "Networks that decide at different times are not directly comparable, so this is the gain at equal mean time"
-        " steps, wherever both networks reach them; the output threshold is chosen on the validation images.\n\n"
-        + "\n".join(told)
+        "Networks that decide at different times are not directly comparable. The list below therefore gives the gain at"
+        " equal mean time steps, wherever both networks reach them; the output threshold is chosen on the validation"
+        " images.\n\n" + "\n".join(told)
     )
 
 

@@ -49,7 +49,16 @@ def networks_table(compared: Sequence[Compared]) -> str:
 
 def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """What the loss of our earlier recipe made of the baselines; empty where too few were trained with it."""
-    header = ["network", "loss", "unquantized, %", "steps", "silent, %", "seeds", "gain, points", "saved, causal, %"]
+    header = [
+        "network",
+        "loss",
+        "unquantized, %",
+        "steps",
+        "silent, %",
+        "seeds",
+        "gain (over seeds alone), points",
+        "saved, causal, %",
+    ]
     body = []
     for (claim, quantized, baseline, *_), before in earlier(groups, compared):
         for words, group in (("earlier", before), ("the recipe's", baseline)):
@@ -61,8 +70,9 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
     return (
         "All of this depends on a loss that charges every clock equally for waiting"
         " ([chapter 4](../notebooks/04_mnist_smlp.ipynb)).\n"
-        "With the loss of our earlier recipe, a network on a fine clock decides too early, before any output is above"
-        " its threshold ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
+        "The loss of our earlier recipe counted an image on a fine clock as decided before any output was above its"
+        " threshold, so that waiting cost the network little; it became slow and often silent"
+        " ([chapter 7](../notebooks/07_accuracy.ipynb)).\n"
         "The table shows the unquantized network under each loss, and so what quantization appears to gain and save:"
         "\n\n" + rows(header, body)
     )

@@ -29,7 +29,7 @@ def test_a_gain_is_told_as_a_gain_a_loss_or_neither() -> None:
     assert findings_sentences.gains_sentence([better, worse, alike]) == (
         f"Quantization gains {better.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
         f" Quantization loses {lost.text(2)} points for the MNIST perceptron (slides: +0.5)."
-        " Our seeds cannot tell whether it gains anything:"
+        " Our seeds show neither a gain nor a loss:"
         f" {alike.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
     )
 
