@@ -70,8 +70,8 @@ def equal_steps_sentence(compared: Sequence[Compared]) -> str:
     if not told:
         return ""
     return (
-        "Networks that decide at different times are not directly comparable. The list below therefore gives the gain at"
-        " equal mean time steps, wherever both networks reach them; the output threshold is chosen on the validation"
+        "Networks that decide at different times are not directly comparable. The list below therefore gives the gain"
+        " at equal mean time steps, wherever both networks reach them; the output threshold is chosen on the validation"
         " images.\n\n" + "\n".join(told)
     )
 
