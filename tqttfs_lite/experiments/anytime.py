@@ -29,9 +29,8 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import ResultError
 from tqttfs_lite.experiments import dial, paths, used_files
-from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images, load
 from tqttfs_lite.experiments.devices import training_dtype
@@ -222,7 +221,7 @@ def write(reference: Reference) -> Path:
 
 def read(path: Path) -> Reference:
     """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
-    try:
+    with reading_counts(path, COMMAND):
         stored = parse(path.read_bytes(), _Stored)
         config, T = stored.config, stored.config.time_steps
         if (config.hash, config.name) != (stored.config_sha256, path.stem):
@@ -234,10 +233,6 @@ def read(path: Path) -> Reference:
         for by_step, curve in ((stored.validation_by_step, found.validation), (stored.test_by_step, found.test)):
             if len(by_step) != T or max(by_step) > curve.images:
                 raise ValueError(f"there must be {T} counts of at most {curve.images} right answers")
-    except FileNotFoundError:
-        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `{COMMAND}` makes it") from None
-    except (OSError, ValueError) as damage:
-        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     return Reference(config, stored.losses, stored.validation_by_step, stored.test_by_step, found, stored.made)
 
 

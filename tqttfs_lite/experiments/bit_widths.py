@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError, one_sentence
 from tqttfs_lite.experiments import experiment, results
-from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
 from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
@@ -172,7 +172,7 @@ def write(measured: FixedPoint, result: Result) -> Path:
 def read(result: Result) -> FixedPoint:
     """The stored scores of a result's network; raises `ResultError` for a file that no run can have written of it."""
     path = beside(result, *FIXED_POINT)
-    try:
+    with reading_counts(path, COMMAND):
         found = parse(path.read_bytes(), FixedPoint)
         if found.config_sha256 != result.config.hash or found.config != result.config:
             raise ValueError("it was changed by hand or renamed: its configuration is another than the result's")
@@ -182,10 +182,6 @@ def read(result: Result) -> FixedPoint:
             raise ValueError("the bits must fall")
         for scale in get_args(Scale):
             _check(found, scale)
-    except FileNotFoundError:
-        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `{COMMAND}` makes it") from None
-    except (OSError, ValueError) as damage:
-        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     return found
 
 

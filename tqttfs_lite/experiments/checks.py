@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from tqttfs_lite.errors import shortened, shown
+from tqttfs_lite.errors import ResultError, shortened, shown
 
 # Types as declared, except that a whole number is also a real one; no unknown keys, no NaN, no infinities.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@contextmanager
+def reading_counts(path: Path, command: str) -> Iterator[None]:
+    """Raise `ResultError` for a file of counts that is missing, with the command that makes it, or that is damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `{command}` makes it") from None
+    except (OSError, ValueError) as damage:
+        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
 
 
 def _number(value: object) -> object:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import InputError, ResultError
-from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation, in_float32
 from tqttfs_lite.experiments.results import DIALS, Result, beside
@@ -203,17 +203,13 @@ def read(result: Result) -> Dial:
     Raises `ResultError` where there is none, and where it does not belong to the result.
     """
     path = beside(result, *DIALS)
-    try:
+    with reading_counts(path, "tqttfs dial"):
         stored = parse(path.read_bytes(), _StoredDial)
         dial = Dial(stored.thresholds, stored.validation, stored.test)
         check(dial, result.config.time_steps)
         trained = dial.thresholds.index(result.config.theta)
         test = dial.test
         counts = (test.images, test.correct[trained], test.silent[trained], test.steps[trained])
-    except FileNotFoundError:
-        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs dial` makes it") from None
-    except (OSError, ValueError) as damage:
-        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     score = result.test
     if stored.checkpoint_sha256 != result.checkpoint_sha256:
         raise ResultError(f"{path.parent.name}/{path.name} was measured with weights other than the result's")

@@ -30,7 +30,7 @@ from tqttfs_lite import files
 from tqttfs_lite.energy import models
 from tqttfs_lite.errors import InputError, ResultError, shown
 from tqttfs_lite.experiments import checkpoints, devices, dial, experiment, paths, results, used_files
-from tqttfs_lite.experiments.checks import STRICT, parse
+from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
 from tqttfs_lite.experiments.dial import Dial, Point, evaluations
@@ -505,17 +505,13 @@ def _write(scores: Scores, path: Path) -> None:
 
 def read(path: Path) -> Scores:
     """The inverse of what a search stores; raises `ResultError` for a file that none can have written."""
-    try:
+    with reading_counts(path, "tqttfs search"):
         stored = parse(path.read_bytes(), _Stored)
         found = Scores(**{name: getattr(stored, name) for name in Scores.__dataclass_fields__})
         if stored.config_sha256 != stored.config.hash or path != scores_file(stored.config, stored.degrees):
             raise ValueError("its configuration has another hash")
         if any(len(each) != len(stored.thresholds) for each in stored.settings.values()):
             raise ValueError("there must be counts for every threshold")
-    except FileNotFoundError:
-        raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs search` makes it") from None
-    except (OSError, ValueError) as damage:
-        raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
     return found
 
 
