@@ -62,6 +62,6 @@ def sentences(record: Path) -> str:
     return (
         f"Last verified on {made['date'][:10]} at level `{last['level']}`: {MEANING[last['level']]}.\n"
         f"{last['numbers']} numbers were recomputed, and {verdict}.\n"
-        f"Machine: {made['processor']}, {made['system']}, Python {made['python']}, PyTorch {made['torch']}."
+        f"Machine: `{made['processor']}`, `{made['system']}`, Python `{made['python']}`, PyTorch `{made['torch']}`."
         f" Library: commit `{made['commit'][:12]}`{made['commit'][40:]}."
     )

@@ -1,5 +1,6 @@
 """What a search is worth, on made-up scores: rankings, agreement, and the best of random draws."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -61,6 +62,13 @@ def test_a_summary_ranks_within_the_budget_and_names_what_is_left() -> None:
     assert curves["the mean of all degrees"] == [90.0, pytest.approx(281 / 3)]
     assert str(curves["1-2"][0]) == "nan"
     assert list(degree_search.by_budget(CONFIG, (1, 3), {})["choices within"]) == [1, 3]
+
+
+@pytest.mark.usefixtures("stored")
+def test_degrees_beyond_the_budget_come_in_an_order_of_their_own() -> None:
+    names = [f"1-{q}" for q in range(16, 80)]
+    found = replace(degree_search.summary(CONFIG, 3.0, {}), beyond=dict.fromkeys(names[::-1], ()))
+    assert list(found.table()["degrees"]) == ["1-2", "1-4", "1-1", *names]
 
 
 @pytest.mark.usefixtures("stored")

@@ -1,6 +1,7 @@
 """The status page says when the numbers were verified last, from what the command wrote down."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def test_the_record_of_the_command_becomes_a_sentence(
     made = json.loads(record.read_text("utf-8"))["made"]
     assert "`arithmetic`" in text and "3 numbers" in text and "**1 of them differ**" in text
     assert all(str(made[key])[:10] in text for key in ("date", "processor", "commit", "torch"))
+    assert not re.search(r"\d\.\d", re.sub("`[^`]*`", "", text)), "a version in prose looks like a result"
     entries.pop()
     assert cli.main(["verify", "--level", "arithmetic", "--record", str(record)]) == 0
     assert "2 numbers were recomputed, and all of them agree" in last_verified.sentences(record)

@@ -205,10 +205,11 @@ class Summary:
         }
 
     def table(self) -> DataFrame:
-        """The degrees that were trained for real, and the first of the shared network."""
+        """The degrees that were trained for real, and the first of the shared network, in its order."""
         places = {setting: place for place, setting in enumerate(self.ranking, start=1)}
         names = sorted(
-            {*self.trained, *self.beyond, *self.finalists}, key=lambda name: places.get(name, len(places) + 1)
+            {*self.trained, *self.beyond, *self.finalists},
+            key=lambda name: (places.get(name, len(places) + 1), name),  # those without a place by their names
         )
         rows = []
         for name in names:
