@@ -18,7 +18,7 @@ Record = dict[str, Any]
 
 
 def record(finding: Finding, compared: Sequence[Compared]) -> Record:
-    """One claim: what the slides print, ours with its interval over seeds, the verdict and the files behind ours.
+    """One claim: what the slides print, ours with its intervals, the verdict and the files behind ours.
 
     The only place that knows what a `Finding` is made of.
     """
@@ -30,6 +30,7 @@ def record(finding: Finding, compared: Sequence[Compared]) -> Record:
         "paper": float(finding.printed),
         "ours": ours.mean,
         "interval_95_percent": None if isnan(low) else [low, high],
+        "one_more_95_percent": None if isnan(low) else list(finding.one_more),
         "seeds": list(ours.seeds) if isinstance(ours, Difference) else [ours.seeds],
         "unchanged": finding.unchanged,
         "same_direction": finding.direction,
@@ -57,20 +58,25 @@ def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:
         "source_of_the_claims": sorted({reported.CLAIMS, reported.ENERGY}),
         "seeds": "of the quantized network and of its baseline, or those that both share",
         "unchanged": "the result if quantization changed no spike and no decision",
-        "same_direction": "whether the interval lies on the same side of `unchanged` as the paper's number",
-        "same_size": "whether the interval contains the paper's number",
+        "interval_95_percent": "the confidence interval of the mean",
+        "one_more_95_percent": "the prediction interval for one more pair of networks",
+        "same_direction": "whether the confidence interval lies on the same side of `unchanged` as the paper's number",
+        "same_size": "whether the prediction interval contains the paper's number, which is of one pair",
         "claims": list(records),
     }
 
 
 def table(records: Sequence[Record]) -> str:
     """The claims as a Markdown table in one element, with the mark of what ours are made from."""
-    lines = ["| claim | the paper | ours | 95 % interval | seeds | same direction | same size |", "|---" * 7 + "|"]
+    header = ["claim", "the paper", "ours", "95 % interval", "one more pair", "seeds", "same direction", "same size"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for claim in records:
-        interval = claim["interval_95_percent"]
-        shown = f"{interval[0]:+.2f} to {interval[1]:+.2f}" if interval else ""
+        shown = [
+            f"{ends[0]:+.2f} to {ends[1]:+.2f}" if (ends := claim[f"{interval}_95_percent"]) else ""
+            for interval in ("interval", "one_more")
+        ]
         seeds = " and ".join(map(str, claim["seeds"]))
-        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {shown} | {seeds}"
+        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {' | '.join(shown)} | {seeds}"
         lines.append(f"| {claim['claim']} | {numbers} | {claim['same_direction']} | {claim['same_size']} |")
     files = {file for claim in records for file in claim["files"]} | {reported.CLAIMS, reported.ENERGY}
     return "\n".join(["::::{container} claims", *lines, "::::", "", marks.mark(files)])

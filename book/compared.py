@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from book.marks import DATASETS
@@ -29,8 +30,10 @@ class Finding(NamedTuple):
     words: str
     printed: str
     ours: Spread | Difference
+    one_more: tuple[float, float]  # 95 % prediction interval for one more pair of networks
     decimals: int
     unchanged: float = 0.0  # what comes out where quantization changes no spike and no decision
+    equivalent: bool = False  # to `unchanged`, within the margin of the plan
 
     @property
     def fewest(self) -> int:
@@ -42,23 +45,29 @@ class Finding(NamedTuple):
         """Whether the seeds agree with what is printed on which side of `unchanged` it is.
 
         >>> seeds = [1.0, 1.1, 1.2], [-1.0, -1.2, -1.1], [-1.0, 0.0, 1.0]
-        >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).direction for ours in seeds]
+        >>> [Finding("", "2.5", seed_statistics.spread(ours), (0.0, 0.0), 1).direction for ours in seeds]
         ['yes', 'the opposite', 'open']
         """
         low, high = self.ours.interval
-        if self.fewest < FEWEST or low <= self.unchanged <= high:
+        if self.fewest < FEWEST:
             return "open"
-        return "yes" if (low > self.unchanged) == (float(self.printed) > self.unchanged) else "the opposite"
+        if low <= self.unchanged <= high:
+            return "no difference" if self.equivalent else "open"
+        if (low > self.unchanged) == (float(self.printed) > self.unchanged):
+            return "yes"
+        between = min(0.0, self.unchanged) < self.ours.mean < max(0.0, self.unchanged)
+        return "less than if nothing changed" if between else "the opposite"
 
     @property
     def size(self) -> str:
-        """Whether what is printed lies in the 95 % interval; open where `unchanged` lies there too.
+        """Whether what is printed may be of one more pair of ours; open where `unchanged` may be, too.
 
         >>> seeds = [2.0, 2.5, 2.4], [1.0, 1.1, 1.2], [-2.0, 3.0, 4.0]
-        >>> [Finding("", "2.5", seed_statistics.spread(ours), 1).size for ours in seeds]
+        >>> spreads = [seed_statistics.spread(ours) for ours in seeds]
+        >>> [Finding("", "2.5", ours, ours.one_more, 1).size for ours in spreads]
         ['yes', 'no', 'open']
         """
-        low, high = self.ours.interval
+        low, high = self.one_more
         if self.fewest < FEWEST:
             return "open"
         if not low <= float(self.printed) <= high:
@@ -77,6 +86,11 @@ class Compared(NamedTuple):
     baseline: Group
     gain: Difference  # of accuracy, as trained, over seeds and test images
     at_steps: Mapping[float, Difference]  # at equal mean time steps that both reach, over seeds
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the gain as trained is shown to be equivalent to none, within the margin of the plan."""
+        return gains.equivalence(self.gain, gains.MARGINS[self.claim.dataset]).shown
 
 
 def all_compared(groups: Mapping[TrainingConfig, Group]) -> list[Compared]:
@@ -108,17 +122,21 @@ def savings(groups: Mapping[TrainingConfig, Group], images: Sequence[float]) -> 
 
 def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     """Every claim of the slides about accuracy, energy and latency that our networks can be held against."""
-    findings = [
-        Finding(f"accuracy gained, in points, {label(c.claim)}", f"+{c.claim.points}", c.gain, 2) for c in compared
-    ]
+    findings = []
+    for c in compared:
+        one_more = gains.one_more_pair(c.quantized.accuracy, c.baseline.accuracy).interval
+        words = f"accuracy gained, in points, {label(c.claim)}"
+        findings.append(Finding(words, f"+{c.claim.points}", c.gain, one_more, 2, equivalent=c.equivalent))
     claim, quantized, baseline, *_ = compared[-1]
     scnn = label(claim)
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
-    words, alone = f"energy saved by the paper's formula, in percent, {scnn}", by_clocks_alone(baseline, quantized)
-    findings.append(Finding(words, f"+{percent}", saved[SLIDES][1], 1, alone))
+    words, formula = f"energy saved by the paper's formula, in percent, {scnn}", saved[SLIDES][1]
+    alone = by_clocks_alone(baseline, quantized)
+    findings.append(Finding(words, f"+{percent}", formula, formula.one_more, 1, alone))
     longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
     ours = seed_statistics.difference(quantized.steps, baseline.steps)
-    findings.append(Finding(f"delay of the decision, in time steps, {scnn}", f"{longer:+.2f}", ours, 2))
+    one_more = gains.one_more_pair(quantized.steps, baseline.steps).interval
+    findings.append(Finding(f"delay of the decision, in time steps, {scnn}", f"{longer:+.2f}", ours, one_more, 2))
     return findings
 
 
@@ -150,6 +168,19 @@ def partly_quantized(
         if len(found) == len(parts):
             known.append((one, found))
     return known
+
+
+def fewer_steps(
+    groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
+) -> list[tuple[Compared, list[Group]]]:
+    """The comparisons with their baseline trained with fewer time steps, the fewest first; where there is any."""
+    found = []
+    for one in compared:
+        config = one.baseline.config
+        others = [groups.get(replace(config, time_steps=steps)) for steps in range(2, config.time_steps)]
+        if enough := [group for group in others if group and len(group.results) >= FEWEST]:
+            found.append((one, enough))
+    return found
 
 
 def earlier(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> list[tuple[Compared, Group]]:

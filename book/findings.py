@@ -12,12 +12,25 @@ from pathlib import Path
 import torch
 
 from book import marks
-from book.compared import Compared, Savings, all_compared, earlier, found, label, name, partly_quantized, savings
+from book.compared import (
+    Compared,
+    Savings,
+    all_compared,
+    earlier,
+    fewer_steps,
+    found,
+    label,
+    name,
+    partly_quantized,
+    savings,
+)
 from book.findings_sentences import (
     baselines_sentence,
     bounds_sentence,
+    energy_at_equal_steps_sentence,
     energy_sentence,
     equal_steps_sentence,
+    fewer_steps_sentence,
     gains_sentence,
     layers_sentence,
     others_sentence,
@@ -39,7 +52,8 @@ CAPTION = (
     "Top: accuracy against the mean time steps until a decision, unquantized (orange) and quantized (green), as the"
     " output threshold is varied. Discs mark the networks as trained, bands 95 % intervals over seeds; rings and dotted"
     " lines are the paper's, which gives steps only for the convolutional network. Bottom: the energy that this network"
-    " saves under each accounting; the paper's rings are scenarios for what its slides leave open."
+    " saves under each accounting; the paper's rings are its own counts, for several shares of spikes that pooling may"
+    " pass on."
 )
 
 
@@ -80,6 +94,8 @@ def write(folder: Path) -> str:
         "\n".join(f"- **{title}** {said}" for title, said in points.items() if said),
         "\n".join(directive),
         equal_steps_sentence(compared),
+        energy_at_equal_steps_sentence(compared),
+        fewer_steps_sentence(groups, compared),
         f"{slides_steps_sentence(compared)}\n{baselines_sentence(compared)}",
         folded("The claims one by one", f"{reproduction_sentences(claims)}\n\n{findings_table(claims)}"),
         folded(
@@ -105,9 +121,13 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
     before = [baseline for _, baseline in earlier(groups, compared)]
     parts = [list(found.values()) for _, found in partly_quantized(groups, compared)]
+    parts += [found for _, found in fewer_steps(groups, compared)]
+    runs = [
+        result.run_on("test") for result in seed_statistics.paired(compared[-1].quantized, compared[-1].baseline)[0]
+    ]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
     tests = {f"{c.claim.dataset}/test" for c in compared}
-    return used_files.names(networks, stored, before, parts, comparisons.maximum_pooled(groups), tables, tests)
+    return used_files.names(networks, stored, before, parts, comparisons.maximum_pooled(groups), runs, tables, tests)
 
 
 def alternative(compared: Sequence[Compared], saved: Savings) -> str:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from book.compared import Compared, Finding, Savings, by_clocks_alone, name, partly_quantized
+from book.compared import Compared, Finding, Savings, by_clocks_alone, fewer_steps, name, partly_quantized
 from book.wording import interval, listed, seeds
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
-from tqttfs_lite.report import per_image
+from tqttfs_lite.report import energy_views, per_image
 
 
 def gains_sentence(compared: Sequence[Compared]) -> str:
-    """Which networks gain accuracy by quantization, as trained, which lose, and for which the seeds cannot tell."""
-    told: dict[str, list[str]] = {"gains": [], "loses": [], "open": []}
+    """Which networks gain accuracy by quantization, as trained, which lose, which neither, and which are open."""
+    told: dict[str, list[str]] = {"gains": [], "loses": [], "none": [], "open": []}
     for one in compared:
         low, high = one.gain.interval
-        verdict = "gains" if low > 0 else "loses" if high < 0 else "open"
+        verdict = "gains" if low > 0 else "loses" if high < 0 else "none" if one.equivalent else "open"
         points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
         told[verdict].append(f"{points.text(2)} points for the {name(one.claim)} (slides: +{one.claim.points})")
     said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
+    if told["none"]:
+        told_none = "; ".join(told["none"])
+        said.append(f"A difference too small to matter, within the [margin](#decided-beforehand): {told_none}.")
     if told["open"]:
         said.append(f"Our seeds show neither a gain nor a loss: {'; '.join(told['open'])}.")
     return " ".join(said)
@@ -31,13 +34,28 @@ def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
     """What the slides' formula and the causal count say of the convolutional network."""
     claim, quantized, baseline, *_ = compared[-1]
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
-    formula, causal = saved[SLIDES][1], saved[CAUSAL][1]
+    formula, (papers, causal) = saved[SLIDES][1], saved[CAUSAL]
     return (
         f"By the slides' formula, quantization saves {interval(formula)} % of the energy of the {name(claim)}"
         f" (slides: {percent} %). But the formula rewards a slow clock by itself: with every spike and every decision"
         f" unchanged, it would give {by_clocks_alone(baseline, quantized):.1f} %."
-        f" If the additions that arriving spikes cause are counted instead, the saving is {interval(causal)} %, where a"
-        " negative saving means more energy; both are for the networks as trained, which decide at different times."
+        f" If the additions that arriving spikes cause are counted instead, the slides' own spikes save"
+        f" {min(papers.values()):.0f} to {max(papers.values()):.0f} %, depending on what pooling passes on, and ours"
+        f" {interval(causal)} %, where a negative saving means more energy."
+    )
+
+
+def energy_at_equal_steps_sentence(compared: Sequence[Compared]) -> str:
+    """The causal saving of the convolutional network where both take as many steps; empty where they cannot."""
+    claim, quantized, baseline, *_ = compared[-1]
+    rows = energy_views.on_equal_terms(*seed_statistics.paired(quantized, baseline)[0])
+    if energy_views.EQUAL_STEPS not in rows.index:
+        return ""
+    trained, equal = (rows.loc[name] for name in (energy_views.AS_TRAINED, energy_views.EQUAL_STEPS))
+    return (
+        f"The energy of the {name(claim)} depends on its steps, too: seed 0 saves {trained[CAUSAL]:.1f} % of the causal"
+        f" count as trained and {equal[CAUSAL]:.1f} % at equal steps, on the first {trained['images']:.0f} test images"
+        " ([chapter 9](../notebooks/09_audit.ipynb))."
     )
 
 
@@ -55,6 +73,18 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
     )
 
 
+def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What the unquantized networks reach that were trained with fewer time steps; empty where none was."""
+    said = []
+    for (claim, _, baseline, *_), found in fewer_steps(groups, compared):
+        shown = [
+            f"{group.accuracy.text(2)} % at {group.steps.mean:.2f} steps with T = {group.config.time_steps}"
+            for group in [*found, baseline]
+        ]
+        said.append(f"{name(claim)}, {listed(shown)}")
+    return f"Without quantization, but trained with fewer time steps: {'; '.join(said)}." if said else ""
+
+
 def equal_steps_sentence(compared: Sequence[Compared]) -> str:
     """From how many mean time steps on quantization is ahead, and where it is behind; empty where none was measured."""
     told = []
@@ -66,6 +96,8 @@ def equal_steps_sentence(compared: Sequence[Compared]) -> str:
         shown = "; ".join(f"{gain.text(2)} at {steps:g}" for steps, gain in one.at_steps.items())
         verdicts = [f"ahead at {listed([f'{s:g}' for s in ahead])}"] if ahead else []
         verdicts += [f"behind at {listed([f'{s:g}' for s in behind])}"] if behind else []
+        missed = [f"{s:g}" for s in comparisons.EQUAL_STEPS[one.claim.dataset] if s not in one.at_steps]
+        shown += f"; {listed(missed)} planned, but not reached by both" if missed else ""
         told.append(f"- {name(one.claim)}, {' and '.join(verdicts) or 'no significant difference'}: {shown}.")
     if not told:
         return ""
@@ -84,6 +116,7 @@ def slides_steps_sentence(compared: Sequence[Compared]) -> str:
     said = [
         f"The slides' convolutional networks decide after {before:.2f} and {after:.2f} steps,"
         f" ours after {baseline.steps.mean:.2f} and {quantized.steps.mean:.2f}."
+        " The slides do not say whether the first step counts as 0 or as 1; ours count from 1."
     ]
     for words, group, steps in (("unquantized", baseline, before), ("quantized", quantized, after)):
         percent = printed[group.config.architecture]
@@ -92,11 +125,13 @@ def slides_steps_sentence(compared: Sequence[Compared]) -> str:
                 f"At {steps:.2f} steps our {words} network reaches {found.text(2)} %, the slides' {percent:.1f} %."
             )
         elif fewest := group.fewest_steps:
+            from_0 = group.at_steps(steps + 1)
             said.append(
-                f"No output threshold brings our {words} network down to the {steps:.2f} steps at which the slides'"
-                f" reaches {percent:.1f} %: its minimum is {fewest:.2f}."
+                f"Counted so, no output threshold brings our {words} network down to the {steps:.2f} steps at which the"
+                f" slides' reaches {percent:.1f} %: its minimum is {fewest:.2f}."
+                + (f" Counted from 0, it reaches {from_0.text(2)} % there." if from_0 else "")
             )
-    return " ".join(said)
+    return " ".join([*said, "[The letter to the authors](letter.md) compares all readings."])
 
 
 def baselines_sentence(compared: Sequence[Compared]) -> str:
@@ -165,6 +200,8 @@ def reproduction_sentences(findings: Sequence[Finding]) -> str:
     words = {
         "yes": "reproduced",
         "no": "not reproduced",
+        "no difference": "without a difference that matters",
+        "less than if nothing changed": "less than if nothing changed",
         "the opposite": "opposite",
         "open": "undecided",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 from book.compared import Compared, Finding, Savings, earlier, name
 from book.wording import rows
@@ -20,6 +21,7 @@ def findings_table(findings: Sequence[Finding]) -> str:
         "the paper",
         "ours",
         "95 % interval",
+        "one more pair",
         "seeds",
         "if nothing changed",
         "same direction",
@@ -27,10 +29,13 @@ def findings_table(findings: Sequence[Finding]) -> str:
     ]
     body = []
     for finding in findings:
-        words, printed, ours, decimals, unchanged = finding
-        known = [printed, f"{ours.mean:+.{decimals}f}", ours.interval_text(decimals), str(finding.fewest)]
-        known.append(f"{unchanged:+.{decimals}f}" if unchanged else "0")
-        body.append([words, *known, finding.direction, finding.size])
+        ours, decimals, unchanged = finding.ours, finding.decimals, finding.unchanged
+        known = [finding.printed, f"{ours.mean:+.{decimals}f}", ours.interval_text(decimals)]
+        known.append(
+            "" if isnan(finding.one_more[0]) else " to ".join(f"{end:.{decimals}f}" for end in finding.one_more)
+        )
+        known.extend([str(finding.fewest), f"{unchanged:+.{decimals}f}" if unchanged else "0"])
+        body.append([finding.words, *known, finding.direction, finding.size])
     return rows(header, body)
 
 

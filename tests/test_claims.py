@@ -1,6 +1,7 @@
 """claims.json and the referee's table say what the first page's findings say."""
 
 import json
+from math import nan
 
 from book import claims
 from book.compared import Finding, label
@@ -14,13 +15,14 @@ def test_a_claim_is_recorded_with_its_verdict_interval_and_files() -> None:
     (record,) = json.loads(json.dumps([claims.record(judged, compared)]))
     assert (record["paper"], record["seeds"], record["unchanged"]) == (2.5, [3], 0.0)
     assert record["interval_95_percent"] == [*judged.ours.interval]
+    assert record["one_more_95_percent"] == [*judged.one_more]
     assert (record["same_direction"], record["same_size"]) == (judged.direction, judged.size)
     assert len(record["files"]) == 6 and all(file.startswith("runs/") for file in record["files"])
 
 
 def test_a_difference_has_the_seeds_of_both_sides() -> None:
     compared = [comparison((986, 988, 987), (981, 982))]
-    judged = Finding(label(compared[0].claim), "+0.5", compared[0].gain, 2)
+    judged = Finding(label(compared[0].claim), "+0.5", compared[0].gain, (nan, nan), 2)
     record = claims.record(judged, compared)
     assert record["seeds"] == [3, 2]
     assert "| 3 and 2 |" in claims.table([{**record, "files": [reported.CLAIMS]}])

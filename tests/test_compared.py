@@ -30,7 +30,7 @@ def comparison(quantized: tuple[int, ...], baseline: tuple[int, ...]) -> compare
 
 
 def finding(printed: str, *ours: float) -> compared.Finding:
-    return compared.Finding("points", printed, spread(ours), 1)
+    return compared.Finding("points", printed, spread(ours), spread(ours).one_more, 1)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,18 @@ def test_a_claim_is_judged_by_the_interval_of_ours(
 
 
 def test_what_slower_clocks_alone_would_save_is_no_finding() -> None:
-    judged = [compared.Finding("", "+66.0", spread(ours), 1, 47.0) for ours in ((40.0, 41.0, 42.0), (46.0, 47.0, 48.5))]
-    assert [finding.direction for finding in judged] == ["the opposite", "open"]
+    seeds = (40.0, 41.0, 42.0), (46.0, 47.0, 48.5), (-3.0, -2.0, -1.0), (60.0, 61.0, 62.0)
+    judged = [finding("+66.0", *ours)._replace(unchanged=47.0).direction for ours in seeds]
+    assert judged == ["less than if nothing changed", "open", "the opposite", "yes"]
+
+
+def test_no_difference_needs_more_than_an_interval_about_none() -> None:
+    judged = finding("+2.5", -0.1, 0.0, 0.1)
+    assert (judged.direction, judged._replace(equivalent=True).direction) == ("open", "no difference")
+    gained = comparison((986, 988, 987), (981, 981, 981))
+    few = comparison((981, 981, 982), (981, 982, 981))
+    far = comparison((985, 975, 981), (981, 981, 981))
+    assert [one.equivalent for one in (gained, few, far)] == [False, True, False]
 
 
 def test_missing_results_are_an_error_that_names_the_network() -> None:

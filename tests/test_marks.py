@@ -37,6 +37,7 @@ WRITTEN = {
     ("book/differences", "95 %"): "the level of the intervals, by convention",
     ("book/differences", "5 percent"): "the level of the tests, likewise",
     ("book/intro", "95 percent"): "likewise",
+    ("book/report", "95 %"): "likewise",
     ("book/reproduce", "3.11"): "the Python that pyproject.toml asks for",
     ("book/reproduce", "99.9 %"): "the level of the prediction intervals, by convention",
     ("notebooks/02_neuron", "0.75"): "the weight of an example, as in the code below it",

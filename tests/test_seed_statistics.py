@@ -40,6 +40,12 @@ def test_a_spread_is_the_mean_the_sample_deviation_and_students_interval() -> No
     assert found.half_interval == pytest.approx(2.776 * sqrt(2.5 / 5), abs=1e-3)  # t(0.975; 4), from a printed table
 
 
+def test_one_more_seed_may_be_further_from_the_mean_than_the_mean_from_the_truth() -> None:
+    low, high = spread([1.0, 2.0, 3.0, 4.0, 5.0]).one_more
+    assert (low + high) / 2 == pytest.approx(3.0)
+    assert (high - low) / 2 == pytest.approx(2.776 * sqrt(2.5 * (1 + 1 / 5)), abs=1e-3)
+
+
 def test_the_interval_lies_around_the_mean() -> None:
     found = spread([1.0, 2.0, 3.0])
     low, high = found.interval

@@ -44,6 +44,12 @@ class Spread(NamedTuple):
         """The ends of that interval."""
         return self.mean - self.half_interval, self.mean + self.half_interval
 
+    @property
+    def one_more(self) -> tuple[float, float]:
+        """The ends of the 95 % prediction interval, for the value of one more seed; nan for one seed."""
+        half = self.half_interval * sqrt(self.seeds + 1)
+        return self.mean - half, self.mean + half
+
     def interval_text(self, decimals: int) -> str:
         """The ends of the interval in words, empty for one seed.
 

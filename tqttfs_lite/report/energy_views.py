@@ -23,6 +23,7 @@ from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.inference import infer
 
 IMAGES = 500
+AS_TRAINED, EQUAL_STEPS = "as trained", "equal steps, by the baseline's output threshold"
 
 
 def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) -> DataFrame:
@@ -34,12 +35,12 @@ def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) ->
     """
     data = _first(quantized, images)
     (after, theirs), (before, ours) = (_counted(result, data) for result in (quantized, baseline))
-    rows = {"as trained": _saved(after, before, len(data))}
+    rows = {AS_TRAINED: _saved(after, before, len(data))}
     with suppress(InputError, ResultError):  # no threshold gives so many steps, or no dial is stored
         steps = dial.read(quantized).point(quantized.config.theta, split="validation").mean_steps
         threshold = dial.read(baseline).at_steps(steps).threshold
         at_threshold, _ = _counted(baseline, data, threshold)
-        rows["equal steps, by the baseline's output threshold"] = _saved(after, at_threshold, len(data))
+        rows[EQUAL_STEPS] = _saved(after, at_threshold, len(data))
     if (both := theirs & ours).any():
         decided = Images(data.images[both], data.labels[both])
         (after, _), (before, _) = (_counted(result, decided) for result in (quantized, baseline))
