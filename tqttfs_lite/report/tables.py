@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pandas as pd
 from IPython.display import Markdown
@@ -24,12 +24,16 @@ from tqttfs_lite.spiking.notation import Architecture
 
 
 def settings(config: TrainingConfig) -> DataFrame:
-    """Every setting of a configuration, one a row.
+    """Every setting of a configuration with what it means, one a row.
 
-    >>> settings(TrainingConfig("784-10", "mnist", time_steps=8)).loc["epochs", "value"]
-    '10'
+    >>> settings(TrainingConfig("784-10", "mnist", time_steps=8)).loc["epochs"].to_dict()
+    {'value': '10', 'meaning': 'passes over the training images'}
     """
-    return pd.Series({name: str(value) for name, value in asdict(config).items()}, name="value").to_frame()
+    hints = get_type_hints(TrainingConfig, include_extras=True)
+    return pd.DataFrame(
+        {"value": {name: str(value) for name, value in asdict(config).items()}}
+        | {"meaning": {name: hints[name].__metadata__[-1].description for name in asdict(config)}}
+    )
 
 
 def layers(config: TrainingConfig) -> DataFrame:
@@ -185,7 +189,9 @@ def run_details(result: Result) -> Markdown:
         "checkpoint (SHA-256)": result.checkpoint_sha256[:16],
         **result.made,
         "commit": f"{commit[:12]} {changes}".strip(),
-        "training time": f"{result.seconds / 60:.1f} minutes",
+        "training time": f"{result.seconds:.0f} seconds"
+        if result.seconds < 60
+        else f"{result.seconds / 60:.1f} minutes",
     }
     return Markdown("\n".join(["| what | value |", "|---|---|", *(f"| {key} | {rows[key]} |" for key in rows)]))
 
