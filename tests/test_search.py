@@ -142,13 +142,23 @@ def test_the_command_of_a_file_makes_it(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_an_unreachable_budget_says_what_is_reachable(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMMAND, "--budget", "steps=0.5"]) == 1
+    assert main([*COMMAND, "--budget", "steps=1"]) == 1
     said = capsys.readouterr()
-    assert "no choice of degrees stays within 0.50 steps on the validation images with output" in said.err
+    assert "no choice of degrees stays within 1.00 steps on the validation images with output" in said.err
     assert re.search(r"thresholds from 0\.2 to 2 θ: the least is [1-7]\.\d\d steps, with 1-1$", said.err.strip())
     assert "to train" not in said.out
     with pytest.raises(InputError, match=r"within 1\.0 % of the unquantized network's energy .* from 0\.2 to 2 θ"):
         find("energy=1%", "memory")
+
+
+def test_what_cannot_be_is_refused_before_anything_is_trained() -> None:
+    def never(told: str) -> None:
+        pytest.fail(f"it was begun: {told}")
+
+    with pytest.raises(InputError, match=r"within 1.5 mean steps: with q = 2 the first is 2"):
+        search.search(CONFIG, Budget(1.5, "steps"), degrees=(2, 4), tell=never)
+    with pytest.raises(InputError, match=r"write 64-16-10 instead of 64-16\(1\)-10\(2\)"):
+        search.search(variant(CONFIG, "1-2"), Budget(5.0, "steps"), tell=never)
 
 
 def test_a_budget_of_energy_is_told_beside_the_unquantized_network(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,7 +243,8 @@ def _result(path: Path) -> Result:
     """
     path = path.absolute()
     if not path.exists():
-        raise ResultError(f"{path} does not exist: name a checkpoint in {paths.checkpoints_directory()}")
+        released, own = paths.checkpoints_directory(), paths.runs_directory()
+        raise ResultError(f"{path} does not exist: released checkpoints are in {released}, your own in {own}")
     if path.suffix != ".safetensors":
         return results.read(path)
     folder = path.parent.parent / "results" if path.parent.name == "checkpoints" else path.parent

@@ -372,7 +372,7 @@ def search(
     """Choose degrees for a network within a budget; `tell` is given what it will cost, before it starts.
 
     Args:
-        config: the network and its recipe; its own degrees do not matter.
+        config: the unquantized network and its recipe.
         budget: what a decision may cost on the validation images.
         degrees: to choose from, for every layer.
         trainings: how many choices are trained for real.
@@ -382,11 +382,18 @@ def search(
         progress: whether it is shown.
         tell: is given a line for each stage that takes time.
 
-    Raises `InputError` for a budget that no choice reaches and for one of energy where 1 is not among the degrees, and
-    what `training.train_together` raises.
+    Raises `InputError` for a network with degrees of its own, for a budget that no choice reaches and for one of energy
+    where 1 is not among the degrees, and what `training.train_together` raises.
     """
     plain = unquantized(config)
     unset = Architecture.parse(plain.architecture).short_form
+    if plain != config:
+        network = Architecture.parse(config.architecture)
+        raise InputError(f"a search chooses the degrees: write {network.unquantized} instead of {network}")
+    if not budget.of_energy and budget.limit < (first := min(degrees)):
+        raise InputError(
+            f"no network decides within {budget.limit:g} mean steps: with q = {first} the first is {first}"
+        )
     if budget.of_energy and 1 not in degrees:
         raise InputError("a budget of energy is told beside the unquantized network: 1 has to be among the degrees")
     tell(_cost_of_sharing(shared_config(plain), degrees, trainings * len(seeds), plain, device))

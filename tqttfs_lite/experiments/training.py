@@ -52,7 +52,7 @@ def train(
     trainer: MakeTrainer = Trainer,
 ) -> Trained:
     """`train_together` of one configuration."""
-    with closing(Progress([config], shown=progress)) as shown:
+    with closing(Progress([config], shown=progress, note=purpose.replace(".", ", "))) as shown:
         return train_together([config], device=device, progress=shown, purpose=purpose, trainer=trainer)[0]
 
 
@@ -122,10 +122,11 @@ class Progress:
     It is a bar on a terminal, and elsewhere a line an epoch, which stays readable where runs share a log.
     """
 
-    def __init__(self, configs: Sequence[TrainingConfig], *, shown: bool = True) -> None:
+    def __init__(self, configs: Sequence[TrainingConfig], *, shown: bool = True, note: str = "") -> None:
         self._left = sum(c.epochs * _batches(c) for c in configs)
         self._done, self._started = 0, time.perf_counter()
-        name = _title(configs[0]) if len(configs) == 1 else f"{len(configs)} networks"
+        self._note = note  # what the trainings are for
+        name = f"{_title(configs[0])}{note}" if len(configs) == 1 else f"{len(configs)} networks"
         self._bar = tqdm(total=self._left, desc=name, unit="batch", disable=None if shown else True)  # None: a terminal
         self._in_lines = shown and self._bar.disable
 
@@ -151,7 +152,9 @@ class Progress:
         if self._in_lines:
             seconds = (time.perf_counter() - self._started) / self._done * (self._left - self._done)
             left = tqdm.format_interval(max(0, seconds))
-            line = f"{_title(run.trainer.config)}: epoch {len(run.history)} of {epochs}, {told}, {left} left"
+            line = (
+                f"{_title(run.trainer.config)}{self._note}: epoch {len(run.history)} of {epochs}, {told}, {left} left"
+            )
             print(line, file=sys.stderr, flush=True)
 
 
