@@ -42,7 +42,7 @@ from book import (
 from book.compared import FindingsError
 from book.publishing import Site
 from tqttfs_lite.errors import DatasetError, ResultError
-from tqttfs_lite.experiments import datasets, paths, results
+from tqttfs_lite.experiments import datasets, experiment, paths, results
 from tqttfs_lite.paper import reported, seed_statistics, verification
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -264,7 +264,7 @@ def fill_report_and_citation(site: Site | None) -> None:
     """Complete the pages for referees and citers, and write what is published beside the pages for programs."""
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
     book = yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8"))
-    entries = citing.bibtex(citation, book["copyright"], site)
+    entries = citing.bibtex(citation, book["copyright"], site, experiment.commit())
     fill(STAGE / "book" / "cite.md", "<!-- bibtex -->", f"```bibtex\n{entries}\n```")
     records = claims.records()
     stored, trials = results.read_all(), results.read_trials()

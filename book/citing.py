@@ -13,8 +13,12 @@ KEYS = {"paper": "yang2024tqttfs", "companion": "tqttfs_lite"}
 SPDX = "https://spdx.org/licenses"
 
 
-def bibtex(citation: Citation, year: str, site: Site | None) -> str:
-    """BibTeX entries of the paper and of the companion, which has an address where it has a site."""
+def bibtex(citation: Citation, year: str, site: Site | None, commit: str) -> str:
+    """BibTeX entries of the paper and of the companion, which has an address where it has a site.
+
+    `commit` is as of `experiment.made`.
+    """
+    version = f"version {citation['version']}" + (f", commit {commit[:12]}" if commit != "unknown" else "")
     (paper,) = citation["references"]
     entries = [
         _entry(
@@ -32,7 +36,7 @@ def bibtex(citation: Citation, year: str, site: Site | None) -> str:
             KEYS["companion"],
             author=authors(citation),
             title=citation["title"],
-            note=f"Software, version {citation['version']}",
+            note=f"Software, {version}",
             year=year,
             url=site.address if site else "",
         ),
@@ -70,6 +74,9 @@ PARTS = {
     "data/answers/": "The trained networks' answers to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
     "data/search/": "The trials that chose the settings, scored on validation images",
+    "data/anytime/": "What conventional networks that are given the step can know after each step",
+    "data/conventional/": "Networks of the same shapes that do not spike",
+    "data/fixed_point/": "Trained networks with weights of few bits",
     "data/rankings/": "What searches for quantization degrees counted on the validation images",
     "data/benchmarks/": "Speed measurements",
     "data/paper/": "The tables of the paper's slides and of other works",

@@ -16,7 +16,7 @@ SITE = Site("owner", "name")
 
 
 def test_the_paper_is_cited_as_in_the_bibliography_and_the_companion_with_its_address() -> None:
-    entries = parse_string(citing.bibtex(CITATION, "2026", SITE), "bibtex").entries
+    entries = parse_string(citing.bibtex(CITATION, "2026", SITE, "0123456789abcdef"), "bibtex").entries
     ours, theirs = entries[citing.KEYS["paper"]], BIBLIOGRAPHY[citing.KEYS["paper"]]
     assert {key: text.replace("{", "").replace("}", "") for key, text in ours.fields.items()} == {
         key: text.replace("{", "").replace("}", "") for key, text in theirs.fields.items()
@@ -25,7 +25,9 @@ def test_the_paper_is_cited_as_in_the_bibliography_and_the_companion_with_its_ad
     companion = entries[citing.KEYS["companion"]]
     assert companion.fields["url"] == SITE.address
     assert str(companion.persons["author"][0]) == f"{{{CITATION['authors'][0]['name']}}}"
-    assert "url" not in parse_string(citing.bibtex(CITATION, "2026", None), "bibtex").entries["tqttfs_lite"].fields
+    assert companion.fields["note"].endswith(", commit 0123456789ab")
+    elsewhere = parse_string(citing.bibtex(CITATION, "2026", None, "unknown"), "bibtex").entries["tqttfs_lite"].fields
+    assert "url" not in elsewhere and "commit" not in elsewhere["note"]
 
 
 @pytest.mark.parametrize("site", [None, SITE])
@@ -39,6 +41,7 @@ def test_the_crate_has_what_its_specification_requires(site: Site | None) -> Non
     assert descriptor["conformsTo"]["@id"].startswith("https://w3id.org/ro/crate/")
     assert root["@type"] == "Dataset" and root["datePublished"] == "2026-01-02"
     assert all(root[key] for key in ("name", "description", "license"))
+    assert {f"{folder}/" for folder in build.LINKED} <= citing.PARTS.keys()
     named = [value["@id"] for value in root.values() if isinstance(value, dict)]
     assert {*named, *(part["@id"] for part in root["hasPart"])} <= entities.keys()
     assert (SITE.repository in entities) == (site is not None)

@@ -161,7 +161,10 @@ def _search(parser: ArgumentParser) -> None:
         help="what a decision may cost on average: steps=7, energy=120 in nJ, or energy=80%% of what the unquantized"
         " network spends",
     )
-    parser.add_argument("--accounting", choices=ACCOUNTINGS, default="causal", help="of energy (default: causal)")
+    named = "; ".join(f"{name}: {words}" for name, words in ACCOUNTINGS.items() if name != words)
+    parser.add_argument(
+        "--accounting", choices=ACCOUNTINGS, default="causal", help=f"of energy; {named} (default: causal)"
+    )
     parser.add_argument(
         "--trainings", type=_at_once, metavar="N", default=4, help="choices to train for real (default: 4)"
     )

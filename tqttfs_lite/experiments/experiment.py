@@ -237,7 +237,7 @@ def made(device: torch.device) -> Made:
     """Where and when: what a reader needs to judge, or repeat, a run."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
@@ -248,7 +248,7 @@ def made(device: torch.device) -> Made:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the code, marked where the library has changed since.
 
     "unknown" outside a checkout, also where the code lies within another repository.
