@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     torch.manual_seed(99)  # whatever the caller did with the global random state
     assert same_weights(first, train(TINY, progress=False))
     assert not same_weights(first, train(replace(TINY, seed=1), progress=False))
+
+
+@pytest.mark.usefixtures("small_data")
+def test_trainings_in_threads_end_as_they_do_alone() -> None:
+    configs = [replace(TINY, seed=seed, epochs=1) for seed in range(12)]
+    with ThreadPoolExecutor(len(configs)) as pool:
+        found = list(pool.map(lambda config: train(config, progress=False), configs))
+    for config in configs:
+        training.state_file(config).unlink()
+    assert all(same_weights(each, train(config, progress=False)) for config, each in zip(configs, found, strict=True))
 
 
 @pytest.mark.usefixtures("small_data")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from functools import lru_cache
 from hashlib import sha256
+from threading import Lock
 
 import torch
 from jaxtyping import UInt8
@@ -30,6 +31,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import Network, RateNetwork
 
+SEEDING = Lock()  # PyTorch's own generator, which draws the first weights, is the whole process's
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 VALIDATED = 1000  # images at once
@@ -64,7 +66,7 @@ class Trainer:
     def __init__(self, config: TrainingConfig, data: Images, held_out: Images) -> None:
         self.config, self.data, self.held_out = config, data, held_out
         self.device = device = data.images.device
-        with torch.random.fork_rng(devices=[]):
+        with SEEDING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = build(config).to(device)
         self.averaged = deepcopy(self.network).requires_grad_(False)

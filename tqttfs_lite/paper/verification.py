@@ -21,6 +21,7 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -38,6 +39,7 @@ from tqttfs_lite.experiments import (
     anytime,
     bit_widths,
     conventional,
+    devices,
     dial,
     experiment,
     paths,
@@ -98,9 +100,18 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
         yield from checkpoints(stored, device=device, progress=progress)
     known = {config: group for config, group in seed_statistics.grouped(stored).items() if follows_recipe(config)}
     if depth >= 2:
-        for config, group in known.items():
-            for result in group.results if depth == 3 else group.results[: is_quick(config)]:
-                yield from retrained(result, intervals(config, known), level, device=device, progress=progress)
+        chosen = [
+            (result, intervals(config, known))
+            for config, group in known.items()
+            for result in (group.results if depth == 3 else group.results[: is_quick(config)])
+        ]
+
+        def again(one: tuple[Result, Mapping[str, tuple[float, float]]]) -> list[Entry]:
+            return list(retrained(*one, level, device=device, progress=progress))
+
+        on_cpu = devices.choose(device).type == "cpu"
+        with _side_by_side(_cores() if on_cpu else 1) as pool:
+            yield from chain.from_iterable(pool.map(again, chosen))
 
 
 def slides() -> Iterator[Entry]:
@@ -165,11 +176,21 @@ def checkpoints(stored: Sequence[Result], *, device: str | None = None, progress
     for result in without:
         yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
     weighed = [result for result in stored if result.checkpoint.exists()]
-    at_once = max(1, (os.cpu_count() or 1) // torch.get_num_threads())
-    # NNPACK is switched for the whole process, so that it has to be off until the last of them has ended.
-    with torch.backends.nnpack.flags(enabled=False), ThreadPoolExecutor(at_once) as pool:
+    with _side_by_side(_cores()) as pool:
         found = pool.map(lambda result: [*counts(result, device=device), *in_fixed_point(result)], weighed)
         yield from chain.from_iterable(tqdm(found, "evaluating", len(weighed), disable=None if progress else True))
+
+
+@contextmanager
+def _side_by_side(at_once: int) -> Iterator[ThreadPoolExecutor]:
+    """Workers for so many networks; NNPACK, which is switched for the process, is off until the last has ended."""
+    with torch.backends.nnpack.flags(enabled=False), ThreadPoolExecutor(at_once) as pool:
+        yield pool
+
+
+def _cores() -> int:
+    """How many networks the processor has cores for."""
+    return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
 def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
