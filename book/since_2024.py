@@ -39,21 +39,10 @@ def networks_table(groups: Mapping[TrainingConfig, Group]) -> str:
                 f"ours, one spike: {config.architecture}, {group.accuracy.seeds} seeds",
                 *((accuracy, "") if config.dataset == "mnist" else ("", accuracy)),
                 *("first spike, then potential", "last", f"{group.silent.mean:.1f}"),
-                *(str(config.time_steps), f"{weights(config.architecture):,}", "simulated"),
+                *(str(config.time_steps), f"{sum(Architecture.parse(config.architecture).weights()):,}", "simulated"),
             ]
         )
     return _marked([HEADER, *rows], used_files.names(reported.SINCE_2024, ours(groups)))
-
-
-def weights(architecture: str) -> int:
-    """The number of weights of a network.
-
-    >>> weights("784-400-10")
-    317600
-    """
-    network = Architecture.parse(architecture)
-    sizes = zip(network.sizes(), network.neuron_shapes(), strict=True)
-    return sum(size.flops // size.neurons * channels for size, (channels, *_) in sizes)  # inputs of a neuron x channels
 
 
 def statements_table(theme: str) -> str:

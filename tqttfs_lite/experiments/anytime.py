@@ -29,6 +29,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tqttfs_lite import files
+from tqttfs_lite.errors import one_sentence
 from tqttfs_lite.experiments import dial, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig
@@ -298,6 +299,7 @@ def _of_task(config: TrainingConfig, task: Task) -> bool:
 
 
 if __name__ == "__main__":
-    for task in STUDY:
-        for config in choose(task):
-            print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
+    with one_sentence(COMMAND):
+        for task in STUDY:
+            for config in choose(task):
+                print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
