@@ -1,6 +1,6 @@
 """The library behind the companion to the TQ-TTFS paper (Yang, Xuan and Kang, ASP-DAC 2024).
 
-What most need is here; the rooms have the rest: `spiking`, `energy`, `experiments`, `paper`, `report`.
+The main names are here; the rest is in the subpackages `spiking`, `energy`, `experiments`, `paper` and `report`.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# Imported when they are asked for: PyTorch takes seconds, which `tqttfs --help` does not wait for.
+# Imported on first access: PyTorch takes seconds to import, and `tqttfs --help` should not wait for it.
 _HOMES = {
     "Architecture": "spiking.notation",
     "SpikingNetwork": "spiking.network",

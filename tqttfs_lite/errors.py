@@ -1,4 +1,4 @@
-"""The errors that users meet; each message is one sentence that says what is wrong and what is allowed."""
+"""The errors that a user can cause; each message says in one sentence what is wrong and what is allowed."""
 
 import reprlib
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
 
-LONGEST_ECHO = 80  # characters of a value in a message, whatever the file has that it comes from
+LONGEST_ECHO = 80  # characters of a value that a message repeats, however long the value is
 _repr = reprlib.Repr()
 _repr.maxlevel, _repr.maxstring, _repr.maxlong, _repr.maxother = 3, LONGEST_ECHO, LONGEST_ECHO, LONGEST_ECHO
 
 
 def is_whole(number: object) -> bool:
-    """Whether a value is a whole number, NumPy's among them.
+    """Whether a value is an integer, including NumPy's integers.
 
     >>> is_whole(2), is_whole(2.0), is_whole(True), is_whole("2")
     (True, False, False, False)
@@ -21,24 +21,28 @@ def is_whole(number: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value as messages repeat it.
+    """A value as it is repeated in a message.
 
     >>> shown("1-2"), len(shown("1" * 1_000_000))
     ("'1-2'", 80)
     """
     try:
         return shortened(_repr.repr(value))
-    except ValueError:  # Python writes no decimal number of more than 4300 digits
+    except ValueError:  # Python does not convert integers of more than 4300 digits to text
         return "a number of thousands of digits"
 
 
 def shortened(text: str) -> str:
-    """The start of a text, all of it up to 80 characters."""
+    """A text, cut off after 80 characters."""
     return text if len(text) <= LONGEST_ECHO else f"{text[: LONGEST_ECHO - 3]}..."
 
 
 class TqttfsError(Exception):
-    """The base of all of them: catching it catches every mistake of a user, and no defect of the library."""
+    """The base class of every error that a user can cause; catching it does not hide defects of the library.
+
+    Its subclasses are in `tqttfs_lite.errors`.  The one for values that are not allowed, `InputError`, is also a
+    `ValueError`.
+    """
 
 
 class InputError(TqttfsError, ValueError):
@@ -46,7 +50,7 @@ class InputError(TqttfsError, ValueError):
 
 
 class NotationError(InputError):
-    """A text that is not an architecture: `position` is the offending character, `allowed` says what may be there."""
+    """A text that is not valid notation: `position` is the index of the error, `allowed` says what may be there."""
 
     def __init__(self, text: str, position: int, allowed: str) -> None:
         self.text, self.position, self.allowed = text, position, allowed
@@ -57,7 +61,7 @@ class NotationError(InputError):
 
 
 class ConfigError(InputError):
-    """A configuration that cannot be trained; the message names the setting."""
+    """A configuration that cannot be used for training; the message names the setting."""
 
 
 class StudyError(InputError):
@@ -65,24 +69,24 @@ class StudyError(InputError):
 
 
 class DatasetError(TqttfsError, RuntimeError):
-    """A data set is missing, corrupted or cannot be fetched."""
+    """A data set that is missing, damaged or cannot be downloaded."""
 
 
 class CheckpointError(TqttfsError, RuntimeError):
-    """A checkpoint that is missing, damaged, or not of the network it is read for."""
+    """A checkpoint that is missing, damaged or belongs to another network."""
 
 
 class ResultError(TqttfsError, RuntimeError):
-    """A result file that is missing, damaged, or that contradicts its configuration."""
+    """A result file that is missing, damaged or contradicts its configuration."""
 
 
 class DivergenceError(TqttfsError, FloatingPointError):
-    """A training whose loss is no longer a number."""
+    """A training run whose loss is no longer finite."""
 
 
 @contextmanager
 def one_sentence(command: str) -> Iterator[None]:
-    """What a program does: an error that a user can cause and fix ends it with its message and exit status 1."""
+    """Run a program; an error that a user can cause ends it with the error's message and exit status 1."""
     try:
         yield
     except (TqttfsError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a network does on a data set: right answers, decision steps, spikes per layer up to the decision."""
+"""Evaluating a network on a data set: correct answers, decision steps, and spikes per layer up to the decision."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ Count = Annotated[int, Field(ge=0)]
 @with_config(STRICT)
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts over a data set; whole numbers, so that a second evaluation can be held to equality."""
+    """Counts over a data set.  They are integers, so that a second evaluation must give exactly the same."""
 
     images: Annotated[int, Field(ge=1)]
-    correct: Count  # by the slides' decoder, or that of rate coding
+    correct: Count  # by the slides' decoder, or by the decoder of rate coding
     correct_if_tied: Count  # by the laxer rule of S4NN's code: the label is among the first neurons to fire, if any do
     silent: Count  # images for which no output neuron fired
     steps: Count  # sum over images of the inference time steps
-    # Of each spiking layer, up to and including the decision step, sum over images:
+    # For each spiking layer, up to and including the decision step, summed over images:
     spikes: tuple[Count, ...]
-    arriving: tuple[Count, ...] = ()  # spikes that arrive at it, the input's first; empty where they were not counted
-    additions: tuple[Count, ...] = ()  # that these take: each adds a weight for every neuron that it reaches
+    arriving: tuple[Count, ...] = ()  # spikes that arrive at it, those of the input first; empty if not counted
+    additions: tuple[Count, ...] = ()  # caused by these: one for each neuron that a spike reaches
 
     @property
     def accuracy(self) -> float:
-        """Right answers in percent."""
+        """Correct answers in percent."""
         return 100 * self.correct / self.images
 
     @property
     def mean_steps(self) -> float:
-        """Mean inference time steps: the step of the first output spike, counted from 1; T where there is none."""
+        """Mean inference time steps: the step of the first output spike, counted from 1; T if there is none."""
         return self.steps / self.images
 
     @property
     def mean_spikes(self) -> tuple[float, ...]:
-        """Mean spikes of each spiking layer for an image."""
+        """Mean number of spikes per image of each spiking layer."""
         return tuple(spikes / self.images for spikes in self.spikes)
 
     def counts(self, architecture: Architecture) -> Counts:
-        """What an image takes on average, for the energy models.
+        """Mean counts per image, for the energy models.
 
-        Raises `ValueError` where arriving spikes were not counted.
+        Raises `InputError` if arriving spikes were not counted.
         """
         if not self.arriving:
             raise InputError("this evaluation was made before arriving spikes were counted: evaluate the network again")
@@ -71,25 +71,25 @@ class Evaluation:
 @with_config(STRICT)
 @dataclass(frozen=True)
 class Curve:
-    """Counts over one split of a data set, one of each kind for every threshold."""
+    """Counts over one split of a data set, with one value for every threshold."""
 
     images: Annotated[int, Field(ge=1)]
     correct: tuple[Count, ...]
     silent: tuple[Count, ...]
-    steps: tuple[Count, ...]  # sum over images of the inference time steps; T where no output neuron fires
+    steps: tuple[Count, ...]  # sum over images of the inference time steps; T if no output neuron fires
 
 
 class Answers(NamedTuple):
-    """What a network says of each image of a data set, a byte each."""
+    """The answer to each image of a data set, stored in bytes."""
 
     answer: UInt8[Tensor, " n"]  # the class
-    step: UInt8[Tensor, " n"]  # inference time steps: that of the first output spike, from 1; T where there is none
+    step: UInt8[Tensor, " n"]  # step of the first output spike, counted from 1; T if there is none
     decided: Bool[Tensor, " n"]  # whether an output neuron fired
 
     def counts(self, labels: Int64[Tensor, " n"]) -> tuple[int, int, int, int]:
-        """Images, right answers, silent images and time steps, as `Evaluation` counts them.
+        """The numbers of images, correct answers, silent images and time steps, as in `Evaluation`.
 
-        Raises `ValueError` for another number of labels.
+        Raises `InputError` if the number of labels differs from the number of answers.
         """
         if not len(self.answer) == len(self.step) == len(self.decided) == len(labels):
             raise InputError(f"there must be {len(labels)} answers, one for each image, not {len(self.answer)}")
@@ -98,7 +98,7 @@ class Answers(NamedTuple):
 
 
 def in_float32(function: Function) -> Function:
-    """Have a function compute in the weights' own type, also where the caller is within `torch.autocast`."""
+    """Make a function compute in the weights' own type even if it is called within `torch.autocast`."""
     for device in ("cpu", "cuda"):
         function = cast(Function, torch.autocast(device, enabled=False)(function))
     return function
@@ -112,7 +112,17 @@ def evaluate(
     batch_size: int = 500,
     progress: bool = False,
 ) -> Evaluation:
-    """The counts of `evaluate_each`."""
+    """Evaluate a network on images of bytes and their labels, from 0 to classes - 1; returns counts over all images.
+
+    Every image is run through the network in float32, up to its decision, and decoded as on the slides.  The
+    computation runs on the network's device; images and labels may be on any device.  The network is left in eval mode.
+    Raises `InputError` if there is not exactly one label of type torch.int64, and in range, for each image.
+
+    >>> from tqttfs_lite.spiking.network import SpikingNetwork
+    >>> network = SpikingNetwork(Architecture.parse("8x8-20-10(2)"), time_steps=8)
+    >>> evaluate(network, torch.zeros(3, 8, 8, dtype=torch.uint8), torch.tensor([1, 2, 3])).images
+    3
+    """
     return evaluate_each(network, images, labels, batch_size=batch_size, progress=progress)[0]
 
 
@@ -125,11 +135,9 @@ def evaluate_each(
     batch_size: int = 500,
     progress: bool = False,
 ) -> tuple[Evaluation, Answers]:
-    """Run every image through the network in float32 and decode as the slides do; leaves the network in eval mode.
+    """`evaluate`, and the answer to each image, on the CPU.
 
-    It runs on the network's device; images, labels and answers are on any.
-
-    A rate-coded network takes all T steps for every image, and its ties are among the neurons that fire most.
+    A rate-coded network takes all T steps for every image, and its ties are between the neurons that fire most.
     """
     _check_labels(network.architecture, images, labels)
     network.eval()
@@ -140,7 +148,7 @@ def evaluate_each(
     found: list[Answers] = []
     batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
     total = -(-len(images) // batch_size)
-    bar = None if progress else True  # whether there is none; None: on a terminal only
+    bar = None if progress else True  # tqdm's `disable`; None shows the bar on a terminal only
     for pixels, label in tqdm(batches, total=total, desc="evaluating", unit="batch", disable=bar):
         pixels, label = pixels.to(device), label.to(device)
         if isinstance(network, RateNetwork):
@@ -169,7 +177,7 @@ def evaluate_each(
 
 
 def _check_labels(architecture: Architecture, images: Tensor, labels: Tensor) -> None:
-    """Raise `InputError` for labels that are not one of the network's classes for each image."""
+    """Raise `InputError` unless there is one label for each image, and every label is one of the network's classes."""
     (classes,) = architecture.shapes()[-1]
     if not 0 < len(images) == labels.numel() or labels.ndim != 1 or labels.dtype != torch.int64:
         found = f"{list(labels.shape)} of {labels.dtype} for {len(images)} images"

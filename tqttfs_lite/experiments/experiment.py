@@ -1,4 +1,4 @@
-"""From a configuration to its result: read where it is stored, trained and evaluated where it is not."""
+"""From a configuration to its result, which is read from its file or, if there is none, trained and evaluated."""
 
 from __future__ import annotations
 
@@ -29,11 +29,20 @@ from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
 Stored = TypeVar("Stored", Result, Trial)
-AGAIN = ".again"  # the purpose of a retraining, which goes on from no other training's state
+AGAIN = ".again"  # the purpose of a retraining, which does not resume from the state of any other training
 
 
 def run(config: TrainingConfig, *, release: bool = False, device: str | None = None, progress: bool = True) -> Result:
-    """`run_together` of one configuration."""
+    """The result of a configuration: read from its file if there is one, otherwise trained, evaluated once and stored.
+
+    `release=True` moves the result to the released results if it is not there yet.  `device` is cpu, cuda, cuda:1, mps
+    or auto, which is also the default: cuda if available, otherwise cpu.  It is recorded in the result.  If two
+    processes ask for the same configuration, only one of them trains it, and the other waits.
+
+    Raises `DatasetError` if the data set is missing or damaged, `InputError` if the device is not available,
+    `ResultError` if the stored result is damaged or was made with different images under the same name,
+    `CheckpointError` if the state of an unfinished run is damaged, and `DivergenceError` if the loss is not finite.
+    """
     return run_together([config], release=release, device=device, progress=progress)[0]
 
 
@@ -45,16 +54,11 @@ def run_together(
     device: str | None = None,
     progress: bool = True,
 ) -> list[Result]:
-    """The result of each configuration: from its file if there is one, else trained, evaluated once and stored.
+    """`run` for each of several configurations.
 
-    With `release` it ends up among the released results, wherever it was before.  Two processes that ask for the same
-    configuration train it once: the second waits for the first.
-
-    What is missing is trained on `device`, which is chosen as in `devices.choose` and recorded in the result, so many
-    `at_once`: on an NVIDIA GPU several small trainings take little longer than one, while its memory holds them.
-
-    Raises `DatasetError` where the data sets are missing or damaged, `ResultError` where a stored result is of other
-    images under the same name, and what `training.train_together` raises.
+    The missing results are trained on `device`, which is chosen as in `devices.choose` and recorded in the result,
+    `at_once` of them at a time: on an NVIDIA GPU, several small trainings take little longer than one as long as they
+    fit into its memory.  Raises the same errors as `run`.
     """
 
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
@@ -78,9 +82,9 @@ def run_together(
 
 
 def _of_todays_images(stored: Stored) -> Stored:
-    """A result or a trial; `ResultError` where a data set that is made in memory has other images than it was made of.
+    """Return the result or trial; raise `ResultError` if the images of its data set have changed.
 
-    Data sets in files are held to their published sums when they are read.
+    Only data sets without files are checked here: files are compared with their published checksums when they are read.
     """
     name, sums = stored.config.dataset, stored.data_sha256
     if not get(name).files and sums != data_sums(name) and (sums or isinstance(stored, Result)):
@@ -91,18 +95,18 @@ def _of_todays_images(stored: Stored) -> Stored:
 
 
 def try_out(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Trial:
-    """`try_out_together` of one configuration."""
+    """`try_out_together` for a single configuration."""
     return try_out_together([config], device=device, progress=progress)[0]
 
 
 def try_out_together(
     configs: Sequence[TrainingConfig], *, at_once: int = 1, device: str | None = None, progress: bool = True
 ) -> list[Trial]:
-    """Train configurations and score them on the validation images alone, or read the trials that were made before.
+    """Train configurations and score them on the validation images only, or read trials that are already stored.
 
-    This is how settings are chosen: the test set is not read, and `data/search/` keeps the score.  The finished state
-    stays in `data/runs/`, from which `run` goes on if the settings are chosen, without training again.
-    The arguments are those of `run_together`, which raises the same.
+    This is how settings are chosen: the test set is not read, and the score is stored in `data/search/`.  The final
+    state is kept in `data/runs/`, so that `run` need not train again if the settings are chosen.
+    The arguments and errors are those of `run_together`.
     """
 
     def store(config: TrainingConfig, trained: Trained, origin: Made) -> None:
@@ -132,17 +136,20 @@ def train_missing(
     progress: bool,
     then: Callable[[TrainingConfig], None] = lambda config: None,
 ) -> None:
-    """Train so many at once of what is not stored, and store it; `then` do the rest, with each one locked."""
+    """Train the configurations that are not stored, `at_once` at a time, and store them; then call `then` for each.
+
+    Each configuration is locked meanwhile, against other processes that train it.
+    """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     place = devices.choose(device)
     with closing(Progress([config for config in configs if not stored(config)], shown=progress)) as shown:
         for start in range(0, len(configs), at_once):
             group = configs[start : start + at_once]
             with ExitStack() as locks:
-                for name in sorted(config.name for config in group):  # in one order, so that no two wait for each other
+                for name in sorted(config.name for config in group):  # in a fixed order, to avoid deadlocks
                     locks.enter_context(FileLock(paths.runs_directory() / f"{name}.lock"))
                 left = [config for config in group if not stored(config)]
-                origin = made(place)  # before training: the code that runs, not the one that is there when it ends
+                origin = made(place)  # before training, since the code on disk may change meanwhile
                 trained = train_together(left, device=device, progress=shown)
                 for config, network in zip(left, trained, strict=True):
                     store(config, network, origin)
@@ -151,9 +158,9 @@ def train_missing(
 
 
 def retrain(config: TrainingConfig, *, device: str | None = None, progress: bool = True) -> Evaluation:
-    """Train a configuration from scratch whatever is stored of it, and evaluate it; nothing is stored.
+    """Train a configuration from scratch, even if its result is stored, and evaluate it; the result is not stored.
 
-    A retraining that was cut off goes on from its last whole epoch.  Raises what `run` raises.
+    An interrupted retraining resumes after its last completed epoch.  Raises the same errors as `run`.
     """
     paths.runs_directory().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.runs_directory() / f"{config.name}.lock"):
@@ -169,11 +176,11 @@ def _score(network: Network, config: TrainingConfig, progress: bool) -> tuple[Ev
 
 
 def trained_network(result: Result, quantization: str | None = None) -> SpikingNetwork:
-    """The network of a result, with the weights that the result was measured with; or with other degrees.
+    """The network of a result, with the weights for which the result was measured.
 
-    `quantization` is the short form of degrees to run the trained weights with, such as 1-2-4.
-    Raises `CheckpointError` where the checkpoint is missing or is not the one of the result, and
-    `ValueError` for degrees that do not fit and for a rate-coded network.
+    `quantization`, a short form such as 1-2-4, runs the same weights with other degrees than they were trained with.
+    Raises `CheckpointError` if the checkpoint is missing or does not belong to the result, and `InputError` if the
+    degrees do not fit the network or if the network is rate-coded.
     """
     config = result.config
     network = _trained(result, config if quantization is None else variant(config, quantization))
@@ -190,21 +197,19 @@ def evaluate_again(result: Result, *, device: str | None = None, progress: bool 
 def evaluate_each_again(
     result: Result, *, device: str | None = None, progress: bool = False
 ) -> tuple[Evaluation, Answers]:
-    """`evaluate_again`, and the answer to each image."""
+    """`evaluate_again`, and the network's answer to each image."""
     return _score(_trained(result, result.config).to(devices.choose(device)), result.config, progress)
 
 
 def answers_of(result: Result) -> Answers:
-    """The stored answers of a result's network; raises `ResultError` as `answers.read` does."""
+    """The stored answers of a result's network; raises the same errors as `answers.read`."""
     return answers.read(result, load(result.config.dataset, "test").labels)
 
 
 def measure_dial(result: Result, stride: int = 1, *, device: str | None = None) -> Dial:
-    """A result's network at other output thresholds, on the validation and the test images; nothing is stored.
+    """Measure a result's network at other output thresholds, on the validation and test images; nothing is stored.
 
-    With a `stride` only at every so many of the thresholds.
-
-    Raises what `trained_network` raises.
+    With a `stride` of n, only every n-th threshold is measured.  Raises the same errors as `trained_network`.
     """
     return _dial(trained_network(result).to(devices.choose(device)), result.config, stride)
 
@@ -217,9 +222,9 @@ def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
 
 
 def dial_of(result: Result, *, device: str | None = None) -> Dial:
-    """The dial of a result's network: read where it is stored, else measured and stored.
+    """The dial of a result's network, which is read from its file or, if there is none, measured and stored.
 
-    Raises what `dial.read` and `measure_dial` raise.
+    Raises the same errors as `dial.read` and `measure_dial`.
     """
     if not results.beside(result, *results.DIALS).exists():
         dial.write(measure_dial(result, device=device), result)
@@ -227,14 +232,14 @@ def dial_of(result: Result, *, device: str | None = None) -> Dial:
 
 
 def _trained(result: Result, config: TrainingConfig) -> Network:
-    """A configuration's network with the weights of a result."""
+    """The network of a configuration, with the weights of a result."""
     network = build(config)
     checkpoints.read(network, result.checkpoint, result.checkpoint_sha256)
     return network
 
 
 def made(device: torch.device) -> Made:
-    """Where and when: what a reader needs to judge, or repeat, a run."""
+    """The date, code version and machine of a run: what is needed to judge or repeat it."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -249,11 +254,11 @@ def made(device: torch.device) -> Made:
 
 
 def commit() -> str:
-    """The commit of the code, marked where the library has changed since.
+    """The commit of the code, followed by "with changes" if the library has uncommitted changes.
 
-    "unknown" outside a checkout, also where the code lies within another repository.
+    It is "unknown" outside a checkout, and if the code is inside another repository.
     """
-    # Without GIT_DIR and its like, which in a hook of another repository name that one.
+    # Without GIT_DIR and similar variables, which point to another repository if one of its hooks calls this.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:

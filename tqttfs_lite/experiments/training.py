@@ -1,4 +1,4 @@
-"""Surrogate-gradient training of configurations, with a checkpoint every epoch from which a killed run goes on."""
+"""Surrogate-gradient training of configurations, with checkpoints from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from tqttfs_lite.experiments.trainer import Trainer
 from tqttfs_lite.spiking.rate_coding import Network
 
 MakeTrainer = Callable[[TrainingConfig, Images, Images], Trainer]
-SECONDS_BETWEEN_CHECKPOINTS = 10  # at least, on a GPU, where an epoch may take less time than to store it
+SECONDS_BETWEEN_CHECKPOINTS = 10  # at least, on a GPU, where an epoch may take less time than storing it
 
 
 class Epoch(NamedTuple):
-    """One line of a training's history."""
+    """One epoch in the history of a training run."""
 
     loss: float  # mean over the epoch's batches
     validation_accuracy: float  # percent
     validation_steps: float  # mean inference time steps
-    seconds: float  # of trainings side by side each has its share
+    seconds: float  # for trainings that run in parallel, each one's share
 
 
 class Trained(NamedTuple):
-    """A finished training: the averaged weights, rounded as they are released, and how they came about."""
+    """A finished training run: the network with the averaged weights, rounded as for a release, and its history."""
 
     network: Network
     history: list[Epoch]
@@ -51,13 +51,22 @@ def train(
     purpose: str = "",
     trainer: MakeTrainer = Trainer,
 ) -> Trained:
-    """`train_together` of one configuration."""
+    """Train a configuration from scratch, or resume it from the last checkpoint if it was interrupted.
+
+    `device` is cpu, cuda, cuda:1, mps or auto, which is also the default: cuda if available, otherwise cpu.  The
+    trained network stays on it.  Random numbers depend only on the seed and the number of the epoch.  Therefore, with
+    the same machine and number of threads, a resumed run ends with exactly the same weights as an uninterrupted one.
+    A training with a `purpose` never resumes from the state of a training with another purpose.
+
+    Raises `InputError` if the device is not available, `DatasetError` if the data set is missing or damaged,
+    `CheckpointError` if the state of an unfinished run is damaged, and `DivergenceError` if the loss is not finite.
+    """
     with closing(Progress([config], shown=progress, note=purpose.replace(".", ", "))) as shown:
         return train_together([config], device=device, progress=shown, purpose=purpose, trainer=trainer)[0]
 
 
 def whatever_the_caller_does(function: Function) -> Function:
-    """Have a function train within the caller's `torch.autocast`, `no_grad` or `inference_mode` as it does outside."""
+    """Make a function train in the same way within `torch.autocast`, `no_grad` and `inference_mode` as outside them."""
     return in_float32(torch.inference_mode(False)(torch.enable_grad()(function)))
 
 
@@ -70,20 +79,13 @@ def train_together(
     purpose: str = "",
     trainer: MakeTrainer = Trainer,
 ) -> list[Trained]:
-    """Train from scratch, or from the last checkpoint of a run of the same configuration that was cut off.
+    """`train` for several configurations, which take turns batch by batch; on an NVIDIA GPU they run in parallel.
 
-    The trainings take turns, batch by batch; on an NVIDIA GPU their steps run side by side.  Each ends with the weights
-    that it would have without the others: its epochs draw their random numbers from its seed and their own number
-    alone, so that on the same machine, with as many threads, a resumed run too ends with the same weights, bit for bit.
-    The trained networks are left on the device, which is chosen as in `devices.choose`.  A training with a `purpose` of
-    its own goes on from no other's state.
-
-    Raises `InputError` for a device that is not there, `DatasetError` where the data sets are missing or damaged,
-    `CheckpointError` where the state of an unfinished run is, and `DivergenceError` where a loss is no longer a number.
+    Each network ends with the weights that it would have if it were trained alone.  Raises the same errors as `train`.
     """
     reuse_memory()
     place = devices.choose(device)
-    read = cache(load)  # which checks the files' sums each time
+    read = cache(load)  # which checks the files' checksums on every call
     split = cache(lambda dataset, name: read(dataset, name).to(place))
     sums = cache(lambda dataset: [content_sum(read(dataset, name)) for name in ("train", "validation")])
     runs = [
@@ -117,9 +119,9 @@ def train_together(
 
 
 class Progress:
-    """How far some trainings are, at once or one after another, and the time that is left for all of them.
+    """The progress of several trainings, in parallel or one after another, and the remaining time for all of them.
 
-    It is a bar on a terminal, and elsewhere a line an epoch, which stays readable where runs share a log.
+    On a terminal it is a bar; elsewhere it is one line per epoch, which stays readable if several runs share a log.
     """
 
     def __init__(self, configs: Sequence[TrainingConfig], *, shown: bool = True, note: str = "") -> None:
@@ -134,7 +136,7 @@ class Progress:
         self._bar.close()
 
     def skip(self, batches: int) -> None:
-        """Batches that were done before, or never will be."""
+        """Leave out batches that were done earlier, or that will not be done."""
         self._left -= batches
         if batches and not self._bar.disable:
             self._bar.total -= batches
@@ -145,7 +147,7 @@ class Progress:
         self._bar.update()
 
     def tell(self, run: _Run) -> None:
-        """An epoch of one of them is over."""
+        """Show that a training has completed an epoch."""
         epochs, last = run.trainer.config.epochs, run.history[-1]
         told = f"loss {last.loss:.3f}, validation {last.validation_accuracy:.2f} %"
         self._bar.set_postfix_str(f"epoch {len(run.history)}, {told}")
@@ -159,7 +161,7 @@ class Progress:
 
 
 def _batches(config: TrainingConfig) -> int:
-    """Of an epoch."""
+    """The number of batches per epoch."""
     return datasets.get(config.dataset).sizes.train // config.batch_size
 
 
@@ -168,7 +170,7 @@ def _title(config: TrainingConfig) -> str:
 
 
 class _Run:
-    """A training with its history and the file from which it goes on."""
+    """A training run, its history, and the file from which it resumes."""
 
     def __init__(self, trainer: Trainer, sums: list[str], file: Path) -> None:
         self.trainer = trainer
@@ -182,9 +184,9 @@ class _Run:
         return len(self.history) == self.trainer.config.epochs
 
     def add(self, epoch: Epoch) -> None:
-        """Put an epoch on record, with what the next one starts from.
+        """Add an epoch to the history, and store the state from which the next one starts.
 
-        Raises `DivergenceError` where its loss is not a number.
+        Raises `DivergenceError` if the loss is not finite.
         """
         if not math.isfinite(epoch.loss):
             allowed = self.trainer.config.learning_rate
@@ -199,7 +201,7 @@ class _Run:
     def _read(self) -> list[Epoch]:
         try:
             tensors, metadata = checkpoints.read_tensors(self.file)
-            if metadata.get("origin", self.origin) != self.origin:  # states had none before
+            if metadata.get("origin", self.origin) != self.origin:  # older states have none
                 raise CheckpointError("it has other settings or other images")
             self.trainer.go_on(tensors)
             return [Epoch(*line) for line in metadata["history"]]
@@ -208,12 +210,12 @@ class _Run:
 
 
 def state_file(config: TrainingConfig, purpose: str = "") -> Path:
-    """Where an unfinished training keeps all that it needs to go on."""
+    """The file with everything that an unfinished training needs in order to resume."""
     return paths.runs_directory() / f"{config.name}{purpose}.state.safetensors"
 
 
 def finished_epochs(config: TrainingConfig, purpose: str = "") -> int:
-    """How many epochs of an unfinished training are done."""
+    """How many epochs of an unfinished training are completed."""
     path = state_file(config, purpose)
     return len(checkpoints.read_tensors(path)[1]["history"]) if path.exists() else 0
 
@@ -222,7 +224,7 @@ def finished_epochs(config: TrainingConfig, purpose: str = "") -> int:
 def seconds_per_epoch(
     config: TrainingConfig, batches: int = 8, *, device: str | None = None, trainer: MakeTrainer = Trainer
 ) -> float:
-    """How long an epoch takes on this machine, from a few batches of blank images, without the validation."""
+    """Estimate how long an epoch takes on this machine, without validation, from a few batches of blank images."""
     dataset, count = datasets.get(config.dataset), config.batch_size * (batches + 1)
     pixels = torch.zeros(1, *dataset.image_shape, dtype=torch.uint8).expand(count, *dataset.image_shape)
     blank = Images(pixels, torch.zeros(count, dtype=torch.int64)).to(devices.choose(device))
@@ -239,8 +241,8 @@ def seconds_per_epoch(
 
 
 def reuse_memory() -> None:
-    """Have glibc keep freed blocks instead of returning them: fresh pages cost more than the arithmetic on them."""
-    with suppress(OSError, AttributeError):  # another C library
+    """Make glibc keep freed memory instead of returning it: new pages take longer than the arithmetic on them."""
+    with suppress(OSError, AttributeError):  # a C library other than glibc
         mallopt = ctypes.CDLL(None).mallopt
         largest = 2**30
         mallopt(-1, largest)  # M_TRIM_THRESHOLD

@@ -1,1 +1,1 @@
-"""The method: neurons, codes, networks, inference, losses.  It knows no data set and no folder."""
+"""The method: neurons, coding, networks, inference, losses.  Nothing here depends on a data set or a folder."""

@@ -1,4 +1,4 @@
-"""From pixels to spike times, and from the output layer's spikes to a class (slides, "Encode" and "Decode")."""
+"""The encoder, from pixels to spike times, and the decoder, from spikes to a class (slides, "Encode" and "Decode")."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from tqttfs_lite.spiking.kernels.operators import on_device
 
 
 def encode(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> UInt8[Tensor, "*shape"]:
-    """Intensity to latency: t = Round((T - 1)(1 - x / 255)); every pixel spikes once, the brightest first.
+    """Encode intensities as spike times: t = Round((T - 1)(1 - x / 255)).
 
-    The rounding mode never matters, since no pixel lands on .5: 2 (T - 1)(255 - x) is even, an odd multiple of 255 not.
-    Raises `InputError` for a T outside 1 to 254, the largest that leaves a byte value for "never", and for pixels that
-    are not bytes: numbers from 0 to 1 would all be black.
+    Every pixel spikes once, the brightest first; t counts from 0.
+    The rounding mode does not matter because no value ends in .5: then 2 (T - 1)(255 - x), an even number, would have
+    to be an odd multiple of 255.
+    Raises `InputError` if T is not from 1 to 254, the largest T that leaves a byte value for "never", or if the pixels
+    are not bytes: floating-point intensities from 0 to 1 would all be encoded as black.
 
     >>> encode(torch.tensor([255, 128, 0], dtype=torch.uint8), time_steps=8)
     tensor([0, 3, 7], dtype=torch.uint8)
@@ -42,25 +44,25 @@ def _latencies(time_steps: int) -> tuple[int, ...]:
 
 
 def check_time_steps(time_steps: int) -> None:
-    """Raise `ValueError` for a T that does not leave a byte value for "never"."""
+    """Raise `InputError` if T is not an integer from 1 to `LONGEST_TIME`."""
     if not is_whole(time_steps) or not 1 <= time_steps <= LONGEST_TIME:
         raise InputError(f"the number of time steps T must be an integer from 1 to {LONGEST_TIME}, not {time_steps}")
 
 
 class Decision(NamedTuple):
-    """What the network says of each image, and on which step, counted from 1; T where no output neuron fired."""
+    """The answer to each image and its decision step, counted from 1; the step is T if no output neuron fired."""
 
     label: Int64[Tensor, " B"]
     step: Int64[Tensor, " B"]
 
 
 def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[int], time_steps: int) -> Decision:
-    """The output neuron that fires first is the class; ties, and silence, go to the highest membrane potential.
+    """Decode the output: the class is that of the output neuron that fires first.
 
-    V and S are the output layer's potentials and spikes at `steps`.  Among neurons that fire first together the one
-    with the highest V at that step wins; where none fires, the one among all with the highest V at the last step.
-    Equal potentials go to the lower class, so that a decision is always reproducible.
-    Raises `InputError` where V, S and `steps` are not of each other.
+    V and S are the output layer's membrane potentials and spikes at `steps`, which count from 0.  If several neurons
+    fire first on the same step, the one with the highest V on that step wins; if none fires, the one with the highest V
+    on the last step.  Between equal potentials the lower class wins, so that decisions are reproducible.
+    Raises `InputError` if the shapes of V and S and the number of `steps` do not match, or if S is not Boolean.
 
     >>> V = torch.tensor([[[0.5, 0.0]], [[1.25, 1.5]]])
     >>> decode(V, V > 1, steps=(0, 1), time_steps=2)

@@ -1,4 +1,4 @@
-"""Inference as the slides count it: time goes on tick by tick of the output, and an image leaves at its decision."""
+"""Inference as on the slides: it proceeds from one output tick to the next and stops for each image at its decision."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 
 
 class Inference(NamedTuple):
-    """What the network says of each image, and the spikes that made it say so."""
+    """The answer to each image, and the spikes up to its decision."""
 
     label: Int64[Tensor, " B"]
-    step: Int64[Tensor, " B"]  # inference time steps: that of the first output spike, from 1; T where there is none
-    first: Bool[Tensor, "B classes"]  # the output neurons that fire on it; none where the output stays silent
-    firing_times: list[UInt8[Tensor, "B ..."]]  # of every spiking layer; T where a neuron does not fire by the decision
+    step: Int64[Tensor, " B"]  # step of the first output spike, counted from 1; T if there is none
+    first: Bool[Tensor, "B classes"]  # the output neurons that fire on that step; none for a silent image
+    firing_times: list[UInt8[Tensor, "B ..."]]  # per spiking layer; T for a neuron that has not fired by the decision
 
 
 @torch.no_grad()
-@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
+@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which is not exact
 def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early_exit: bool = True) -> Inference:
-    """Decide about a batch of encoded images; nothing more is computed for an image once it is decided.
+    """Classify a batch of encoded images; nothing more is computed for an image after its decision.
 
-    Between two ticks of the output every layer ticks as often as its own clock says, for the images that are left.
-    Without `early_exit` all of them stay to the end of time, and the firing times go on beyond the decision.
+    `spike_times` are the output of `encode`, counted from 0.  Between two ticks of the output layer, every other layer
+    is computed at the ticks of its own clock, for the images that are still undecided.  With `early_exit=False`, all
+    images run to the last time step, and the firing times include those after the decision.
 
-    Raises `ValueError` where the images are not of the size that the architecture names, and for spikes after T.
+    Raises `InputError` if the images do not have the size that the architecture requires or if a spike time is above T.
     """
     T, layers = network.time_steps, network.layers
     inputs = network.as_input(spike_times)
@@ -45,9 +46,9 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
         first=torch.zeros(len(inputs), *layers[-1].shape, dtype=torch.bool, device=device),
         firing_times=[torch.full((len(inputs), *layer.shape), T, dtype=torch.uint8, device=device) for layer in layers],
     )
-    left = torch.arange(len(inputs), device=device)  # the images that are left, and their firing times layer by layer
+    left = torch.arange(len(inputs), device=device)  # the undecided images; below, their firing times layer by layer
     times = [inputs, *found.firing_times]
-    if layers[0].convolves:  # a convolution of the input costs the same for all its ticks
+    if layers[0].convolves:  # convolving the input costs as much for all ticks as for one
         times[1] = layers[0].convolution_times(inputs, T)
     now = 0
     for end in layers[-1].steps:

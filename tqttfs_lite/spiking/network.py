@@ -20,11 +20,10 @@ from tqttfs_lite.spiking.notation import Architecture
 
 
 class Output(NamedTuple):
-    """The output layer over time.
+    """The membrane potentials V and spikes S of the output layer at K time steps.
 
-    `steps` are the time steps of V and S, counted from 0: those of the clock, on which an output neuron may fire, and
-    the end of time, whether or not the clock ticks there.  S holds up to an image's first output spike, which is as far
-    as inference runs.
+    `steps` are these time steps, counted from 0: the ticks of the `clock`, on which an output neuron may fire, and the
+    last time step, whether or not it is a tick.  S is valid up to an image's first output spike, where inference stops.
     """
 
     V: Float[Tensor, "K B classes"]
@@ -36,11 +35,12 @@ class Output(NamedTuple):
 class SpikingNetwork(nn.Module):
     """A feed-forward network of TQ-TTFS neurons that turns spike times into output potentials and spikes.
 
-    Raises `ValueError` for T outside 1 to 254, for a layer whose clock never ticks while it has input, and for another
-    pooling or dropout than there is.
+    `dropout` is the share of hidden neurons that are dropped in training.
+    Raises `InputError` if T is not from 1 to 254, if a layer's clock never ticks after its first input, if `pooling` is
+    neither "max" nor "average", or if `dropout` is not at least 0 and below 1.
     """
 
-    layer_type: type[SpikingLayer] = SpikingLayer  # of networks that compute in another way
+    layer_type: type[SpikingLayer] = SpikingLayer  # a subclass may use another kind of layer
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class SpikingNetwork(nn.Module):
         if pooling not in get_args(PoolingMode) or not 0 <= dropout < 1:
             raise InputError(f"pooling must be max or average, dropout from 0 to below 1, not {pooling} and {dropout}")
         self.architecture, self.time_steps, self.neuron, self.dropout = architecture, time_steps, neuron, dropout
-        self.generator: torch.Generator | None = None  # of dropout's random numbers; None: PyTorch's own
+        self.generator: torch.Generator | None = None  # for dropout; None: PyTorch's default generator
         ticking = clocks(architecture, time_steps)
-        end = time_steps - 1  # where no output neuron fires, the potentials at the end of time decide
+        end = time_steps - 1  # if no output neuron fires, the potentials on the last step decide
         observed = tuple(ticking[-1]) if ticking[-1][-1] == end else (*ticking[-1], end)
         shapes = architecture.input_shapes(), architecture.neuron_shapes()
         steps = [*map(tuple, ticking[:-1]), observed]
@@ -69,7 +69,7 @@ class SpikingNetwork(nn.Module):
         self.layers = cast(Sequence[SpikingLayer], layers)
 
     def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> Output:
-        """Run a batch of encoded images to the end of time, with gradients; `inference.infer` stops at the decision."""
+        """Run a batch of encoded images up to the last time step, with gradients; `infer` stops at the decision."""
         times, dtype = self.as_input(spike_times), self._dtype()
         first, output = self.layers[0], self.layers[-1]
         if not first.convolves:
@@ -86,7 +86,7 @@ class SpikingNetwork(nn.Module):
         return Output(V, (V > self.neuron.theta) & may_fire[:, None, None], output.steps, output.clock)
 
     def potentials(self, layer: int, times: UInt8[Tensor, "B ..."], steps: Sequence[int]) -> Float[Tensor, "K B ..."]:
-        """A layer's membrane potentials on these steps, from the firing times of the layer before it or the input."""
+        """A layer's membrane potentials at these steps, from the firing times of the previous layer or of the input."""
         if layer:
             C = self.layers[layer - 1].state(times, steps, self._dtype())
         else:
@@ -95,10 +95,10 @@ class SpikingNetwork(nn.Module):
         return V
 
     def as_input(self, spike_times: UInt8[Tensor, "B ..."]) -> UInt8[Tensor, "B ..."]:
-        """[B, ...] -> [B, channels, height, width] for an image, [B, features] for a row of values.
+        """Reshape spike times: [B, ...] to [B, channels, height, width] for images, [B, features] for vectors.
 
-        Raises `ValueError` for other than bytes, and where the images are not of the size that the architecture names;
-        an image with several channels must have them first.
+        Images with several channels must have the channels first.
+        Raises `InputError` if the spike times are not bytes or do not have the size that the architecture requires.
         """
         if spike_times.dtype != torch.uint8:
             raise InputError(
@@ -111,13 +111,13 @@ class SpikingNetwork(nn.Module):
         return spike_times.reshape(-1, *shape)
 
     def _kept_neurons(self, layer: SpikingLayer, batch: int) -> Tensor | None:
-        """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None where none is dropped."""
+        """Dropout's factors for the pooled neurons, [B, ...], the same on every step; None without dropout."""
         if not (self.training and self.dropout):
             return None
         channels, *size = layer.pooled_shape
         keep = torch.empty(batch, *size, channels, dtype=self._dtype(), device=layer.weight.device)
         keep = dropout_factors(keep, self.dropout, self.generator)
-        return keep.movedim(-1, 1)  # [B, C, H, W] with the channels innermost, as the convolutions like it
+        return keep.movedim(-1, 1)  # [B, C, H, W] in the channels-last memory format, which suits the convolutions
 
     def _dtype(self) -> torch.dtype:
         weight = self.layers[0].weight
@@ -133,15 +133,15 @@ def from_state_dict(
     neuron: Neuron = TQ_TTFS,
     pooling: PoolingMode = "max",
 ) -> SpikingNetwork:
-    """The network with the weights of a PyTorch model of its shape, such as a `Sequential`, from its `state_dict()`.
+    """Build a network with the weights of a PyTorch model of the same shape, given the model's `state_dict()`.
 
-    The model has a `Linear` or a `Conv2d` without bias for every spiking layer, in their order, whatever their names;
-    its convolutions have stride 1 and keep the image's size, which a state dict does not say.  The weights are taken as
-    they are: those of another neuron than the slides' do not become its by this.  Spikes are the same on every machine
-    for weights on the grid of the released ones (`experiments.checkpoints.round_weights`).
+    The model must have a `Linear` or `Conv2d` without bias for every spiking layer, in the same order; their names do
+    not matter.  Its convolutions must have stride 1 and preserve the image size, which a state dict cannot tell.  The
+    weights are copied unchanged; they are not converted if the model was trained with a different neuron.  To get the
+    same spikes on every machine, round them as the released weights are (`experiments.checkpoints.round_weights`).
 
-    Raises `InputError` for a bias or any other tensor that is no weight, for weights of another shape than the layer's,
-    and for values that are not finite.
+    Raises `InputError` for a bias or any other tensor that is not a weight, for a wrong number of weights or a wrong
+    shape, and for values that are not finite.
 
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20, bias=False), nn.ReLU(), nn.Linear(20, 10, bias=False))
     >>> network = from_state_dict(model.state_dict(), "784-20(1)-10(2)", time_steps=8)
@@ -166,12 +166,12 @@ def from_state_dict(
 
 
 def dropout_factors(like: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """0 for this share of places and 1 / (1 - share) for the others, in place."""
+    """Fill a tensor in place: 0 for this share of its elements, drawn at random, and 1 / (1 - share) for the others."""
     return like.bernoulli_(1 - share, generator=generator).div_(1 - share)
 
 
 def clocks(architecture: Architecture, time_steps: int) -> list[range]:
-    """The steps on which each spiking layer is computed; raises `ValueError` for a layer that could never fire.
+    """The steps on which each spiking layer is computed; raises `InputError` for a layer that could never fire.
 
     >>> [list(steps) for steps in clocks(Architecture.parse("784-400(1)-10(4)"), time_steps=8)]
     [[0, 1, 2, 3, 4, 5, 6, 7], [3, 7]]

@@ -1,9 +1,9 @@
-"""The slides' three neuron models, literally: the reference that everything faster must equal.
+"""The slides' three neuron models, written literally: the reference that all faster code must match.
 
 Each is a plain loop over time steps, slow on purpose and never optimised.  The symbols are the slides': W weights,
 S spikes, V membrane potentials, F firing history, theta (θ) threshold, q temporal quantization degree, T time steps.
-Two choices are ours where the slides are silent: V starts at V_reset, which is 0, and theta is at least V_reset,
-since a neuron whose resting potential lies above its threshold would fire again and again after its first spike.
+We make two choices that the slides leave open: V starts at V_reset, which is 0, and theta is at least V_reset, because
+a neuron whose resting potential is above its threshold would keep firing after its first spike.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ V_RESET = 0.0
 
 Response = Callable[[Tensor], Tensor]
 
-# By `TrainingConfig.response`: what is left of the potential of an input spike d = 0, 1, 2, ... time steps later.
-# None is the slides' neuron, which keeps all of it.  Add your own, such as lambda d: 0.9**d for one that leaks.
+# Values of `TrainingConfig.response`: how much of an input spike's potential is left d = 0, 1, 2, ... time steps later.
+# None is the slides' neuron, which keeps all of it.  Add your own, such as lambda d: 0.9**d for a leaky neuron.
 RESPONSES: dict[str, Response | None] = {"step": None}
 
 
 @dataclass(frozen=True)
 class Neuron:
-    """What the neurons of a network have in common; the defaults are the slides'.
+    """The properties that all neurons of a network share; the defaults are the slides'.
 
-    With a `response` k the membrane potential of a neuron that has not fired is V[t] = sum of W_i k(t - t_i) over the
-    input spikes, t_i <= t.  Only the step has compiled kernels; other responses run in plain PyTorch, as do surrogates
-    other than `Atan`.  A decay takes the sums off the grid on which float32 adds without rounding
-    (`experiments.checkpoints`), so that another machine may count other spikes and `tqttfs verify` may report it.
-    Raises `ValueError` for a theta below V_reset, and for one that is no number.
+    With a `response` k, the membrane potential of a neuron that has not fired is V[t] = sum of W_i k(t - t_i) over the
+    input spikes, t_i <= t.  There are compiled kernels only for the default, a step; other responses run in plain
+    PyTorch, as do surrogates other than `Atan`.  With a decay, float32 sums are no longer exact
+    (`experiments.checkpoints`): spike counts may differ between machines, and `tqttfs verify` may report differences.
+    Raises `InputError` if theta is below V_reset or not finite.
     """
 
     theta: float = THRESHOLD
@@ -62,10 +62,10 @@ def if_neuron(
     theta: float = THRESHOLD,
     surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
-    """Integrate and fire, no leak, many spikes; returns V and S (slides, "IF Neuron model").
+    """Integrate-and-fire neurons without leak, which may fire many times; returns V and S (slides, "IF Neuron model").
 
     V[t] = W S_in[t] + V[t-1], or W S_in[t] + V_reset on the step after a spike;  S[t] = 1 where V[t] > theta.
-    Raises `ValueError` for a theta below V_reset and for shapes that do not fit.
+    Raises `InputError` if theta is below V_reset or if the shapes do not match.
 
     >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
     >>> V, S = if_neuron(S_in, W)
@@ -89,9 +89,9 @@ def ttfs_neuron(
     theta: float = THRESHOLD,
     surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
-    """Time to first spike: the IF neuron that stops charging once it has fired; returns V and S.
+    """Time-to-first-spike neurons: IF neurons that stop integrating once they have fired; returns V and S.
 
-    It is the TQ-TTFS neuron that may fire at every step, q = 1 (slides, "IF Neuron model + TTFS coding").
+    They are TQ-TTFS neurons with q = 1, which may fire on every step (slides, "IF Neuron model + TTFS coding").
     """
     return tq_ttfs_neuron(S_in, W, q=1, theta=theta, surrogate=surrogate)
 
@@ -103,12 +103,12 @@ def tq_ttfs_neuron(
     theta: float = THRESHOLD,
     surrogate: Surrogate = ATAN,
 ) -> tuple[Float[Tensor, "T B N_out"], Float[Tensor, "T B N_out"]]:
-    """Time to first spike on a clock of its own: it fires only where (t + 1) % q == 0; returns V and S.
+    """TQ-TTFS neurons: they fire at most once, and only on steps t with (t + 1) % q == 0; returns V and S.
 
     V[t] = (1 - F) W S_in[t] + V[t-1], or V_reset on the step after a spike;
     S[t] = 1 where V[t] > theta and (t + 1) % q == 0;  F = S[t] + F  (slides, "+ Temporal Quantification").
-    Gradients hold the firing history F, and with it the reset, constant.
-    Raises `ValueError` for a theta below V_reset, a q below 1 and shapes that do not fit.
+    In the backward pass the firing history F, and therefore the reset, is treated as constant.
+    Raises `InputError` if theta is below V_reset, if q is not an integer of at least 1, or if the shapes do not match.
 
     >>> S_in, W = torch.ones(4, 1, 1), torch.tensor([[0.75]])
     >>> V, S = tq_ttfs_neuron(S_in, W, q=3)
@@ -130,7 +130,7 @@ def tq_ttfs_neuron(
 
 
 def _silence(S_in: Tensor, W: Tensor) -> Tensor:
-    """The state before the first step: V = V_reset, S = 0, F = 0, all of them zero."""
+    """The state before the first step: V = V_reset = 0, S = 0, F = 0."""
     return S_in.new_zeros(S_in.shape[1], W.shape[0])
 
 

@@ -1,13 +1,13 @@
-"""The slides' notation of a network, read into an `Architecture` and printed back.
+"""The slides' notation for networks: reading it into an `Architecture` and printing it again.
 
     784-400(1)-10(2)                                      a multilayer perceptron (SMLP)
     28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)       a convolutional network (SCNN)
-    32x32x3-16C5(1)-P2-10(2)                              one of images with three channels
+    32x32x3-16C5(1)-P2-10(2)                              an SCNN for images with three channels
 
-The input is a number of values, or height x width of an image, or height x width x channels.
-`16C5` is a convolution with 16 filters of 5x5 that keeps the image's size, `P2` pools windows of 2x2,
-a plain number is a fully connected layer, and the number in brackets is the layer's temporal quantization
-degree q; left out, q is 1.  The short form of the slides' figures, `1-2-2-4-4`, lists the degrees alone.
+The input is a number of values, an image's height x width, or its height x width x channels.
+`16C5` is a convolution with 16 filters of size 5x5 that preserves the image size, `P2` pools windows of 2x2,
+and a plain number is a fully connected layer.  The number in brackets is the layer's temporal quantization
+degree q, which is 1 if omitted.  The short form in the slides' figures, `1-2-2-4-4`, lists only the degrees.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tqttfs_lite.errors import InputError, NotationError, is_whole, shown
 
-LARGEST_NUMBER = 65_536  # keeps a slip of the keyboard from asking for terabytes of weights
+LARGEST_NUMBER = 65_536  # so that a typing error cannot request terabytes of weights
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with spiking neurons, stride 1, zero-padded so that height and width stay."""
+    """A convolution with spiking neurons: stride 1, zero-padded so that height and width are preserved."""
 
     channels: int
     kernel: int
@@ -48,7 +48,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Pooling:
-    """A window that moves by its own size; it holds no neurons."""
+    """Pooling with a stride equal to the window's size; it has no neurons."""
 
     size: int
 
@@ -60,9 +60,9 @@ Layer = Linear | Convolution | Pooling
 
 
 class LayerSize(NamedTuple):
-    """A spiking layer's neurons and FLOPs, as the slides count them.
+    """The number of a spiking layer's neurons and its FLOPs, as the slides count them.
 
-    FLOPs are synaptic connections: the additions that it takes if every one of the layer's inputs spikes once.
+    FLOPs are synaptic connections, i.e. the additions that the layer makes if each of its inputs spikes once.
     """
 
     neurons: int
@@ -71,10 +71,10 @@ class LayerSize(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network: the shape of its input and its layers in order.
+    """The structure of a network: the shape of its input, and its layers in order.
 
-    The input is (features,), (height, width), or (height, width, channels) where there are several channels.
-    Raises `ValueError` where the layers do not fit one another; `Architecture.parse` says it with the position.
+    `input_shape` is (features,), (height, width) or, with several channels, (height, width, channels).
+    Raises `InputError` if the layers do not fit together; `Architecture.parse` also reports the position in the text.
     """
 
     input_shape: tuple[int, ...]
@@ -82,7 +82,9 @@ class Architecture:
 
     @staticmethod
     def parse(text: str) -> Architecture:
-        """Read the slides' notation.  The sign × reads like x and spaces are skipped; raises `NotationError`.
+        """Read the slides' notation; × is read as x, and spaces are ignored.
+
+        Raises `NotationError` if the text is not valid notation or its layers do not fit together.
 
         >>> Architecture.parse("28×28-16C5-P2-10(4)").quantization
         (1, 4)
@@ -94,7 +96,7 @@ class Architecture:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The shape of one input: (features,) or (channels, height, width).
+        """The shape of an input: (features,) or (channels, height, width).
 
         >>> Architecture.parse("32x32x3-16C5-P2-10").image_shape
         (3, 32, 32)
@@ -103,7 +105,7 @@ class Architecture:
 
     @property
     def canonical(self) -> Architecture:
-        """The one spelling of equal networks: to a perceptron every input is a row of values.
+        """The canonical form, which is the same for equal networks: the input of a perceptron is always a vector.
 
         >>> str(Architecture.parse("28x28-50-10").canonical)
         '784-50(1)-10(1)'
@@ -122,7 +124,7 @@ class Architecture:
 
     @property
     def short_form(self) -> str:
-        """The degrees alone, as in the slides' figures.
+        """Only the degrees, as in the slides' figures.
 
         >>> Architecture.parse("784-400-10(2)").short_form
         '1-2'
@@ -131,7 +133,7 @@ class Architecture:
 
     @property
     def unquantized(self) -> str:
-        """The notation without its brackets.
+        """The notation without degrees.
 
         >>> Architecture.parse("784-400(1)-10(2)").unquantized
         '784-400-10'
@@ -139,7 +141,9 @@ class Architecture:
         return re.sub(r"\([0-9]+\)", "", str(self))
 
     def with_quantization(self, short_form: str) -> Architecture:
-        """The same network with the degrees of a short form, one for every spiking layer; raises `NotationError`.
+        """The same network with other degrees, given in the short form.
+
+        Raises `NotationError` unless there is one degree for every spiking layer.
 
         >>> str(Architecture.parse("784-400-10").with_quantization("2-4"))
         '784-400(2)-10(4)'
@@ -151,7 +155,7 @@ class Architecture:
         return replace(self, layers=tuple(layers))
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape that each layer hands on: (features,) or (channels, height, width)."""
+        """The output shape of every layer: (features,) or (channels, height, width)."""
         shape = self.image_shape
         behind = zip(self.layers, (None, *self.layers), strict=False)
         return tuple(shape := _shape_after(layer, shape, before) for layer, before in behind)
@@ -162,7 +166,7 @@ class Architecture:
         return tuple(shape for layer, shape in shapes if not isinstance(layer, Pooling))
 
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape of what every spiking layer reads: behind the pooling that is before it.
+        """The shape of every spiking layer's input, after the pooling before it, if any.
 
         >>> Architecture.parse("28x28-16C5-P2-10").input_shapes()
         ((1, 28, 28), (16, 14, 14))
@@ -172,7 +176,7 @@ class Architecture:
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """The size of the pooling windows behind every spiking layer, 1 where there is no pooling.
+        """The size of the pooling windows after every spiking layer; 1 if it is not pooled.
 
         >>> Architecture.parse("28x28-16C5-P2-10").windows
         (2, 1)
@@ -186,7 +190,7 @@ class Architecture:
     def sizes(self) -> tuple[LayerSize, ...]:
         """Neurons and FLOPs of every spiking layer (slides, "Neurons and FLOPs in each layer").
 
-        FLOPs are k² · W · H · C_in · C_out for a convolution and C_in · C_out for a linear layer.
+        FLOPs are k² · W · H · C_in · C_out for a convolution and C_in · C_out for a fully connected layer.
 
         >>> Architecture.parse("784-400-10").sizes()
         (LayerSize(neurons=400, flops=313600), LayerSize(neurons=10, flops=4000))
@@ -199,7 +203,7 @@ class Architecture:
         return tuple(sizes)
 
     def weights(self) -> tuple[int, ...]:
-        """How many weights every spiking layer has; a convolution's neurons share theirs.
+        """The number of weights of every spiking layer; those of a convolution are shared by its neurons.
 
         >>> Architecture.parse("28x28-16C5-P2-10").weights()
         (400, 31360)
@@ -225,7 +229,7 @@ class Architecture:
 
 
 def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(height, width) or (height, width, channels) -> (channels, height, width); a row of values is left as it is."""
+    """(height, width) or (height, width, channels) -> (channels, height, width); (features,) is unchanged."""
     if len(input_shape) == 1:
         return input_shape
     height, width, *channels = input_shape
@@ -233,7 +237,7 @@ def _image_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _shape_after(layer: Layer, shape: tuple[int, ...], before: Layer | None) -> tuple[int, ...]:
-    """The shape behind a layer that is given `shape` by the one before; raises `ValueError` where it does not fit."""
+    """The output shape of a layer with an input of `shape` from the layer `before`; `InputError` if they do not fit."""
     if isinstance(layer, Pooling) and not isinstance(before, Convolution):
         raise InputError(f"{layer} must directly follow a convolution")
     if isinstance(layer, Linear):
@@ -251,7 +255,7 @@ def _shape_after(layer: Layer, shape: tuple[int, ...], before: Layer | None) -> 
 
 
 class _Parser:
-    """One pass over the text from left to right; `position` is the next character to read."""
+    """A parser that reads the text once, from left to right; `position` is the index of the next character."""
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
@@ -309,7 +313,7 @@ class _Parser:
             self.position += 1
 
     def take(self, characters: str) -> bool:
-        """Step over the next character if it is one of these."""
+        """Skip the next character if it is one of these; returns whether it was."""
         self.skip_spaces()
         found = self.position < len(self.text) and self.text[self.position] in characters
         self.position += found
@@ -318,7 +322,7 @@ class _Parser:
     def number(self, what: str) -> int:
         self.skip_spaces()
         digits = re.compile("[0-9]+").match(self.text, self.position)
-        # Comparing lengths first keeps int() away from texts with thousands of digits.
+        # The length is compared first because int() refuses texts with thousands of digits.
         if not digits or len(digits[0]) > len(str(LARGEST_NUMBER)) or not 1 <= int(digits[0]) <= LARGEST_NUMBER:
             raise NotationError(self.text, self.position, f"{what}, an integer from 1 to {LARGEST_NUMBER}")
         self.position = digits.end()
