@@ -614,7 +614,7 @@ def test_other_images_under_the_same_name_have_no_result_yet(monkeypatch, tmp_pa
     darker = {part: replace(record.read(part), images=record.read(part).images // 2) for part in ("train", "test")}
     datasets.register(replace(record, read=darker.__getitem__))
     for again in (experiment.run, experiment.try_out):
-        with pytest.raises(ResultError, match="was made from other images than stripes has now"):
+        with pytest.raises(ResultError, match="was made with different images than stripes has now"):
             again(config)
     with pytest.raises(CheckpointError, match="it has other settings or other images"):
         experiment.run(unfinished, progress=False)

@@ -204,7 +204,7 @@ def test_a_part_of_the_scores_is_not_completed_with_other_weights() -> None:
     search._write(replace(whole, weights_sha256="other", settings={"1-1": wrong}), file)
     assert search.score_shared(config, device="cpu", progress=False).settings == whole.settings
     search._write(replace(whole, data_sha256={"digits/train": "other"}), file)
-    with pytest.raises(ResultError, match="was made from other images than digits has now"):
+    with pytest.raises(ResultError, match="was made with different images than digits has now"):
         search.score_shared(config, device="cpu", progress=False)
 
 

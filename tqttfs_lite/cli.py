@@ -1,6 +1,6 @@
 """The command `tqttfs`: data, train, study, search, evaluate, dial, energy, export, verify.
 
-PyTorch takes seconds to import, so nothing of it is imported before it is known what is wanted.
+PyTorch takes seconds to import, so whatever needs it is imported only when the command is known.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any, get_args
 
 from tqttfs_lite.errors import TqttfsError
 
-LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification; `paper.verification` says what each is
+LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification, explained in `paper.verification`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status, 0 where all is well.
+    """Run one command and return its exit status, 0 for success.
 
-    An error that a user can cause and fix is one sentence; anything else is our bug and keeps its traceback.
+    An error that a user can cause is printed as one sentence; any other error is a bug and keeps its traceback.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    # Else OpenMP's threads spin while they wait, on a busy machine for minutes; PyTorch reads it when it is imported.
+    # Otherwise OpenMP's threads spin while they wait, which costs minutes on a busy machine; read when PyTorch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options = _parser(words).parse_args(words)
     from tqttfs_lite import commands
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tqttfs: {error}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        ran_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # of a GPU's memory
+        ran_out = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # of PyTorch, on a GPU
         if not (ran_out or "can't allocate memory" in str(error)):
             raise
         print("tqttfs: out of memory: use a smaller batch_size, a smaller network or fewer time steps", file=sys.stderr)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> ArgumentParser:
-    """Of the commands only the one that is asked for has its arguments."""
+    """A parser for all commands, of which only the requested one has its arguments defined."""
     parser = ArgumentParser(prog="tqttfs", description="Train and measure TQ-TTFS spiking neural networks.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, (summary, add_arguments) in COMMANDS.items():
@@ -61,7 +61,7 @@ def _device(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         metavar="DEVICE",
-        help="cpu, cuda, cuda:1, mps, or auto: cuda if available, else cpu (default: auto)",
+        help="cpu, cuda, cuda:1, mps, or auto: cuda if available, otherwise cpu (default: auto)",
     )
 
 
@@ -77,7 +77,8 @@ def _side_by_side(parser: ArgumentParser, on_cpu: str) -> None:
         type=_at_once,
         metavar="N",
         default=8,
-        help=f"on a GPU: train this many networks in parallel, if its memory allows (default: 8); on a CPU {on_cpu}",
+        help="on a GPU: number of networks to train in parallel, which must fit into its memory (default: 8); on a CPU,"
+        f" {on_cpu}",
     )
 
 
@@ -91,11 +92,14 @@ def _train(parser: ArgumentParser) -> None:
     from tqttfs_lite.experiments.config import TrainingConfig
 
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--release", action="store_true", help="store with the released results, not in data/runs/")
+    where.add_argument(
+        "--release", action="store_true", help="store the result among the released results instead of in data/runs/"
+    )
     where.add_argument(
         "--validation-only",
         action="store_true",
-        help="for choosing settings: score on the validation images, leave the test set alone, store in data/search/",
+        help="for choosing settings: evaluate on the validation images only, not on the test set, and store the score"
+        " in data/search/",
     )
     _device(parser)
     types: dict[Any, tuple[Callable[[str], object], str]]
@@ -106,12 +110,12 @@ def _train(parser: ArgumentParser) -> None:
         if name == "architecture":
             parser.add_argument(name, help=field.description)
         elif name == "seed":
-            text = f"{field.description}; several are trained in parallel on a GPU (default: {default})"
+            text = f"{field.description}; several seeds are trained in parallel on a GPU (default: {default})"
             parser.add_argument(_flag(name), type=_seeds, metavar="N[,N...]", help=text, default=[default])
         elif field.is_required():
             parser.add_argument(_flag(name), type=kind, metavar=metavar, help=field.description, required=True)
         else:
-            text = f"{field.description} (default: the recipe's, else {default})"
+            text = f"{field.description} (default: the recipe's, otherwise {default})"
             parser.add_argument(_flag(name), type=kind, metavar=metavar, help=text)
 
 
@@ -136,42 +140,55 @@ def _study(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--commands",
         action="store_true",
-        help="instead of training, print the commands that train what is not released yet, in the file's order",
+        help="do not train, but print the commands that train the results not released yet, in the file's order",
     )
     _device(parser)
-    _side_by_side(parser, "each core trains one")
+    _side_by_side(parser, "each core trains one network")
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
     parser.add_argument(
         "snakemake",
         nargs=argparse.REMAINDER,
         metavar="...",
-        help="in a checkout: options for Snakemake, such as --dry-run, --cores 1, or --profile profiles/slurm",
+        help="in a checkout: options for Snakemake, such as --dry-run, --cores 1 or --profile profiles/slurm",
     )
 
 
 def _search(parser: ArgumentParser) -> None:
     from tqttfs_lite.experiments.search import ACCOUNTINGS
 
-    parser.add_argument("architecture", help="the network in the slides' notation without brackets, such as 784-400-10")
-    parser.add_argument("--dataset", required=True, help="mnist, fashion-mnist, digits, or a data set of your own")
-    parser.add_argument("--time-steps", required=True, type=int, metavar="N", help="T")
+    parser.add_argument("architecture", help="the network in the slides' notation without degrees, such as 784-400-10")
+    parser.add_argument("--dataset", required=True, help="mnist, fashion-mnist, digits, or your own data set")
+    parser.add_argument(
+        "--time-steps", required=True, type=int, metavar="N", help="T, for how many time steps an image is shown"
+    )
     parser.add_argument(
         "--budget",
         required=True,
-        help="what a decision may cost on average: steps=7, energy=120 in nJ, or energy=80%% of what the unquantized"
-        " network spends",
+        help="the highest mean cost of a decision: steps=7, energy=120 (nJ), or energy=80%% (of the unquantized"
+        " network's energy)",
     )
     named = "; ".join(f"{name}: {words}" for name, words in ACCOUNTINGS.items() if name != words)
     parser.add_argument(
-        "--accounting", choices=ACCOUNTINGS, default="causal", help=f"of energy; {named} (default: causal)"
+        "--accounting",
+        choices=ACCOUNTINGS,
+        default="causal",
+        help=f"how the energy of a budget is counted; {named} (default: causal)",
     )
     parser.add_argument(
-        "--trainings", type=_at_once, metavar="N", default=4, help="choices to train for real (default: 4)"
+        "--trainings",
+        type=_at_once,
+        metavar="N",
+        default=4,
+        help="how many of the best-ranked choices to train individually (default: 4)",
     )
-    parser.add_argument("--seed", type=_seeds, metavar="N[,N...]", default=[0], help="of each of them (default: 0)")
-    parser.add_argument("--epochs", type=_at_once, metavar="N", help="of each of them (default: the recipe's)")
+    parser.add_argument(
+        "--seed", type=_seeds, metavar="N[,N...]", default=[0], help="the seeds of these trainings (default: 0)"
+    )
+    parser.add_argument(
+        "--epochs", type=_at_once, metavar="N", help="the epochs of each of these trainings (default: the recipe's)"
+    )
     _device(parser)
-    _side_by_side(parser, "one after another")
+    _side_by_side(parser, "networks are trained one after another")
 
 
 def _evaluate(parser: ArgumentParser) -> None:
@@ -185,14 +202,18 @@ def _dial(parser: ArgumentParser) -> None:
         "--steps",
         type=float,
         nargs="+",
-        help="score the network at these mean time steps; the thresholds are chosen on the validation images",
+        help="evaluate the network at these mean time steps, with thresholds chosen on the validation images",
     )
     _device(parser)
 
 
 def _energy(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
-    parser.add_argument("--baseline", type=Path, help="the unquantized network to compare with (default: by recipe)")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        help="the unquantized network to compare with (default: the one trained with the same settings)",
+    )
     parser.add_argument(
         "--model", type=Path, metavar="FILE.yml", help="your own constants and memory sizes (default: the book's)"
     )
@@ -201,12 +222,12 @@ def _energy(parser: ArgumentParser) -> None:
 
 def _export(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="CHECKPOINT", help="a checkpoint or a result file")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder to create")
     parser.add_argument(
         "--format",
         choices=("numpy", "nir"),
         default="numpy",
-        help="numpy (default): weights, settings and a program that needs NumPy alone; nir: a file of the Neuromorphic"
+        help="numpy (default): weights, settings and a program that needs only NumPy; nir: a file in the Neuromorphic"
         " Intermediate Representation, with the clocks as metadata",
     )
 
@@ -216,30 +237,31 @@ def _verify(parser: ArgumentParser) -> None:
         "--level",
         choices=LEVELS,
         default="checkpoints",
-        help="arithmetic: the slides' numbers from one another, and the checksums of all files; checkpoints (default):"
-        " also every stored network on the whole test set, with equal counts; retrain: also the MNIST perceptrons"
-        " trained from scratch, in minutes; full: every network of a recipe, in hours",
+        help="arithmetic: recompute the slides' numbers from each other, and compare the checksums of all files;"
+        " checkpoints (default): also evaluate every stored network on the whole test set, and compare the counts;"
+        " retrain: also train the MNIST perceptrons from scratch, which takes minutes; full: train every network that"
+        " follows a recipe, which takes hours",
     )
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.add_argument(
         "--record",
         type=Path,
         metavar="FILE",
-        help="record the date, machine and level for the status page",
+        help="write the date, machine and level to this file, for the status page",
     )
     _device(parser)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
-    "data": ("Fetch the data sets and check them against the published checksums.", _data),
-    "train": ("Train a network, or read its result if it has been trained before.", _train),
+    "data": ("Download the data sets and check them against the published checksums.", _data),
+    "train": ("Train and evaluate a network, or read its result if it has been trained before.", _train),
     "study": ("Train every network and seed in a study file, and print a summary.", _study),
-    "search": ("Choose the degrees of a network within a budget of time steps or of energy.", _search),
+    "search": ("Choose the degrees of a network within a budget of time steps or energy.", _search),
     "evaluate": ("Evaluate trained networks again and compare the counts with their result files.", _evaluate),
-    "dial": ("Score a trained network at other output thresholds; at lower ones it decides earlier.", _dial),
+    "dial": ("Evaluate a trained network at other output thresholds; at lower ones it decides earlier.", _dial),
     "energy": ("Print a trained network's counts, and its energy under five accountings and at other prices.", _energy),
-    "export": ("Write a trained network into a folder for other programs.", _export),
-    "verify": ("Recompute the released and the reported numbers, and say what differs.", _verify),
+    "export": ("Write a trained network to a folder, for use in other programs.", _export),
+    "verify": ("Recompute the released results and the paper's numbers, and list the differences.", _verify),
 }
 
 

@@ -1,4 +1,4 @@
-"""What each command of `tqttfs` does; `cli` reads the command line, and imports this when it knows what is wanted."""
+"""The commands of `tqttfs`; `cli` parses the command line, and imports this module when the command is known."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def study(options: Namespace) -> int:
             if not results.find(config, released_only=True):
                 print(training_command(config, "--release"))
         return 0
-    # Options of Snakemake may send the work to another machine, which has the device that this one need not have.
+    # Snakemake's options may send the work to another machine, which may have a device that this one does not have.
     on_gpu = options.device not in (None, "cpu") if options.snakemake else _on_gpu(options.device)
     if (paths.REPOSITORY / "Snakefile").exists() and (options.snakemake or not on_gpu):
-        # As in a URL: to Snakemake the value is YAML, in which " #" and ": " mean something, and it takes quotes off.
+        # Quoted as in a URL: Snakemake reads the value as YAML, where " #" and ": " have a meaning, and strips quotes.
         settings = [f"study={quote(str(options.file.absolute()))}"]
         settings += [f"devices={options.device}", f"at_once={options.at_once}"] if on_gpu else []
         command = [sys.executable, "-m", "snakemake", "study", *options.snakemake, "--config", *settings]
@@ -151,7 +151,7 @@ def dial(options: Namespace) -> int:
 
 def verify(options: Namespace) -> int:
     origin: dict[str, Any] = {}
-    if options.record:  # before anything runs: the code that runs, not the one that is there when it ends
+    if options.record:  # before anything runs, since the code on disk may change meanwhile
         origin = {"made": experiment.made(devices.choose(options.device)), "library": verification.library_sums()}
     entries = []
     for entry in verification.verify(options.level, device=options.device, progress=not options.json):
@@ -179,15 +179,15 @@ def verify(options: Namespace) -> int:
 def energy(options: Namespace) -> int:
     result = _result(options.file)
     architecture = Architecture.parse(result.config.architecture)
-    plain = replace(result.config, architecture=architecture.unquantized)  # in the canonical spelling, all q = 1
+    plain = replace(result.config, architecture=architecture.unquantized)  # in canonical form, all q = 1
     if not (found := options.baseline or results.find(plain)):
-        raise ResultError("alpha refers to the unquantized network, which was not trained: name one with --baseline")
+        raise ResultError("the unquantized network, to which alpha refers, is not trained: name one with --baseline")
     baseline = _result(found)
     same = ("architecture", "dataset", "time_steps", "coding")
-    theirs = replace(baseline.config)  # the same in the canonical spelling
+    theirs = replace(baseline.config)  # in canonical form, too
     if different := [name for name in same if getattr(theirs, name) != getattr(plain, name)]:
         raise ResultError(
-            f"{baseline.config.name} is not a baseline of {architecture}: it differs in {', '.join(different)}"
+            f"{baseline.config.name} is not a baseline for {architecture}: it differs in {', '.join(different)}"
         )
     costs = cost_file.read(options.model) if options.model else BY_CAPACITY
     report = energy_report.of(result, baseline, costs)
@@ -206,12 +206,12 @@ def export(options: Namespace) -> int:
 
 
 def _evaluate_again(stored: Sequence[Result], device: str | None) -> int:
-    """Re-evaluate and compare, and keep the answers where they were not kept; 1 where a count differs."""
+    """Evaluate networks again and compare the counts; store missing answers.  Returns 1 if a count differs, else 0."""
     changed = 0
     for result in stored:
         if result.data_sha256 != datasets.data_sums(result.config.dataset):
             raise ResultError(
-                f"{result.config.name}.json was made from other images than {result.config.dataset} has now"
+                f"{result.config.name}.json was made with different images than {result.config.dataset} has now"
             )
         found, each = experiment.evaluate_each_again(result, device=device, progress=True)
         _report(result.config, found)
@@ -237,9 +237,9 @@ def _report(config: TrainingConfig, found: Evaluation, split: str = "test") -> N
 
 
 def _result(path: Path) -> Result:
-    """The result that a checkpoint or result file belongs to, named by either: the file that is named is what is read.
+    """The result that belongs to a checkpoint or result file.
 
-    A checkpoint's result lies in the same folder; that of `checkpoints/` in `results/` beside it.
+    The result file of a checkpoint is in the same folder; for one in `checkpoints/`, it is in the `results/` beside it.
     """
     path = path.absolute()
     if not path.exists():
@@ -249,5 +249,5 @@ def _result(path: Path) -> Result:
         return results.read(path)
     folder = path.parent.parent / "results" if path.parent.name == "checkpoints" else path.parent
     if not (file := folder / f"{path.stem}.json").exists():
-        raise ResultError(f"{path} has no result file: it should be {file}")
+        raise ResultError(f"{path} has no result file: {file} is missing")
     return results.read(file)

@@ -89,7 +89,8 @@ def _of_todays_images(stored: Stored) -> Stored:
     name, sums = stored.config.dataset, stored.data_sha256
     if not get(name).files and sums != data_sums(name) and (sums or isinstance(stored, Result)):
         raise ResultError(
-            f"{stored.config.name}.json was made from other images than {name} has now: delete it or rename the set"
+            f"{stored.config.name}.json was made with different images than {name} has now:"
+            " delete it or rename the data set"
         )
     return stored
 

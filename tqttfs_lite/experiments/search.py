@@ -328,7 +328,9 @@ def _of_todays_images(scores: Scores) -> Scores:
     name = scores.config.dataset
     if scores.data_sha256 != data_sums(name):
         file = scores_file(scores.config, scores.degrees)
-        raise ResultError(f"{file.name} was made from other images than {name} has now: delete it or rename the set")
+        raise ResultError(
+            f"{file.name} was made with different images than {name} has now: delete it or rename the data set"
+        )
     return scores
 
 
