@@ -1,10 +1,10 @@
-"""The fast path: firing on cumulative state, each layer on its own clock.
+"""The fast path: layers of cumulative states, each computed only at the ticks of its own clock.
 
-With C[t] = 1 from the step on which a neuron has fired, a layer is V[t] = W C_in[t], because a neuron that has not
-fired yet has added up every input spike so far; and C[t] = 1 where V > theta at this tick of the layer's clock or at
-an earlier one.  Nothing recurrent is left but that "or", so a layer computes V only at the ticks on which it may fire,
-and a firing time, one number per neuron, says all there is to know of its spikes.
-The spikes equal `neuron.tq_ttfs_neuron`; so do the gradients.
+A neuron's cumulative state C[t] is 1 from the step on which it fires.  Then V[t] = W C_in[t] for a whole layer, because
+a neuron that has not fired has added up all its input spikes so far, and C[t] = 1 if V exceeded theta at this tick of
+the layer's clock or at an earlier one.  Only this "or" is recurrent.  A layer therefore needs V only at the ticks on
+which it may fire, and one number per neuron, its firing time, describes its spikes completely.
+Spikes and gradients equal those of `neuron.tq_ttfs_neuron`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tqttfs_lite.spiking.kernels.operators import column, convolution, on_device
 from tqttfs_lite.spiking.neuron import THRESHOLD, TQ_TTFS, Neuron, Response
 from tqttfs_lite.spiking.surrogate import Atan, heaviside
 
-LONGEST_TIME = 254  # firing times are kept in one byte, in which T stands for "never"
+LONGEST_TIME = 254  # firing times are stored in one byte, where T means "never"
 
 
 def ticks(time_steps: int, q: int, first_input: int = 0) -> range:
-    """The steps t, (t + 1) % q == 0, on which a layer may fire whose first input spike comes no sooner than this.
+    """The steps t with (t + 1) % q == 0 on which a layer may fire if it has no input spike before `first_input`.
 
-    On earlier ticks V is still 0, on which no neuron fires and no weight has a gradient.
+    At earlier ticks V is still 0, so that no neuron fires and no weight has a gradient.
 
     >>> list(ticks(8, q=2)), list(ticks(8, q=2, first_input=3))
     ([1, 3, 5, 7], [3, 5, 7])
@@ -38,7 +38,7 @@ def ticks(time_steps: int, q: int, first_input: int = 0) -> range:
 def firing_time(
     V: Float[Tensor, "K B *N"], steps: Sequence[int], never: int, theta: float = THRESHOLD
 ) -> UInt8[Tensor, " B *N"]:
-    """The first of the steps on which V > theta; `never` where there is none.
+    """The first of the steps at which V > theta; `never` if there is none.
 
     V[k] is the membrane potential at steps[k].
 
@@ -58,7 +58,7 @@ def convolution_times(
     never: int,
     neuron: Neuron = TQ_TTFS,
 ) -> UInt8[Tensor, "B C H W"]:
-    """The firing times behind the convolution of an image whose pixels spike once, each at its own time."""
+    """The firing times of a convolution's neurons, for images whose pixels spike once each, at these times."""
     if neuron.response is not None:
         return firing_time(convolved(trace(times, steps, W.dtype, neuron.response), W), steps, never, neuron.theta)
     time = ops.convolve(times, W, steps, [], 1, neuron.theta, 0.0, None, W.dtype)[1]
@@ -66,7 +66,7 @@ def convolution_times(
 
 
 def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Tensor, "B C H_P W_P"]:
-    """Maximum pooling of the cumulative state: a window's first spike.
+    """Max pooling of cumulative states: the first spike of each window.
 
     >>> earliest_in_windows(torch.tensor([[[[7, 3], [9, 5]]]], dtype=torch.uint8), size=2).flatten().tolist()
     [3]
@@ -76,7 +76,7 @@ def earliest_in_windows(times: UInt8[Tensor, "B C H W"], size: int) -> UInt8[Ten
 
 
 def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "K B *N"]:
-    """C: 1 from the firing time on, read at these steps.
+    """The cumulative state C, which is 1 from the firing time on, at these steps.
 
     >>> cumulative_state(torch.tensor([[1, 4]], dtype=torch.uint8), steps=(0, 1, 3), dtype=torch.float32).tolist()
     [[[0.0, 0.0]], [[1.0, 0.0]], [[1.0, 0.0]]]
@@ -88,7 +88,7 @@ def cumulative_state(time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: 
 def trace(
     time: UInt8[Tensor, " B *N"], steps: Sequence[int], dtype: torch.dtype, response: Response | None = None
 ) -> Float[Tensor, "K B *N"]:
-    """What is left at these steps of a spike at each of these times; without a response it is `cumulative_state`.
+    """The response at these steps to a spike at each of these times; without a response, `cumulative_state`.
 
     >>> spike = torch.tensor([[1]], dtype=torch.uint8)
     >>> trace(spike, (0, 1, 3), torch.float32, lambda d: 0.5**d).flatten().tolist()
@@ -109,15 +109,15 @@ def fire(
     pool: int = 1,
     keep: Float[Tensor, " B *P"] | None = None,
 ) -> Float[Tensor, "R B *P"]:
-    """The cumulative firing state of neurons that tick on `steps`, as a layer that ticks on `read_at` reads it.
+    """The cumulative states at the steps `read_at` of neurons with the potentials V, which may fire at `steps`.
 
-    With a response k it is what is left of their spikes, k(s - t) for a spike at t.
+    With a response k, a spike at t contributes k(s - t) at step s.
 
-    `pool` is the window of maximum pooling behind the neurons, for V as [K, B, C, H, W]: the earliest spike of a window
-    is that of its highest potential, so the maximum is taken before the threshold.  `keep` multiplies the state, the
-    same on every step, as dropout does.
+    `pool` is the window of max pooling after the neurons, for V of shape [K, B, C, H, W].  The earliest spike of a
+    window comes from its highest potential, so the maximum is taken before the threshold.  `keep` multiplies the state
+    by the same factors on every step, for dropout.
 
-    Backward is backpropagation through time with the firing history held constant, as in `neuron`:
+    The backward pass is backpropagation through time with the firing history held constant, as in `neuron`:
     dL/dV[t] = g'(V[t] - theta) · [not fired before t] · sum of k(s - t) dL/dC[s] over s >= t, with the surrogate's g'.
     """
     state: Tensor
@@ -131,13 +131,13 @@ def fire(
     S = heaviside(V - neuron.theta, neuron.surrogate)  # [K, B, *P]
     F = (S.cumsum(dim=0) - S).detach()  # the spikes before
     clock = on_device(tuple(steps), torch.uint8, V.device)[:, None]
-    left = trace(clock, read_at, V.dtype, neuron.response)[..., 0]  # [R, K], of a spike at each tick
+    left = trace(clock, read_at, V.dtype, neuron.response)[..., 0]  # [R, K], the response to a spike at each tick
     state = torch.tensordot(left, S * (F == 0), dims=1)
     return state if keep is None else state * keep
 
 
 def averaged(state: Float[Tensor, "K B *N"], window: int) -> Float[Tensor, "K B *P"]:
-    """Average pooling: the mean of the states in each window of an image, [K, B, C, H, W]; a window of 1 is none."""
+    """Average pooling: the mean of the states in each window of an image, [K, B, C, H, W]; none if the window is 1."""
     if window == 1:
         return state
     return _channels_first(ops.average(_channels_last(state, lead=2)[0].contiguous(), window), image=True)
@@ -146,7 +146,7 @@ def averaged(state: Float[Tensor, "K B *N"], window: int) -> Float[Tensor, "K B 
 def convolved(
     C: Float[Tensor, "K B channels H W"], W: Float[Tensor, "C channels size size"]
 ) -> Float[Tensor, "K B C H W"]:
-    """The membrane potentials of a convolution's neurons from the states that it reads; V = W C."""
+    """The membrane potentials of a convolution's neurons, from its input states; V = W C."""
     V: Tensor = convolution(C.flatten(0, 1), W).unflatten(0, C.shape[:2])
     return V
 
@@ -159,9 +159,9 @@ def charge(
     *,
     dtype: torch.dtype,
 ) -> Float[Tensor, "K B N"]:
-    """The membrane potentials, at these steps, of neurons whose inputs spike once, each at its own time; V = W C.
+    """The membrane potentials, at these steps, of neurons whose inputs spike once each, at these times; V = W C.
 
-    `dtype` is that of the potentials, and in plain PyTorch of the sum too; the kernel adds in float32.
+    `dtype` is the type of the potentials, and in plain PyTorch also of the sums; the kernel adds in float32.
 
     >>> charge(torch.tensor([[1, 0]], dtype=torch.uint8), torch.tensor([[0.5, 2.0]]), (0, 1), dtype=torch.float32)
     tensor([[[2.0000]],
@@ -183,7 +183,7 @@ def fire_and_charge(
     *,
     keep: Float[Tensor, "B inputs"] | None = None,
 ) -> Float[Tensor, "R B N"]:
-    """`fire`, and the membrane potentials of the fully connected layer that reads the state at `read_at`."""
+    """`fire`, and then the membrane potentials of the fully connected layer that reads the states at `read_at`."""
     if not (alpha := _alpha(neuron)):
         return functional.linear(fire(V, steps, read_at, neuron, keep=keep), W.to(V.dtype))
     keep = None if keep is None else keep.to(V.dtype).contiguous()
@@ -202,9 +202,9 @@ def convolve_and_fire(
     pool: int = 1,
     keep: Float[Tensor, "B C H_P W_P"] | None = None,
 ) -> Float[Tensor, "R B C H_P W_P"]:
-    """`fire` on the convolution of an image whose pixels spike once, each at its own time; the size stays the same.
+    """`fire` after a convolution of images whose pixels spike once each, at these times; the image size is preserved.
 
-    `dtype` is that of the state, and in plain PyTorch of the potentials too; the kernel has them in float32.
+    `dtype` is the type of the states, and in plain PyTorch also of the potentials, which are float32 in the kernel.
     """
     if not (alpha := _alpha(neuron)):
         V = convolved(trace(times, steps, dtype, neuron.response), W.to(dtype))
@@ -215,19 +215,19 @@ def convolve_and_fire(
 
 
 def _alpha(neuron: Neuron) -> float | None:
-    """The width of the surrogate, for neurons that the operators are of; None for others, in plain PyTorch below."""
+    """The surrogate's alpha, for neurons that the operators support; None for others, which plain PyTorch computes."""
     return neuron.surrogate.alpha if neuron.response is None and isinstance(neuron.surrogate, Atan) else None
 
 
 def _channels_last(neurons: Tensor, lead: int) -> tuple[Tensor, bool]:
-    """Neurons behind `lead` axes as the operators have them, [..., H, W, C], and whether they are those of an image.
+    """Neurons after `lead` axes in the operators' layout, [..., H, W, C], and whether they form an image.
 
-    Neurons in a row become the channels of an image of 1x1.
+    A vector of neurons becomes the channels of a 1x1 image.
     """
     image = neurons.ndim - lead == 3
     return neurons.movedim(lead, -1) if image else neurons.flatten(lead)[..., None, None, :], image
 
 
 def _channels_first(neurons: Tensor, image: bool) -> Tensor:
-    """The inverse: [..., C, H, W] for an image and [..., N] for a row."""
+    """The inverse: [..., C, H, W] for an image and [..., N] for a vector."""
     return neurons.movedim(-1, -3) if image else neurons[..., 0, 0, :]

@@ -1,14 +1,15 @@
-"""Inference in whole numbers, as hardware does it: weights of a few bits, and membrane potentials that add them up.
+"""Fixed-point inference, as in hardware: weights are integers of a few bits, and membrane potentials are their sums.
 
-A weight W becomes the whole number w nearest to W / s, from -(2^(b-1) - 1) to 2^(b-1) - 1 for b bits: symmetric, and 0
-stays 0.  A layer has one scale s, or each of its output channels has its own; the output layer always has one, since
-its potentials are compared with one another.  A scale is the one of `FRACTIONS` with the least sum of squared rounding
-errors, for which the few largest weights may be cut off.
+A weight W becomes the integer w nearest to W / s, from -(2^(b-1) - 1) to 2^(b-1) - 1 for b bits.  The range is
+symmetric, and 0 stays 0.  Either the whole layer or each of its output channels has a scale s; the output layer always
+has a single one because its potentials are compared with each other.  A scale is chosen from `FRACTIONS` for the least
+sum of squared rounding errors, and may clip a few of the largest weights.
 
-Nothing else is rounded.  A potential is a sum of such numbers, and it exceeds θ / s exactly where it exceeds the whole
-number at or below that, which is the neuron's threshold.  Average pooling hands on how many neurons of the window have
-fired, and multiplies the threshold by the size of the window.  float32 adds whole numbers without rounding up to 2^24,
-and a network of which a potential might exceed that is refused, so the sums are those of a 32-bit accumulator.
+Nothing else is rounded.  A potential is a sum of integers, which exceeds θ / s if and only if it exceeds the largest
+integer not above θ / s; this integer is the neuron's threshold.  Average pooling passes on how many neurons of a window
+have fired, and the next layer's threshold is multiplied by the number of neurons in a window.  float32 adds integers up
+to 2^24 exactly, and a network whose potentials might exceed 2^24 is refused, so the sums are those of a 32-bit
+accumulator.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from tqttfs_lite.spiking.firing import convolution_times, firing_time, trace
 from tqttfs_lite.spiking.layers import PoolingMode, SpikingLayer
 from tqttfs_lite.spiking.network import SpikingNetwork
 
-EXACT = 2**24  # float32 holds every whole number up to this
-FRACTIONS = tuple(n / 20 for n in range(5, 21))  # of the largest weight, which the largest whole number may stand for
+EXACT = 2**24  # float32 represents every integer up to this
+FRACTIONS = tuple(n / 20 for n in range(5, 21))  # of the largest weight, that the largest integer may stand for
 
 
 def scales(W: Float[Tensor, "rows weights"], top: int) -> Float[Tensor, " rows"]:
-    """For each row the scale with which rounding to the whole numbers from -top to top errs least.
+    """For each row, the scale with the smallest error when weights are rounded to integers from -top to top.
 
     >>> scales(torch.tensor([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0]]), top=2).tolist()
     [0.5, 0.5]
     """
     largest = W.abs().amax(dim=1)
-    largest = largest.where(largest > 0, 1)  # weights that are all 0 have any scale
+    largest = largest.where(largest > 0, 1)  # if all weights are 0, any scale will do
     tried = torch.stack([largest * fraction / top for fraction in FRACTIONS])
     errors = torch.stack([(rounded(W, s[:, None], top) * s[:, None] - W).square().sum(dim=1) for s in tried])
     errors = errors.flip(0)  # of equal ones the largest scale
@@ -44,25 +45,25 @@ def scales(W: Float[Tensor, "rows weights"], top: int) -> Float[Tensor, " rows"]
 
 
 def rounded(W: Tensor, scale: Tensor, top: int) -> Tensor:
-    """The whole numbers that stand for these weights."""
+    """The integers that stand for these weights."""
     return (W / scale).round().clamp(-top, top)
 
 
 class FixedPointLayer(SpikingLayer):
-    """A layer of whole numbers: called with the states that it reads, it returns W C less the neurons' thresholds."""
+    """A layer with integer weights: called with its input states, it returns W C minus the neurons' thresholds."""
 
     def __init__(self, *described: Any) -> None:
         super().__init__(*described)
         self.weight.requires_grad_(False)
-        self.pooled = 1  # neurons whose spikes are averaged in an input
+        self.pooled = 1  # how many neurons' spikes are averaged in each input
         self.threshold: Tensor
         self.register_buffer("threshold", torch.zeros(self.shape[0], *[1] * (len(self.shape) - 1)))
 
     @torch.no_grad()
     def take(self, W: Tensor, theta: float, bits: int, pooled: int, *, per_channel: bool) -> None:
-        """Round these weights, and take the thresholds that follow.
+        """Round these weights, and set the thresholds that follow from them.
 
-        Raises `ValueError` where a potential might leave the range in which float32 is exact.
+        Raises `InputError` if a potential might leave the range in which float32 is exact.
         """
         top, rows = 2 ** (bits - 1) - 1, W.double().flatten(1)
         s = scales(rows if per_channel else rows.view(1, -1), top).expand(len(W))
@@ -70,17 +71,17 @@ class FixedPointLayer(SpikingLayer):
         self.weight.copy_(rounded(rows, s[:, None], top).view_as(W))
         self.threshold.copy_((theta * pooled / s).floor().view_as(self.threshold))
         if (reached := self.largest_potential) > EXACT:
-            raise InputError(f"a potential of up to {reached} is not exact in float32: take fewer bits than {bits}")
+            raise InputError(f"a potential of up to {reached} is not exact in float32: use fewer bits than {bits}")
 
     @property
     def largest_potential(self) -> int:
-        """What a potential and its distance from the threshold stay within, whatever spikes arrive."""
+        """A bound on the magnitude of a potential and of its distance from the threshold, for any input spikes."""
         reach = self.weight.abs().flatten(1).sum(1) * self.pooled
         return int((reach + self.threshold.flatten()).max())
 
     @property
     def potential_bits(self) -> int:
-        """Of an accumulator, sign included, that cannot overflow."""
+        """The bits, including the sign, of an accumulator that cannot overflow."""
         return self.largest_potential.bit_length() + 1
 
     def forward(self, C: Float[Tensor, "K B ..."]) -> Float[Tensor, "K B ..."]:
@@ -95,11 +96,11 @@ class FixedPointLayer(SpikingLayer):
 
 
 class FixedPointNetwork(SpikingNetwork):
-    """A trained network with weights of so many bits, for `infer` and `evaluate`.
+    """A trained network with integer weights of this many bits, for `infer` and `evaluate`.
 
     `per_channel` gives each output channel of the hidden layers a scale of its own.
-    Raises `ValueError` for bits outside 2 to 16, for a response other than the step, whose potentials are no sums of
-    weights, and for a network of which a potential might leave the whole numbers that float32 holds.
+    Raises `InputError` if `bits` is not from 2 to 16, if the response is not a step, since potentials are then not sums
+    of weights, or if a potential might leave the range in which float32 is exact.
     """
 
     layer_type = FixedPointLayer
@@ -108,7 +109,7 @@ class FixedPointNetwork(SpikingNetwork):
         if not is_whole(bits) or not 2 <= bits <= 16:
             raise InputError(f"weights must have from 2 to 16 bits, not {bits}")
         if network.neuron.response is not None:
-            raise InputError("in fixed point there are the slides' neurons alone, whose response is a step")
+            raise InputError("fixed point is only for the slides' neurons, whose response is a step")
         windows = [layer.average_window for layer in network.layers]
         pooling: PoolingMode = "average" if max(windows) > 1 else "max"
         neuron = replace(network.neuron, theta=0.0)  # the layers take their thresholds off
@@ -120,8 +121,8 @@ class FixedPointNetwork(SpikingNetwork):
 
     @property
     def whole_layers(self) -> list[FixedPointLayer]:
-        """`layers`, as what they are."""
+        """`layers`, with their type."""
         return cast(list[FixedPointLayer], [*self.layers])
 
     def forward(self, spike_times: UInt8[Tensor, "B ..."]) -> NoReturn:
-        raise InputError("a network in fixed point is for `infer` and `evaluate`: rounded weights have no gradient")
+        raise InputError("a fixed-point network is only for `infer` and `evaluate`: rounded weights have no gradient")

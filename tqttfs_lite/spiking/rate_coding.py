@@ -1,8 +1,9 @@
-"""Rate coding, with which the slides' introduction compares TTFS coding: the same perceptron, but every neuron fires
-as often as it likes, a pixel as often as it is bright, and the answer is the class that fires most.
+"""Rate coding, with which the slides' introduction compares TTFS coding.
 
-It is the slides' IF neuron, layer after layer ("IF Neuron model").  What they do not say of rate coding is chosen here:
-the spikes of a pixel are spread evenly instead of drawn at random, so that an evaluation can be repeated to the spike.
+The perceptron is the same, but its neurons may fire many times: a pixel fires the more often the brighter it is, and
+the answer is the class whose output neuron fires most.  The neurons are the slides' IF neurons ("IF Neuron model").
+The slides do not say how pixels are encoded.  Here, their spikes are spread evenly instead of drawn at random, so that
+every evaluation gives the same spikes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from tqttfs_lite.spiking.notation import Architecture, Linear
 
 
 def encode_as_rate(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> Float[Tensor, "T *shape"]:
-    """Intensity to rate: after t steps a pixel x has spiked floor(t x / 255) times, a white one on every step.
+    """Encode intensities as rates: after t steps, a pixel x has spiked floor(t x / 255) times.
+
+    A white pixel spikes on every step, and a black one never does.
 
     >>> encode_as_rate(torch.tensor([255, 128, 0], dtype=torch.uint8), time_steps=4).sum(dim=0)
     tensor([4., 2., 0.])
@@ -34,22 +37,22 @@ def encode_as_rate(pixels: UInt8[Tensor, "*shape"], time_steps: int) -> Float[Te
 
 
 class RateOutput(NamedTuple):
-    """What an image makes of the network by the end of time."""
+    """The output of a rate-coded network after the last time step."""
 
     counts: Float[Tensor, "B classes"]  # spikes of each output neuron
-    V: Float[Tensor, "B classes"]  # what is left of its potential; V_reset where it fired on the last step
-    spikes: tuple[int, ...]  # of the input and of each layer, over images and time; not counted in training
+    V: Float[Tensor, "B classes"]  # its remaining potential; V_reset if it fired on the last step
+    spikes: tuple[int, ...]  # of the input and of each layer, summed over images and time; not counted in training
 
 
 class RateDecision(NamedTuple):
-    """What the network says of each image, and the output neurons that fired as often as any."""
+    """The answer to each image, and the output neurons that fired most."""
 
     label: Int64[Tensor, " B"]
-    most: Bool[Tensor, "B classes"]  # none of them where the output stays silent
+    most: Bool[Tensor, "B classes"]  # none for a silent image
 
 
 def check_architecture(architecture: Architecture) -> None:
-    """Raise `ValueError` for other than fully connected layers and for a quantization degree above 1."""
+    """Raise `InputError` if a layer is not fully connected or has a quantization degree above 1."""
     perceptron = all(isinstance(layer, Linear) for layer in architecture.layers)
     if not perceptron or max(architecture.quantization) > 1:
         raise InputError(f"rate coding needs a perceptron without quantization, such as 784-400-10, not {architecture}")
@@ -58,8 +61,8 @@ def check_architecture(architecture: Architecture) -> None:
 class RateNetwork(nn.Module):
     """A perceptron of IF neurons that turns images into output spikes over T time steps.
 
-    Raises `ValueError` for T outside 1 to 254, for neurons with another response than a step, and where
-    `check_architecture` does.
+    Raises `InputError` if T is not from 1 to 254, if the neurons' response is not a step, or if the network is not a
+    perceptron without quantization.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class RateNetwork(nn.Module):
         )
 
     def forward(self, pixels: UInt8[Tensor, "B ..."]) -> RateOutput:
-        """Run a batch of images to the end of time, with surrogate gradients."""
+        """Run a batch of images up to the last time step, with surrogate gradients."""
         S = encode_as_rate(pixels.flatten(1), self.time_steps)
         counts = [S.count_nonzero()]
         for layer, weight in enumerate(self.parameters()):
@@ -87,7 +90,7 @@ class RateNetwork(nn.Module):
                 S = S * dropout_factors(torch.empty_like(S[0]), self.dropout, self.generator)
             V, S = if_neuron(S, weight, self.neuron.theta, self.neuron.surrogate)
             counts.append(S.count_nonzero())
-        spikes = () if self.training else tuple(map(int, counts))  # the host would wait for them in each step
+        spikes = () if self.training else tuple(map(int, counts))  # in training, the host would wait for them
         return RateOutput(S.sum(dim=0), V[-1] * (1 - S[-1]), spikes)
 
 
@@ -95,11 +98,11 @@ Network = SpikingNetwork | RateNetwork
 
 
 def decode_rate(output: RateOutput) -> RateDecision:
-    """The class that fires most; ties, and silence, go to the highest potential that is left at the end of time.
+    """The class whose neuron fires most; ties and silent images are decided by the highest remaining potential.
 
-    It is the potential after the last reset: a neuron that has just fired has had its spike counted, so that among
-    neurons that fired as often the one nearest to its next spike wins.  (First spikes are compared before the reset,
-    where the potential says by how much a neuron has crossed the threshold; `coding.decode`.)
+    This is the potential after the last step, including a reset, since the spike before the reset has been counted:
+    among neurons with equal counts, the one closest to its next spike wins.  (`coding.decode` compares potentials
+    before the reset, which show by how much a neuron exceeds the threshold.)
 
     >>> V = torch.tensor([[0.1, 0.5, 0.9]])
     >>> decode_rate(RateOutput(torch.tensor([[3.0, 3.0, 1.0]]), V, (7,)))

@@ -1,4 +1,4 @@
-"""The step function of a spike, and what training takes for its derivative, which is 0 almost everywhere."""
+"""The step function by which a neuron fires, and the surrogate gradient that replaces its derivative in training."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from torch import Tensor
 
 @runtime_checkable
 class Surrogate(Protocol):
-    """A derivative in place of the step function's own; the reference, the fast path and the kernels are given it."""
+    """A surrogate gradient for the step function, which the reference, the fast path and the kernels are given."""
 
     def derivative(self, x: Tensor) -> Tensor:
-        """g'(x), elementwise, of x = V - theta."""
+        """g'(x) for x = V - theta, elementwise."""
 
 
 @dataclass(frozen=True)
 class Atan:
-    """The slides' surrogate ("Training method"), SpikingJelly's ATan (Fang et al. 2023).
+    """The slides' surrogate gradient ("Training method"), which is SpikingJelly's ATan (Fang et al. 2023).
 
-    g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²): alpha / 2 at the threshold, and narrower the larger alpha is.
+    g'(x) = (alpha / 2) / (1 + (pi / 2 · alpha · x)²): it is alpha / 2 at the threshold, and the larger alpha, the
+    narrower it is.
 
     >>> Atan(2.0).derivative(torch.tensor([0.0])).item()
     1.0
@@ -37,12 +38,12 @@ class Atan:
 
 ATAN = Atan()
 
-# By `TrainingConfig.surrogate`: what makes a surrogate of `TrainingConfig.surrogate_alpha`.  Add your own.
+# Values of `TrainingConfig.surrogate`: each makes a surrogate from `TrainingConfig.surrogate_alpha`.  Add your own.
 SURROGATES: dict[str, Callable[[float], Surrogate]] = {"atan": Atan}
 
 
 def heaviside(x: Tensor, surrogate: Surrogate = ATAN) -> Tensor:
-    """1 where x > 0, else 0, elementwise; the gradient is the surrogate's.
+    """1 where x > 0, otherwise 0, elementwise; its gradient is the surrogate's.
 
     >>> x = torch.tensor([-1.0, 0.0, 1.0], requires_grad=True)
     >>> S = heaviside(x)
