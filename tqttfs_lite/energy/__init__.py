@@ -1,1 +1,1 @@
-"""The energy of an inference: the slides' model and those it is audited by, pure functions of counts."""
+"""The energy of an inference: the slides' model and those it is compared with, as pure functions of counts."""

@@ -1,7 +1,7 @@
-"""What an operation and a memory access cost: the one table of constants, each with its source.
+"""The energy of an operation and of a memory access: all constants in one table, each with its source.
 
-All of them are of 45 nm CMOS at 0.9 V and of words of 32 bits.  They are published estimates of circuits, not
-measurements of a chip that runs these networks.
+They are for 45 nm CMOS at 0.9 V and 32-bit words.  They are published estimates for circuits, not measurements of a
+chip that runs these networks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Bits = Annotated[int, Field(ge=1, le=1024)]
 class Costs:
     """The constants of the energy models; the defaults are the book's.
 
-    Raises `InputError` where the points of `sram` do not rise.
+    Raises `InputError` if the points of `sram` do not increase.
     """
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -81,7 +81,7 @@ class Costs:
             raise InputError("the points of sram must increase, in bytes and in pJ, such as [[8192, 10], [32768, 20]]")
 
     def access_pj(self, capacity: float, bits: int) -> float:
-        """Picojoules of reading or writing so many bits in a memory of so many bytes.
+        """The energy in pJ of reading or writing `bits` bits in a memory of `capacity` bytes.
 
         >>> Costs().access_pj(8 * 1024, bits=32), Costs().access_pj(20 * 1024, bits=64)
         (5.0, 15.0)
@@ -100,19 +100,19 @@ class Costs:
         return y0 + (y1 - y0) * (capacity - x0) / (x1 - x0)
 
     def weight_capacities(self, weights: Sequence[int]) -> list[float]:
-        """Bytes of the memory of each layer's weights, of which there are so many.
+        """The capacity in bytes of the memory for each layer's weights, from the number of weights per layer.
 
-        Raises `InputError` where a size is given for another number of layers.
+        Raises `InputError` if `weight_bytes` is given for a different number of layers.
         """
         return _capacities("weight_bytes", self.weight_bytes, weights, self.weight_bits)
 
     def potential_capacities(self, neurons: Sequence[int]) -> list[float]:
-        """Bytes of the memory of each layer's membrane potentials, likewise."""
+        """The same for each layer's membrane potentials, from the number of neurons per layer."""
         return _capacities("potential_bytes", self.potential_bytes, neurons, self.potential_bits)
 
     @property
     def queue_capacity(self) -> float:
-        """Bytes of the queue before each layer."""
+        """The capacity in bytes of the queue before each layer."""
         return self.queue_spikes * self.spike_bits / 8
 
 
@@ -127,7 +127,7 @@ def _capacities(name: str, given: Sequence[float] | None, words: Sequence[int], 
 BY_CAPACITY = Costs()
 INTEGERS = "integers, 8-bit weights"
 FLAT = "a flat 5 pJ, no addresses"
-# The same counts at other prices, by what is different.
+# Other prices for the same counts, named after the difference from the book's.
 VARIANTS: dict[str, Costs] = {
     "by capacity, capped at 1 MB": BY_CAPACITY,
     "extrapolated beyond 1 MB": replace(BY_CAPACITY, beyond="extrapolated"),
@@ -142,7 +142,7 @@ VARIANTS: dict[str, Costs] = {
 
 
 def constants(costs: Costs = BY_CAPACITY) -> list[tuple[str, object, str]]:
-    """Every constant: its name, its value, and what it is, with its source."""
+    """Every constant with its name, its value, and a description that includes its source."""
     hints = get_type_hints(Costs, include_extras=True)
     notes = {field.name: hints[field.name].__metadata__[-1].description for field in fields(costs)}
     return [(name, getattr(costs, name), note) for name, note in notes.items()]

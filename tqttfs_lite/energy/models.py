@@ -1,6 +1,6 @@
-"""Energy models as pure functions of numbers: the slides' ("Energy Efficiency Analysis") and those it is audited by.
+"""Energy models as pure functions of numbers: the slides' ("Energy Efficiency Analysis") and those it is compared with.
 
-Energies are in nanojoules for one image, the energy of one operation in picojoules.
+Energies of an image are in nanojoules, energies of a single operation in picojoules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ADDITION_PJ = BY_CAPACITY.addition_pj
 
 SLIDES, WITHOUT_ALPHA, CAUSAL, MEMORY = "the slides' formula", "without alpha", "causal", "with memory"
 BULK = "with memory, in bulk"
-# What each rests on: operations counted on the test set and priced, or assumed to go with spikes; none is measured.
+# The evidence behind each: operations counted on the test set, or assumed to be proportional to spikes; none measured.
 EVIDENCE = {
     SLIDES: "additions assumed, alpha computed, priced for 45 nm",
     WITHOUT_ALPHA: "additions assumed, priced for 45 nm",
@@ -30,10 +30,10 @@ EVIDENCE = {
 
 
 def frequency_coefficients(mean_steps: float, baseline_steps: float, quantization: Sequence[int]) -> list[float]:
-    """alpha_l = T_1 / (T_0 q_l): each layer's clock frequency over the unquantized network's at equal latency.
+    """alpha_l = T_1 / (T_0 q_l): each layer's clock frequency relative to the unquantized network's, at equal latency.
 
-    T_1 is the network's mean inference time steps and T_0 the unquantized network's.
-    Raises `ValueError` where a number of steps is not above 0 or a degree is below 1.
+    T_1 and T_0 are the mean inference time steps of this network and of the unquantized network.
+    Raises `InputError` if a number of steps is not above 0 or if a degree is below 1.
 
     >>> [round(alpha, 3) for alpha in frequency_coefficients(8, 4, quantization=(1, 2, 4))]
     [2.0, 1.0, 0.5]
@@ -51,8 +51,8 @@ def layer_energies(
 ) -> list[float]:
     """Nanojoules per layer and image: E_l = E_AC · FLOPs(l) · alpha_l · spikes of layer l / neurons of layer l.
 
-    `spikes` are the mean spikes of each layer up to the decision; without `alphas` every alpha is 1.
-    Raises `ValueError` where the layers differ in number or a count is negative.
+    `spikes` are the mean spikes of each layer up to the decision; if `alphas` is omitted, every alpha is 1.
+    Raises `InputError` if the numbers of layers differ or if a count is negative.
 
     >>> layer_energies([LayerSize(neurons=100, flops=2000)], spikes=[50.0])
     [0.9]
@@ -71,7 +71,7 @@ def layer_energies(
 
 
 def reduction_percent(energy: float, baseline: float) -> float:
-    """How much less than the baseline, in percent.
+    """The energy saved relative to the baseline, in percent.
 
     >>> reduction_percent(50.0, baseline=200.0)
     75.0
@@ -80,13 +80,13 @@ def reduction_percent(energy: float, baseline: float) -> float:
 
 
 class Counts(NamedTuple):
-    """What one image takes on average up to its decision, layer by layer from the first to the output."""
+    """Mean counts per image up to the decision, for each layer from the first to the output layer."""
 
     architecture: Architecture
     steps: float  # inference time steps
     spikes: Sequence[float]  # of the layer's neurons
-    arriving: Sequence[float]  # spikes that arrive at the layer, the input's first
-    additions: Sequence[float]  # that these take: each adds one weight for every neuron that it reaches
+    arriving: Sequence[float]  # spikes that arrive at the layer, those of the input first
+    additions: Sequence[float]  # caused by these: one for each neuron that a spike reaches
 
     @property
     def sizes(self) -> tuple[LayerSize, ...]:
@@ -99,10 +99,10 @@ class Counts(NamedTuple):
 
 
 def mean_field_additions(sizes: Sequence[LayerSize], arriving: Sequence[float], inputs: Sequence[int]) -> list[float]:
-    """Additions of every layer where only means are known: FLOPs(l) · spikes that arrive at it / inputs that it has.
+    """Additions of every layer if only means are known: FLOPs(l) · arriving spikes / number of inputs.
 
-    It takes the spikes to be spread evenly over the inputs, which is exact where every input reaches every neuron, and
-    nearly so for a convolution, whose inputs at the border reach fewer.
+    The spikes are assumed to be spread evenly over the inputs.  This is exact if every input reaches every neuron, and
+    nearly exact for a convolution, whose inputs at the border reach fewer neurons.
 
     >>> mean_field_additions([LayerSize(4, 40), LayerSize(2, 8)], arriving=[5.0, 1.0], inputs=[10, 4])
     [20.0, 2.0]
@@ -111,22 +111,22 @@ def mean_field_additions(sizes: Sequence[LayerSize], arriving: Sequence[float], 
 
 
 def causal_energies(counts: Counts, addition_pj: float = ADDITION_PJ) -> list[float]:
-    """Nanojoules of the additions that arriving spikes cause, per layer: E_l = E_AC · additions of layer l.
+    """Nanojoules per layer of the additions that arriving spikes cause: E_l = E_AC · additions of layer l.
 
-    The count of synaptic operations, presynaptic spikes times fan-out, the input's spikes included, those that reach a
-    neuron which has fired already too.  It leaves out all that is not an addition.
+    The additions are synaptic operations, i.e. presynaptic spikes times fan-out.  They include those of the input's
+    spikes and those in neurons that have already fired.  Everything other than additions is neglected.
     """
     return [addition_pj * additions / 1000 for additions in counts.additions]
 
 
 class Parts(NamedTuple):
-    """Nanojoules of one layer, by what they are spent on."""
+    """The energy of one layer in nanojoules, by purpose."""
 
-    operations: float  # on weights and potentials
-    addresses: float  # computing where these are
-    weights: float  # reading them
-    potentials: float  # reading and writing them
-    spikes: float  # reading and writing the queues in which they wait for the layer's next tick
+    operations: float  # additions, comparisons and multiplications
+    addresses: float  # computing addresses
+    weights: float  # reading weights
+    potentials: float  # reading and writing membrane potentials
+    spikes: float  # reading and writing the queues where spikes wait for the layer's next tick
 
     @property
     def total(self) -> float:
@@ -136,20 +136,20 @@ class Parts(NamedTuple):
 def memory_parts(
     counts: Counts, costs: Costs = BY_CAPACITY, *, bulk: bool = False, multiplies: bool = False
 ) -> list[Parts]:
-    """What every layer spends, its memory accesses included, after Lemaire et al. 2022.
+    """The energy of every layer including its memory accesses, after Lemaire et al. 2022.
 
-    A layer ticks on `steps` / q steps.  An arriving spike is read from a queue, and for every neuron that it reaches
-    an address is computed, a weight is read, and a potential read, added to and written back.  On every tick of its
-    clock a neuron's potential is read and written back; where Lemaire et al. add a bias, the neuron here compares with
-    its threshold, priced alike.  A spike is one more addition and one more write.  The first address of a filter takes
-    two multiplications and additions.  Each layer has three memories of its own, for weights, potentials and spikes,
-    and an access costs what one of that size takes.
+    A layer ticks on `steps` / q steps.  Each arriving spike is read from a queue, and for every neuron that it reaches,
+    an address is computed, a weight is read, and a potential is read, increased and written back.  On every tick of its
+    clock, a neuron's potential is read and written back; where Lemaire et al. add a bias, the neuron here compares the
+    potential with its threshold, at the same price.  A spike takes one more addition and one more write.  The first
+    address of a filter takes two multiplications and two additions.  Each layer has three memories, for weights,
+    potentials and spikes, and the price of an access depends on the size of the memory.
 
-    In `bulk`, a neuron adds up all that arrives between two ticks before it reads its potential, as on the slide
-    "Store spikes and receive them together": a potential is read and written once a tick, and not for every spike.
-    Where a layer `multiplies`, each addition is one of a product, as in a network that does not spike.
+    With `bulk`, a neuron adds up everything that arrives between two ticks before it reads its potential, as on the
+    slide "Store spikes and receive them together": a potential is read and written once per tick instead of once per
+    spike.  With `multiplies`, a multiplication precedes each addition, as in a network that does not spike.
 
-    It leaves out leakage, the clock, and the network between the layers.
+    Leakage, the clock and the connections between layers are neglected.
     """
     architecture = counts.architecture
     weights = costs.weight_capacities(architecture.weights())
@@ -176,14 +176,14 @@ def memory_parts(
 
 
 def memory_energies(counts: Counts, costs: Costs = BY_CAPACITY, *, bulk: bool = False) -> list[float]:
-    """Nanojoules per layer with its memory accesses: the totals of `memory_parts`."""
+    """Nanojoules per layer including memory accesses: the totals of `memory_parts`."""
     return [parts.total for parts in memory_parts(counts, costs, bulk=bulk)]
 
 
 def ann_energies(sizes: Sequence[LayerSize], costs: Costs = BY_CAPACITY) -> list[float]:
-    """Nanojoules per layer of the same network of conventional neurons: a multiplication and an addition per FLOP.
+    """Nanojoules per layer of a conventional network of the same shape: a multiplication and an addition per FLOP.
 
-    `FLOPs(l)` are the slides', which count the connections beyond the border of an image too.
+    The FLOPs are the slides', which also count connections beyond the border of an image.
 
     >>> round(sum(ann_energies([LayerSize(10, 1000)])), 6)
     4.6
@@ -192,11 +192,11 @@ def ann_energies(sizes: Sequence[LayerSize], costs: Costs = BY_CAPACITY) -> list
 
 
 def ann_memory_energies(architecture: Architecture, costs: Costs = BY_CAPACITY) -> list[float]:
-    """`ann_energies` with memory, after Lemaire et al. 2022: nothing is skipped.
+    """`ann_energies` including memory accesses, after Lemaire et al. 2022; no operation is skipped.
 
-    A FLOP reads an input and a weight, each from a memory of its size, and a neuron writes its value once into the
-    next layer's.  Addresses take an addition for every input, every neuron and, in a convolution, every weight of a
-    filter, since they follow one another.
+    Each FLOP reads an input and a weight, each from a memory of the required size, and each neuron writes its value
+    once to the next layer's memory.  Addresses are consecutive, so that they take one addition for every input, every
+    neuron and, in a convolution, every weight of a filter.
     """
     weights = architecture.weights()
     inputs = [math.prod(shape) for shape in architecture.input_shapes()]
@@ -233,10 +233,11 @@ def accountings(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACIT
 
 
 def metrics(counts: Counts) -> dict[str, float]:
-    """The metrics of NeuroBench (Yik et al. 2025) that counts give, for one image and up to its decision.
+    """The NeuroBench metrics (Yik et al. 2025) that follow from the counts, for one image up to its decision.
 
-    NeuroBench's effective additions leave out weights that are 0; here every weight that a spike fetches counts.  A
-    potential is updated on every tick at most, which is what is counted; NeuroBench counts where it changes.
+    NeuroBench's effective additions leave out weights that are 0; here every weight that a spike fetches is counted.
+    NeuroBench counts the updates that change a potential; here an update is counted on every tick, which is the
+    maximum.
     """
     ticks = sum(size.neurons * counts.steps / q for size, q in zip(counts.sizes, counts.quantization, strict=True))
     return {
@@ -250,12 +251,12 @@ def metrics(counts: Counts) -> dict[str, float]:
 def saving_with_clock(
     saved: float, alphas: Sequence[float], neurons: Sequence[int], leakage: float, clock: float
 ) -> float:
-    """Percent saved at equal latency and an unchanged supply, where some power is not of operations.
+    """Percent of the total energy saved at equal latency and supply voltage, including leakage and the clock tree.
 
-    `saved` are the percent saved of the operations' energy; `leakage` and `clock` are the shares of the unquantized
-    network's energy that leak and that its clock tree takes.  At equal latency as much leaks as before.  A layer's
-    clock tree takes energy on every one of its ticks, whatever they compute, so its energy goes with alpha; a layer's
-    share of it is taken to be that of its neurons.
+    `saved` is the percentage saved of the operations' energy; `leakage` and `clock` are the shares of leakage and of
+    the clock tree in the unquantized network's energy.  At equal latency, leakage does not change.  A layer's clock
+    tree takes energy on every tick, whatever is computed, so its energy is proportional to alpha; its share is assumed
+    to be the layer's share of the neurons.
 
     >>> round(saving_with_clock(50.0, alphas=[1.0, 0.5], neurons=[1, 1], leakage=0.2, clock=0.4), 6)
     30.0
@@ -265,7 +266,7 @@ def saving_with_clock(
 
 
 def largest_share(saved: float, lost: float) -> float:
-    """The share of the energy up to which a saving of `saved` percent on the rest outweighs `lost` percent on it.
+    """The largest share of the energy for which a loss of `lost` percent does not outweigh `saved` percent of the rest.
 
     >>> largest_share(saved=25.0, lost=75.0), largest_share(saved=25.0, lost=-1.0), largest_share(saved=-5.0, lost=1.0)
     (0.25, 1.0, 0.0)
@@ -276,12 +277,13 @@ def largest_share(saved: float, lost: float) -> float:
 
 
 def supply_voltage(frequency: float, threshold: float = 0.3, exponent: float = 1.3) -> float:
-    """The supply voltage over the nominal one that a clock of this frequency over the nominal one needs.
+    """The supply voltage that a clock of this frequency needs; both are relative to their nominal values.
 
-    By the alpha-power law, f proportional to (U - U_th)^a / U (Sakurai and Newton 1990): `threshold` is the
-    transistors' U_th over the nominal supply, `exponent` is a, 2 for long channels and towards 1 for short ones.
-    Raises `ValueError` for a frequency not above 0, a threshold that is not between 0 and 1 or an exponent not above 1,
-    with which no supply would reach the higher frequencies.
+    It follows the alpha-power law, in which f is proportional to (U - U_th)^a / U (Sakurai and Newton 1990):
+    `threshold` is the transistors' U_th relative to the nominal supply voltage, and `exponent` is a, which is 2 for
+    long channels and approaches 1 for short ones.  Raises `InputError` if the frequency is not above 0, if the
+    threshold is not between 0 and 1, or if the exponent is not above 1, since then no supply voltage would reach the
+    higher frequencies.
 
     >>> supply_voltage(1.0)
     1.0

@@ -1,8 +1,8 @@
-"""How many additions an inference takes: a spike that arrives at a layer adds a weight for each neuron it reaches.
+"""The additions of an inference: a spike that arrives at a layer adds a weight in each neuron that it reaches.
 
-This is the causal count, presynaptic spikes times fan-out, which neuromorphic hardware calls synaptic operations.
-A spike near the border of an image reaches fewer neurons.  What reaches a neuron that has fired already is counted too:
-the neuron ignores it, but the weight was fetched.
+This is the causal count: presynaptic spikes times fan-out, known as synaptic operations in neuromorphic hardware.
+A spike near the border of an image reaches fewer neurons.  A spike that reaches a neuron after it has fired is counted,
+too: the neuron ignores it, but the weight has been fetched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 
 
 class LayerInput(NamedTuple):
-    """What arrives at the synapses of one layer, summed over a batch of images."""
+    """The spikes that arrive at one layer and the additions that they cause, summed over a batch of images."""
 
     spikes: int
     additions: int
@@ -28,9 +28,9 @@ class LayerInput(NamedTuple):
 def synaptic_operations(
     network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found: Inference
 ) -> list[LayerInput]:
-    """Of every layer, up to and including each image's decision: the input's spikes first, then those between layers.
+    """The synaptic operations of every layer, up to and including each image's decision step.
 
-    Maximum pooling hands on the first spike of a window; of an average every spike of the window is handed on.
+    Max pooling passes on the earliest spike of a window; average pooling passes on every spike.
     """
     inputs = network.as_input(spike_times)
     spikes = inputs < found.step.view(-1, *[1] * (inputs.ndim - 1))
@@ -45,10 +45,10 @@ def synaptic_operations(
 def pooled_operations(
     network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], found: Inference
 ) -> list[LayerInput]:
-    """`synaptic_operations` where average pooling adds up the spikes of a window before it hands them on.
+    """`synaptic_operations` if average pooling adds up the spikes of a window before passing them on.
 
-    The spikes of one window that the next layer receives on one tick are then one event, with a value of up to the
-    window's size, instead of as many spikes.  Adding them up takes an addition for each, which is not counted here.
+    The spikes of a window that the next layer receives on the same tick are then a single event, whose value is their
+    number.  Adding them up takes one addition for each, which is not counted here.
     """
     counts = synaptic_operations(network, spike_times, found)
     for n, (layer, reader) in enumerate(pairwise(network.layers), start=1):
@@ -56,7 +56,7 @@ def pooled_operations(
             continue
         times = found.firing_times[n - 1]
         ticks = torch.tensor([*reader.clock, network.time_steps - 1], device=times.device)
-        received = torch.searchsorted(ticks, times.long())  # which tick; behind the last one for those that never fire
+        received = torch.searchsorted(ticks, times.long())  # index of the tick; past the last for those that never fire
         windows = received.unfold(2, window, window).unfold(3, window, window).flatten(4)
         reached = reader.fan_out().to(times.device)
         if not reader.convolves:
