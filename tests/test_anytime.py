@@ -110,7 +110,7 @@ def drop_step(content: dict[str, Any]) -> None:
     ("change", "words"),
     [
         (drop_loss, "a loss for each of 3 epochs, not 2"),
-        (set_seed, "another hash"),
+        (set_seed, "a different hash"),
         (set_correct, "of 320 images 321 cannot be right"),
         (drop_step, "there must be 8 counts"),
     ],

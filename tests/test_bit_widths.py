@@ -143,9 +143,9 @@ def take_test(content: dict[str, Any]) -> None:
     ("change", "words"),
     [
         (drop_bits, "there must be 6 counts"),
-        (turn_bits, "the bits must fall"),
-        (set_seed, "another than the result's"),
-        (set_weights, "other weights than the result's"),
+        (turn_bits, "the numbers of bits must decrease"),
+        (set_seed, "its configuration is not the result's"),
+        (set_weights, "weights other than the result's"),
         (set_correct, "correct must be from 0 to"),
         (set_images, "the same validation images"),
         (take_test, "the fewest bits that keep the accuracy"),

@@ -122,7 +122,7 @@ def test_a_scale_errs_less_than_that_of_the_largest_weight() -> None:
     ("bits", "neuron", "words"),
     [
         (1, Neuron(), "from 2 to 16 bits, not 1"),
-        (8, Neuron(response=lambda d: 0.9**d), "slides' neurons alone"),
+        (8, Neuron(response=lambda d: 0.9**d), "only for the slides' neurons"),
         (16, Neuron(theta=1e4), "not exact in float32"),
     ],
 )

@@ -114,7 +114,7 @@ def test_the_least_of_an_unreachable_budget_is_that_of_all_seeds(monkeypatch: py
         ]
 
     monkeypatch.setattr(search, "score_trained", trained)
-    with pytest.raises(InputError, match=r"the least is 7\.90 steps"):
+    with pytest.raises(InputError, match=r"the lowest cost is 7\.90 steps"):
         search.search(CONFIG, Budget(7.0, "steps"), seeds=(0, 1), trainings=1, device="cpu", tell=lambda _: None)
 
 
@@ -145,7 +145,7 @@ def test_an_unreachable_budget_says_what_is_reachable(capsys: pytest.CaptureFixt
     assert main([*COMMAND, "--budget", "steps=1"]) == 1
     said = capsys.readouterr()
     assert "no choice of degrees stays within 1.00 steps on the validation images with output" in said.err
-    assert re.search(r"thresholds from 0\.2 to 2 θ: the least is [1-7]\.\d\d steps, with 1-1$", said.err.strip())
+    assert re.search(r"thresholds from 0\.2 to 2 θ: the lowest cost is [1-7]\.\d\d steps, with 1-1$", said.err.strip())
     assert "to train" not in said.out
     with pytest.raises(InputError, match=r"within 1\.0 % of the unquantized network's energy .* from 0\.2 to 2 θ"):
         find("energy=1%", "memory")
@@ -155,7 +155,7 @@ def test_what_cannot_be_is_refused_before_anything_is_trained() -> None:
     def never(told: str) -> None:
         pytest.fail(f"it was begun: {told}")
 
-    with pytest.raises(InputError, match=r"within 1.5 mean steps: with q = 2 the first is 2"):
+    with pytest.raises(InputError, match=r"within 1.5 mean steps: with q = 2, the first tick is step 2"):
         search.search(CONFIG, Budget(1.5, "steps"), degrees=(2, 4), tell=never)
     with pytest.raises(InputError, match=r"write 64-16-10 instead of 64-16\(1\)-10\(2\)"):
         search.search(variant(CONFIG, "1-2"), Budget(5.0, "steps"), tell=never)
@@ -229,7 +229,7 @@ def test_a_file_that_no_search_wrote_is_refused() -> None:
     file = search.scores_file(config, DEGREES)
     assert search.read(file).used_files == (f"rankings/{file.name}",)
     file.write_text(file.read_text().replace('"epochs": 1', '"epochs": 2'))
-    with pytest.raises(ResultError, match="its configuration has another hash"):
+    with pytest.raises(ResultError, match="its configuration has a different hash"):
         search.read(file)
     file.unlink()
     with pytest.raises(ResultError, match="`tqttfs search` makes it"):

@@ -1,4 +1,4 @@
-"""How a file is written whole or not at all."""
+"""Atomic writing of files: completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write to; it becomes `path` on success and vanishes on failure.
+    """Yield a temporary path beside `path` to write to; it becomes `path` on success and is deleted on failure.
 
-    A reader, and the next run after a kill, sees the old file or the whole new one, never a part.
-    No pattern that looks for files like `path` finds the temporary one, which a kill may leave behind.
+    Readers, and the next run after an interruption, see either the old file or the complete new one.  If an
+    interruption leaves the temporary file behind, no pattern for files like `path` finds it.
 
     Raises:
         FileNotFoundError: the block ended without writing the temporary file.
-        OSError: the file could not be written; it names `path` where the system names none.
+        OSError: the file could not be written; the error names `path` if the system does not name a file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,10 +23,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
+            os.fsync(file.fileno())  # otherwise a power failure may leave an empty file under the new name
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None:  # as where the disk is full
+        if error.filename is None:  # e.g. if the disk is full
             error.filename = str(path)
         raise
     finally:

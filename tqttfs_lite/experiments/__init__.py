@@ -1,1 +1,1 @@
-"""Running experiments: data sets, configurations, training, evaluation, result files."""
+"""Running experiments: data sets, configurations, training, evaluation and result files."""

@@ -1,7 +1,7 @@
-"""What a network answered to each test image, stored beside its result: three bytes an image, compressed.
+"""A network's answers to the individual test images, stored beside its result in three bytes per image, compressed.
 
-Counts say how often two networks are right; only their answers say on which images, and that more than halves the
-variance which the choice of test images gives to the difference between them.
+Counts tell how often two networks are right, but only their answers tell on which images.  This information more than
+halves the variance of the difference between the networks that is due to the choice of test images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 
 
 def write(answers: Answers, result: Result) -> Path:
-    """Store the answers of a result's network; returns the file.  Equal answers make equal files."""
+    """Store the answers of a result's network; returns the file.  Equal answers give identical files."""
     path, content = beside(result, *ANSWERS), io.BytesIO()
     np.savez_compressed(content, **{name: values.numpy() for name, values in answers._asdict().items()})
     with files.atomic_write(path) as temporary:
@@ -33,7 +33,7 @@ def write(answers: Answers, result: Result) -> Path:
 def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
     """The stored answers of a result's network; `labels` are those of the test set.
 
-    Raises `ResultError` where there are none, and where they do not add up to the counts of the result.
+    Raises `ResultError` if there are none or if they do not add up to the counts of the result.
     """
     path = beside(result, *ANSWERS)
     try:
@@ -43,7 +43,7 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
         counts = answers.counts(labels)
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/: `tqttfs evaluate` makes it") from None
-    except Exception as damage:  # NumPy and zipfile raise many kinds for bytes that are not theirs
+    except Exception as damage:  # NumPy and zipfile raise many kinds of errors for damaged files
         raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of answers: {damage}") from None
     score = result.test
     if counts != (score.images, score.correct, score.silent, score.steps):
@@ -52,9 +52,11 @@ def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:
 
 
 def _check(answers: Answers, classes: int, time_steps: int) -> None:
-    """Raise `ValueError` for answers that cannot be, which may yet add up to the right counts."""
+    """Raise `ValueError` for impossible answers, even if they add up to the right counts."""
     if (found := [values.dtype for values in answers]) != [torch.uint8, torch.uint8, torch.bool]:
-        raise ValueError(f"answers are bytes, steps too, and decisions Boolean, not {found}")
-    least = torch.where(answers.decided, 1, time_steps)  # a silent image takes all the steps
+        raise ValueError(f"answers and steps must be bytes, and decisions Boolean, not {found}")
+    least = torch.where(answers.decided, 1, time_steps)  # a silent image takes all steps
     if (answers.answer >= classes).any() or (answers.step < least).any() or (answers.step > time_steps).any():
-        raise ValueError(f"there are {classes} classes and {time_steps} time steps, all of which a silent image takes")
+        raise ValueError(
+            f"answers must be from 0 to {classes - 1}, and steps from 1 to {time_steps}, the step of a silent image"
+        )

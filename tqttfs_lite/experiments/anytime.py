@@ -1,14 +1,15 @@
-"""What can be known of an image after s time steps: a conventional network of the same shape that may stop at any.
+"""How much of an image can be known after s time steps: a conventional network of the same shape that may stop early.
 
-After s steps a spiking network has been given the pixels that have spiked by then, and no other method can know more of
-the image.  A conventional network of the slides' shapes is shown the same: the spike times so far, as brightness, zero
-for the pixels that are still to come, and the number of steps.  It answers once its confidence reaches a threshold,
-which is how anytime classifiers are run (Huang et al. 2018, "Multi-scale dense networks for resource efficient image
-classification").  Like the output threshold of `dial`, that threshold gives a curve of accuracy against mean steps.
+After s steps, a spiking network has received the pixels that have spiked by then, and no other method can know more
+about the image.  A conventional network of the slides' shapes gets the same information: the spike times so far, as
+brightness, with 0 for the pixels that have not spiked yet, and the number of steps.  It answers when its confidence
+reaches a threshold, as is usual for anytime classifiers (Huang et al. 2018, "Multi-scale dense networks for resource
+efficient image classification").  Like the output threshold of `dial`, this threshold gives a curve of accuracy against
+mean steps.
 
-It is a reference and no proof: a larger network, or one that is trained better, may know more.
+It is a reference, not an upper bound: a larger network, or one that is trained better, may know more.
 
-    python -m tqttfs_lite.experiments.anytime        trains what is missing of `STUDY`
+    python -m tqttfs_lite.experiments.anytime        trains the missing networks of `STUDY`
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ CPU = torch.device("cpu")
 class Network(nn.Module):
     """A ReLU network of an architecture's shape, in which every neuron or filter has a bias for each number of steps.
 
-    Dropout leaves out neurons of hidden fully connected layers; pooling takes the maximum.  Quantization degrees mean
-    nothing here.
+    Dropout is applied to hidden fully connected layers, and pooling is max pooling.  Quantization degrees are ignored.
     """
 
     def __init__(self, architecture: Architecture, time_steps: int, dropout: float = 0.0) -> None:
@@ -99,16 +99,16 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Reference:
-    """A trained reference: its settings, its history, and how many answers are right by when it stops.
+    """A trained reference: its settings, its history, and the number of correct answers by the step at which it stops.
 
-    Of the settings those apply that a conventional network has; the others are at their defaults.
+    Settings that a conventional network does not have are at their defaults.
     """
 
     config: TrainingConfig
     losses: tuple[float, ...]  # mean of each epoch, in nats
-    validation_by_step: tuple[int, ...]  # right answers where every image stops after 1, 2, ..., T steps
+    validation_by_step: tuple[int, ...]  # correct answers if every image stops after 1, 2, ..., T steps
     test_by_step: tuple[int, ...]
-    dial: Dial  # thresholds of the confidence; silent are the images that never reach it, answered after all T steps
+    dial: Dial  # for confidence thresholds; images that never reach one count as silent and are answered after T steps
     made: Made
 
     @property
@@ -118,15 +118,15 @@ class Reference:
 
     @property
     def validation_accuracy(self) -> float:
-        """Right answers in percent on the validation images, on average over all numbers of steps."""
+        """Correct answers on the validation images in percent, averaged over all numbers of steps."""
         by_step = self.validation_by_step
         return 100 * sum(by_step) / (len(by_step) * self.dial.validation.images)
 
 
 def run(config: TrainingConfig, *, progress: bool = True) -> Reference:
-    """The reference of a configuration: from its file if there is one, else trained, measured once and stored.
+    """The reference for a configuration: read from its file if there is one, otherwise trained, measured and stored.
 
-    Raises `DatasetError` where the data set is missing, and what `read` raises.
+    Raises `DatasetError` if the data set is missing, and the same errors as `read`.
     """
     if not reference_file(config).exists():
         origin = made(CPU)
@@ -139,9 +139,9 @@ def run(config: TrainingConfig, *, progress: bool = True) -> Reference:
 
 
 def train(config: TrainingConfig, *, progress: bool = True) -> tuple[Network, tuple[float, ...]]:
-    """Train on random numbers of steps by cross-entropy; returns the running mean of the weights, and the losses.
+    """Minimise the cross-entropy for random numbers of steps; returns the network with averaged weights and the losses.
 
-    The optimizer, the schedule and the changes to the images are those of the spiking networks.
+    The optimizer, the learning-rate schedule and the data augmentation are those of the spiking networks.
     """
     reuse_memory()
     data, dtype = load(config.dataset, "train"), training_dtype(CPU)
@@ -181,7 +181,7 @@ def train(config: TrainingConfig, *, progress: bool = True) -> tuple[Network, tu
 def measure(
     network: Network, data: Images, thresholds: Sequence[float] = THRESHOLDS, *, batch_size: int = 250
 ) -> tuple[Curve, tuple[int, ...]]:
-    """Counts by the threshold of the confidence, and right answers by the step at which every image stops.
+    """Counts for every confidence threshold, and correct answers for every step at which all images might stop.
 
     An image stops at the first step at which its largest class probability reaches the threshold.  Leaves the network
     in eval mode.
@@ -221,12 +221,12 @@ def write(reference: Reference) -> Path:
 
 
 def read(path: Path) -> Reference:
-    """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
+    """The inverse of `write`; raises `ResultError` if the file is missing, damaged or inconsistent."""
     with reading_counts(path, COMMAND):
         stored = parse(path.read_bytes(), _Stored)
         config, T = stored.config, stored.config.time_steps
         if (config.hash, config.name) != (stored.config_sha256, path.stem):
-            raise ValueError("its configuration has another hash")
+            raise ValueError("its configuration has a different hash")
         if len(stored.losses) != config.epochs:
             raise ValueError(f"there must be a loss for each of {config.epochs} epochs, not {len(stored.losses)}")
         found = Dial(stored.thresholds, stored.validation, stored.test)
@@ -238,7 +238,7 @@ def read(path: Path) -> Reference:
 
 
 def read_all() -> list[Reference]:
-    """Every stored reference, those that were trained to choose a learning rate too, in the order of their names."""
+    """All stored references, including those trained to choose a learning rate, in the order of their names."""
     return [read(path) for path in sorted((paths.data_directory() / FOLDER).glob("[!.]*.json"))]
 
 
@@ -257,9 +257,9 @@ class _Stored(BaseModel):
 
 
 class Task(NamedTuple):
-    """A network to train as a reference: with each learning rate first, then with the best one and further seeds."""
+    """A network to train as a reference: first with each learning rate, then with the best one and several seeds."""
 
-    config: TrainingConfig  # without its learning rate, seed 0
+    config: TrainingConfig  # with seed 0; its learning rate is not used
     epochs_to_choose: int  # for which each learning rate is trained
     seeds: int
 
@@ -278,7 +278,7 @@ STUDY = (
 
 
 def choose(task: Task, *, progress: bool = True) -> list[TrainingConfig]:
-    """The task's configurations by seed, with the learning rate that gives the best validation accuracy on average."""
+    """The task's configurations by seed, with the learning rate that has the best mean validation accuracy."""
     tried = [
         run(replace(task.config, learning_rate=rate, epochs=task.epochs_to_choose), progress=progress)
         for rate in LEARNING_RATES
@@ -289,7 +289,7 @@ def choose(task: Task, *, progress: bool = True) -> list[TrainingConfig]:
 
 
 def stored(task: Task) -> list[Reference]:
-    """The references of a task that are there, in the order of their seeds; those with the chosen learning rate."""
+    """The stored references of a task, with the chosen learning rate, in the order of their seeds."""
     found = [reference for reference in read_all() if _of_task(reference.config, task)]
     return sorted(found, key=lambda reference: reference.config.seed)
 

@@ -1,9 +1,9 @@
-"""What trained networks score in fixed point: counts by the bits of the weights, with a scale a layer or a channel.
+"""Trained networks in fixed point: scores by the number of bits per weight, with a scale per layer or per channel.
 
-Every number of bits is scored on the validation images, and the fewest bits that keep the accuracy are chosen on them;
-with these the test set is read, once.  The potentials are whole numbers, as `spiking.fixed_point` says.
+Every number of bits is evaluated on the validation images.  The fewest bits that preserve the accuracy are chosen on
+them, and only these are evaluated on the test set, once.  Potentials are integers (`spiking.fixed_point`).
 
-    python -m tqttfs_lite.experiments.bit_widths        measures what is missing of `NETWORKS`, seed 0
+    python -m tqttfs_lite.experiments.bit_widths        measures the missing networks of `NETWORKS`, seed 0
 
 Results are in `data/fixed_point/`.
 """
@@ -32,9 +32,9 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 
 Scale = Literal["layer", "channel"]
 COMMAND = "python -m tqttfs_lite.experiments.bit_widths"
-# Of a weight; a convolutional network takes minutes for each.
+# Bits per weight, by family; for a convolutional network, each takes minutes.
 BITS = {"SMLP": (8, 7, 6, 5, 4, 3, 2), "SCNN": (8, 6, 5, 4, 3)}
-ALLOWED = 0.1  # percentage points of accuracy that rounding may take
+ALLOWED = 0.1  # percentage points of accuracy that rounding may cost
 NETWORKS = (
     ("mnist", "784-400(1)-10(1)", 8),
     ("mnist", "784-400(1)-10(2)", 8),
@@ -46,17 +46,17 @@ NETWORKS = (
 
 
 class Scores(BaseModel):
-    """A network with scales of one kind."""
+    """The scores of a network with one kind of scale."""
 
     model_config = STRICT
 
     validation: tuple[Evaluation, ...]  # for each number of bits
-    potential_bits: tuple[Annotated[int, Field(ge=2, le=32)], ...]  # of an accumulator that cannot overflow, likewise
-    test: Evaluation | None  # with the fewest bits that keep the accuracy; None where none do
+    potential_bits: tuple[Annotated[int, Field(ge=2, le=32)], ...]  # for an accumulator without overflow, likewise
+    test: Evaluation | None  # with the fewest bits that preserve the accuracy; None if none do
 
 
 class FixedPoint(BaseModel):
-    """A trained network in fixed point, and what it scores as it was trained."""
+    """The scores of a trained network in fixed point, and as it was trained."""
 
     model_config = STRICT
 
@@ -64,7 +64,7 @@ class FixedPoint(BaseModel):
     config: TrainingConfig
     checkpoint_sha256: str
     bits: tuple[int, ...]  # from many to few
-    trained: Evaluation  # on the validation images, not rounded any further
+    trained: Evaluation  # on the validation images, with the released weights
     layer: Scores
     channel: Scores
     made: dict[str, str | int]
@@ -79,17 +79,17 @@ class FixedPoint(BaseModel):
         return found
 
     def chosen(self, scale: Scale) -> Evaluation | None:
-        """The scores on the validation images with the fewest bits that keep the accuracy; None where none do."""
+        """The score on the validation images with the fewest bits that preserve the accuracy; None if none do."""
         bits = self.fewest_bits(scale)
         return self.scores(scale).validation[self.bits.index(bits)] if bits else None
 
     def fewest_bits(self, scale: Scale) -> int | None:
-        """The fewest bits with which, and with any more, the accuracy stays within `ALLOWED` points."""
+        """The fewest bits for which, as for all larger numbers, the accuracy loss is at most `ALLOWED` points."""
         return fewest(self.bits, self.trained, self.scores(scale).validation)
 
 
 def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, ...]) -> int | None:
-    """`FixedPoint.fewest_bits`, of counts in the order of the bits, the most first.
+    """`FixedPoint.fewest_bits` from counts in the order of the bits, the largest number first.
 
     >>> def right(correct: int) -> Evaluation:
     ...     return Evaluation(1000, correct, correct, 0, 1000, (0,))
@@ -105,9 +105,9 @@ def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, 
 
 
 def run(config: TrainingConfig) -> FixedPoint:
-    """The scores of a configuration's released network: from their file, else measured and stored.
+    """The scores of a configuration's released network: read from their file if there is one, otherwise measured.
 
-    Raises `ResultError` where it is not released, and what `read` and `measure` raise.
+    Raises `ResultError` if it is not released, and the same errors as `read` and `measure`.
     """
     if not (path := results.find(config, released_only=True)):
         raise ResultError(f"{config.name} is not released: there is nothing to round")
@@ -118,7 +118,7 @@ def run(config: TrainingConfig) -> FixedPoint:
 
 
 def measure(result: Result) -> FixedPoint:
-    """Score a result's network on this machine's processors; raises what `experiment.trained_network` raises."""
+    """Evaluate a result's network on the CPU; raises the same errors as `experiment.trained_network`."""
     origin, network = experiment.made(torch.device("cpu")), experiment.trained_network(result)
     bits = BITS[family(network.architecture)]
     found = {}
@@ -144,7 +144,7 @@ def measure(result: Result) -> FixedPoint:
 
 
 def scored(measured: FixedPoint, result: Result, split: str) -> dict[Scale, Evaluation]:
-    """The scores on the images of a split with the chosen bits, where some are, from the checkpoint of the network."""
+    """The scores on a split with the chosen bits, for each kind of scale that has some, from the checkpoint."""
     network = experiment.trained_network(result)
     scales: tuple[Scale, ...] = get_args(Scale)
     chosen = {scale: measured.fewest_bits(scale) for scale in scales}
@@ -157,7 +157,7 @@ def _rounded(network: SpikingNetwork, bits: int, scale: Scale) -> FixedPointNetw
 
 def _evaluate(network: SpikingNetwork, result: Result, split: str) -> Evaluation:
     data = load(result.config.dataset, split)
-    return evaluate(network, data.images, data.labels, batch_size=100)  # a first convolution needs memory for each tick
+    return evaluate(network, data.images, data.labels, batch_size=100)  # convolving the input takes memory per tick
 
 
 def write(measured: FixedPoint, result: Result) -> Path:
@@ -170,43 +170,43 @@ def write(measured: FixedPoint, result: Result) -> Path:
 
 
 def read(result: Result) -> FixedPoint:
-    """The stored scores of a result's network; raises `ResultError` for a file that no run can have written of it."""
+    """The stored scores of a result's network; raises `ResultError` if the file is missing, damaged or inconsistent."""
     path = beside(result, *FIXED_POINT)
     with reading_counts(path, COMMAND):
         found = parse(path.read_bytes(), FixedPoint)
         if found.config_sha256 != result.config.hash or found.config != result.config:
-            raise ValueError("it was changed by hand or renamed: its configuration is another than the result's")
+            raise ValueError("it was edited or renamed: its configuration is not the result's")
         if found.checkpoint_sha256 != result.checkpoint_sha256:
-            raise ValueError("it was measured with other weights than the result's")
+            raise ValueError("it was measured with weights other than the result's")
         if list(found.bits) != sorted(set(found.bits), reverse=True):
-            raise ValueError("the bits must fall")
+            raise ValueError("the numbers of bits must decrease")
         for scale in get_args(Scale):
             _check(found, scale)
     return found
 
 
 def released() -> list[tuple[Result, FixedPoint]]:
-    """The networks of `NETWORKS` that were measured, each with its result."""
+    """The networks of `NETWORKS` that have been measured, each with its result."""
     paths = (results.find(recipe(name, dataset, T), released_only=True) for dataset, name, T in NETWORKS)
     found = [results.read(path) for path in paths if path]
     return [(result, read(result)) for result in found if beside(result, *FIXED_POINT).exists()]
 
 
 def _check(found: FixedPoint, scale: Scale) -> None:
-    """Raise `ValueError` for counts that cannot be."""
+    """Raise `ValueError` for impossible counts."""
     scores = found.scores(scale)
     if not len(found.bits) == len(scores.validation) == len(scores.potential_bits):
         raise ValueError(f"there must be {len(found.bits)} counts, one for each number of bits")
     for counts in (found.trained, *scores.validation, *([scores.test] if scores.test else [])):
         results.check_counts(counts, found.config)
     if any(counts.images != found.trained.images for counts in scores.validation):
-        raise ValueError("all counts must be of the same validation images")
+        raise ValueError("all counts must be for the same validation images")
     if (scores.test is None) != (found.fewest_bits(scale) is None):
-        raise ValueError("the test images are for the fewest bits that keep the accuracy, and for them alone")
+        raise ValueError("there must be test counts if and only if some number of bits preserves the accuracy")
 
 
 def main() -> None:
-    """Measure what is missing of `NETWORKS`."""
+    """Measure the missing networks of `NETWORKS`."""
     reuse_memory()
     for dataset, architecture, time_steps in NETWORKS:
         measured = run(recipe(architecture, dataset, time_steps))

@@ -1,9 +1,10 @@
-"""Trained weights as safetensors files: float16, on a grid on which evaluation is exact.
+"""Trained weights as safetensors files: in float16, on a grid on which evaluation is exact.
 
-Released weights are multiples of 2^-12 that float16 holds.  A membrane potential is then a sum of multiples of 2^-12,
-which float32 adds without rounding, in any order, as long as the magnitudes stay below 2^12.  So every machine counts
-the same spikes, as long as it convolves by adding up.  Average pooling over 2x2 makes it multiples of 2^-14 and
-magnitudes below 2^10, each time; over windows whose size is not a power of two it rounds.
+Released weights are multiples of 2^-12 that float16 can represent.  A membrane potential is then a sum of multiples of
+2^-12, which float32 adds without rounding, in any order, as long as magnitudes stay below 2^12.  Every machine
+therefore counts the same spikes, provided that it convolves by adding up.  Each 2x2 average pooling refines the grid by
+a factor of 4, to 2^-14 for the first one, and lowers the bound by the same factor, to 2^10; average pooling over
+windows whose size is not a power of two rounds.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def write(network: nn.Module, path: Path) -> str:
 
 
 def digest_of(network: nn.Module) -> str:
-    """The SHA-256 of the file that `write` makes."""
+    """The SHA-256 of the file that `write` would create."""
     return sha256(_content(network)).hexdigest()
 
 
@@ -57,7 +58,7 @@ def _content(network: nn.Module) -> bytes:
 def read(network: Network, path: Path, digest: str | None = None) -> None:
     """Load the weights into a network of the same architecture; `digest` is the SHA-256 that the file must have.
 
-    Raises `CheckpointError` where the file is missing, damaged, another than expected or of another architecture.
+    Raises `CheckpointError` if the file is missing, damaged, has another SHA-256, or is for another architecture.
     """
     tensors, _ = read_tensors(path, digest)
     state = network.state_dict()
@@ -70,19 +71,19 @@ def read(network: Network, path: Path, digest: str | None = None) -> None:
 
 
 def _name(layer: int) -> str:
-    """The name in the file of a layer's weights; a network has one tensor for each layer, in their order."""
+    """The name of a layer's weights in the file; a network has one tensor per layer, in order."""
     return f"synapses.{layer}.weight"
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> None:
-    """Store tensors as they are, with metadata that JSON can hold."""
+    """Store tensors unchanged, with metadata that JSON can represent."""
     content = save(tensors, {"json": json.dumps(metadata)})
     with files.atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of `write_tensors`; raises `CheckpointError`.  safetensors files cannot carry code."""
+    """The inverse of `write_tensors`; raises `CheckpointError`.  safetensors files cannot contain code."""
     if not path.is_file():
         raise CheckpointError(f"{path.name} is missing from {path.parent.name}/")
     if digest is not None and (found := sha256(path.read_bytes()).hexdigest()) != digest:
@@ -94,5 +95,5 @@ def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tenso
     except (SafetensorError, OSError, ValueError) as damage:
         raise CheckpointError(f"{path.name} is not a readable safetensors file: {damage}") from None
     if wrong := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise CheckpointError(f"{path.name} is damaged: {wrong[0]} has values that are not numbers")
+        raise CheckpointError(f"{path.name} is damaged: {wrong[0]} has values that are not finite")
     return tensors, metadata

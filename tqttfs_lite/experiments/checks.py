@@ -1,4 +1,4 @@
-"""How settings and files are checked: strictly, and what pydantic finds wrong is said in one sentence."""
+"""Strict checks of settings and files, with the errors that pydantic finds reported in one sentence."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tqttfs_lite.errors import ResultError, shortened, shown
 
-# Types as declared, except that a whole number is also a real one; no unknown keys, no NaN, no infinities.
+# Types as declared, except that an integer may stand for a real number; no unknown keys, no NaN, no infinities.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @contextmanager
 def reading_counts(path: Path, command: str) -> Iterator[None]:
-    """Raise `ResultError` for a file of counts that is missing, with the command that makes it, or that is damaged."""
+    """Raise `ResultError` if a file of counts is damaged, or if it is missing, with the command that makes it."""
     try:
         yield
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def reading_counts(path: Path, command: str) -> Iterator[None]:
 
 
 def _number(value: object) -> object:
-    """The number of a text such as YAML makes of 1e-3."""
+    """The number for a text such as 1e-3, which YAML does not read as a number."""
     if isinstance(value, str):
         with suppress(ValueError):
             return float(value)
@@ -41,7 +41,7 @@ Real = Annotated[float, BeforeValidator(_number)]
 
 
 def sentence(found: ValidationError, allowed: Iterable[str] = ()) -> str:
-    """What is wrong first, with its place and the value; `allowed` are the names where an unknown one was given."""
+    """The first error, with its place and value; `allowed` are the names to list if an unknown one was given."""
     errors = found.errors(include_url=False)
     first = errors[0]
     if isinstance(cause := first.get("ctx", {}).get("error"), Exception):
@@ -61,12 +61,12 @@ def sentence(found: ValidationError, allowed: Iterable[str] = ()) -> str:
 
 
 def parse(content: bytes, kind: type[Model]) -> Model:
-    """JSON in which no key appears twice, as a model; raises `ValueError` with one sentence."""
+    """Read JSON, in which no key may appear twice, into a model; raises `ValueError` with one sentence."""
     try:
         found = kind.model_validate_json(content)
     except ValidationError as damage:
         raise ValueError(sentence(damage)) from None
-    json.loads(content, object_pairs_hook=_once)  # of two equal keys pydantic takes the last one without a word
+    json.loads(content, object_pairs_hook=_once)  # if a key appears twice, pydantic silently takes the last one
     return found
 
 

@@ -1,21 +1,21 @@
-"""Networks of the same shape that do not spike, and what lies between them and a network that decides by a spike.
+"""Conventional networks of the same shape, and intermediate steps towards one that decides by its first output spike.
 
-They have the layers and the weights of the spiking network and no biases.  By their activations:
+They have the same layers and numbers of weights as the spiking network, and no biases.  Their activations are:
 
 | activations | input | hidden layers | answer |
 |---|---|---|---|
-| relu | any brightness | ReLU | the highest output |
+| relu | pixel intensities | ReLU | the highest output |
 | input-levels | T levels | ReLU | the highest output |
 | levels | T levels | T levels from 0 to 1, by quantization-aware training | the highest output |
-| one-spike | a spike in one of T steps | TTFS neurons | the highest potential at the end of time |
+| one-spike | a spike in one of T steps | TTFS neurons | the highest potential after the last step |
 
-One value out of T levels is what a first spike within T steps says, so a network of levels is told as much of its input
-as the spiking one.  All are trained on the same images, changed in the same ways, for as many epochs.  The learning
-rate is their own, chosen on the validation images after a quarter of the epochs, among three and, while the best is at
-an end, beyond.
+A first spike within T steps carries one of T levels, so a network with T levels receives as much information about its
+input as the spiking one.  All are trained on the same images, with the same augmentation, for the same number of
+epochs.  Each has its own learning rate, chosen on the validation images after a quarter of the epochs, among three
+values and, as long as the best is the lowest or the highest, beyond them.
 
-    python -m tqttfs_lite.experiments.conventional            # trains what is missing, and prints what it scores
-    python -m tqttfs_lite.experiments.conventional --help     # some of it
+    python -m tqttfs_lite.experiments.conventional            # trains the missing networks and prints their scores
+    python -m tqttfs_lite.experiments.conventional --help     # options to train only some of them
 
 Results are in `data/conventional/`; the weights stay in `data/runs/`, which git ignores.
 """
@@ -55,7 +55,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture, Convolution
 
 Activations = Literal["relu", "input-levels", "levels", "one-spike"]
-# What these networks take over from a recipe; the rest of it is about spikes.
+# The settings that these networks share with the recipe; its other settings concern spikes.
 SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
 FOLDER = "conventional"  # in the data folder
 COMMAND = "python -m tqttfs_lite.experiments.conventional"
@@ -71,14 +71,14 @@ NETWORKS: tuple[tuple[str, str, int, tuple[Activations, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Conventional:
-    """One training: the activations, and the settings, of which those about spikes are at their defaults."""
+    """The configuration of a network: its activations, and its settings, where those about spikes are the defaults."""
 
     activations: Activations
     settings: TrainingConfig
 
     @property
     def name(self) -> str:
-        """That of its files; the settings' hash keeps apart what a reader would take for the same."""
+        """The name of its files, which includes a hash because other settings may have the same readable part."""
         s = self.settings
         network = Architecture.parse(s.architecture).unquantized
         kind = f"{self.activations}{'' if self.activations == 'relu' else s.time_steps}"
@@ -86,25 +86,25 @@ class Conventional:
 
 
 class Score(BaseModel):
-    """Counts over a data set, whole numbers, as `evaluation.Evaluation` has them of a spiking network."""
+    """Counts over a data set, corresponding to `evaluation.Evaluation` for spiking networks."""
 
     model_config = STRICT
 
     images: Annotated[int, Field(ge=1)]
     correct: Count
-    # Of each layer, sums over images:
+    # For each layer, summed over images:
     arriving: tuple[Count, ...]  # inputs that are not 0
-    # That these take, one for every neuron that they reach; for spikes they are additions alone:
+    # Operations for these inputs, one for every neuron that an input reaches; for spikes, they are only additions:
     multiply_accumulates: tuple[Count, ...]
 
     @property
     def accuracy(self) -> float:
-        """Right answers in percent."""
+        """Correct answers in percent."""
         return 100 * self.correct / self.images
 
 
 class Epoch(BaseModel):
-    """One line of a training's history."""
+    """One epoch in the history of a training run."""
 
     model_config = STRICT
 
@@ -114,7 +114,7 @@ class Epoch(BaseModel):
 
 
 class Result(BaseModel):
-    """A trained network: what it scores, and everything that made it.  `test` is there for the chosen learning rate."""
+    """A trained network: its scores, and how it was made.  It has a `test` score only with the chosen learning rate."""
 
     model_config = STRICT
 
@@ -139,7 +139,7 @@ class Result(BaseModel):
 def configuration(
     activations: Activations, dataset: str, network: str, time_steps: int, *, learning_rate: float, **changes: Any
 ) -> Conventional:
-    """The training of a network beside the spiking one of this shape and these time steps, by the latter's recipe.
+    """The configuration of a network with this shape, by the recipe of the spiking network with this many time steps.
 
     >>> configuration("levels", "mnist", "784-400-10", 8, learning_rate=0.002).settings.epochs
     40
@@ -151,10 +151,9 @@ def configuration(
 
 
 class ConventionalNetwork(nn.Module):
-    """The layers of an architecture with activations that are no spikes, [B, *image] bytes -> [B, classes].
+    """A network whose activations are not spikes, [B, *image] bytes -> [B, classes].
 
-    Pooling takes the maximum: it is the same before and behind these activations, so no value between two levels is
-    handed on.
+    Pooling is max pooling, which gives the same before and after these activations, so that only levels are passed on.
     """
 
     def __init__(self, config: Conventional, generator: torch.Generator | None = None) -> None:
@@ -176,7 +175,7 @@ class ConventionalNetwork(nn.Module):
         return self.layer_inputs(pixels)[1]
 
     def layer_inputs(self, pixels: UInt8[Tensor, "B *image"]) -> tuple[list[Tensor], Float[Tensor, "B classes"]]:
-        """What every layer reads, and the output."""
+        """The input of every layer, and the output."""
         T = self.time_steps
         brightness = pixels / 255 if self.activations == "relu" else (T - 1 - encode(pixels, T).float()) / (T - 1)
         x, read = brightness.reshape(-1, *self.shape), []
@@ -200,7 +199,7 @@ class ConventionalNetwork(nn.Module):
 
 
 class OneSpikeNetwork(nn.Module):
-    """The spiking network without a decision, [B, *image] bytes -> [B, classes], the potentials at the end of time."""
+    """The spiking network read by potentials: [B, *image] bytes -> [B, classes], the potentials at the last step."""
 
     def __init__(self, config: Conventional, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -214,13 +213,13 @@ class OneSpikeNetwork(nn.Module):
         return self.sharpness * V
 
     def score(self, data: Images) -> Score:
-        """Counts up to the end of time, of the same network with output weights so small that no output fires."""
+        """Counts up to the last step, of the same network with output weights so small that no output neuron fires."""
         silenced = deepcopy(self.spiking)
         with torch.no_grad():
-            silenced.layers[-1].weight.mul_(2.0**-40)  # a power of 2, so that all sums stay as they are
+            silenced.layers[-1].weight.mul_(2.0**-40)  # a power of 2, so that all sums are scaled exactly
         found = evaluate(silenced, data.images, data.labels)
         if found.silent < found.images:
-            raise OverflowError("an output neuron fires, whose weights were made as good as nothing")
+            raise OverflowError("an output neuron fires although its weights are scaled by 2^-40")
         return Score(
             images=found.images,
             correct=found.correct,
@@ -233,7 +232,7 @@ Network = ConventionalNetwork | OneSpikeNetwork
 
 
 def build(config: Conventional, generator: torch.Generator | None = None) -> Network:
-    """The network of a configuration, with new weights; the generator is of dropout's random numbers."""
+    """The network of a configuration, with new weights; the generator draws the random numbers for dropout."""
     kind = OneSpikeNetwork if config.activations == "one-spike" else ConventionalNetwork
     return kind(config, generator)
 
@@ -246,9 +245,9 @@ def _initialise(network: nn.Module) -> None:
 @torch.no_grad()
 @in_float32
 def score(network: Network, data: Images, batch_size: int = 500) -> Score:
-    """Count right answers, and inputs that are not 0 with the connections that they have.
+    """Count correct answers, the inputs of each layer that are not 0, and the connections of these inputs.
 
-    The border of an image, where an input reaches fewer neurons, is counted as it is.
+    An input near the border of an image has fewer connections.
     """
     if isinstance(network, OneSpikeNetwork):
         return network.score(data)
@@ -269,10 +268,10 @@ def score(network: Network, data: Images, batch_size: int = 500) -> Score:
 
 
 def train(config: Conventional, *, progress: bool = True) -> tuple[Network, tuple[Epoch, ...]]:
-    """Minimise the cross-entropy by AdamW; returns the running mean of the weights, rounded as released ones are.
+    """Minimise the cross-entropy by AdamW; returns the network with averaged weights, rounded as for a release.
 
-    It goes on from the last epoch of a run that was stopped.
-    Raises `DivergenceError` where the loss is no longer a number, and `ResultError` where the state is damaged.
+    An interrupted run resumes after its last completed epoch.
+    Raises `DivergenceError` if the loss is not finite, and `ResultError` if the stored state is damaged.
     """
     settings = config.settings
     data, held_out = (load(settings.dataset, split) for split in ("train", "validation"))
@@ -322,7 +321,7 @@ def train(config: Conventional, *, progress: bool = True) -> tuple[Network, tupl
 
 
 def _keep(config: Conventional, parts: Mapping[str, Any], history: Sequence[Epoch]) -> None:
-    """Store what a training goes on from; an epoch seeds its own random numbers."""
+    """Store the state from which a training resumes; each epoch seeds its own random numbers."""
     state = {name: part.state_dict() for name, part in parts.items()}
     with files.atomic_write(state_file(config)) as temporary:
         torch.save(state | {"history": [epoch.model_dump() for epoch in history]}, temporary)
@@ -342,13 +341,13 @@ def _resume(config: Conventional, parts: Mapping[str, Any], history: list[Epoch]
 
 
 def run(config: Conventional, *, test: bool, progress: bool = True) -> Result:
-    """The result of a configuration: read where it is stored, else trained and stored.
+    """The result of a configuration: read from its file if there is one, otherwise trained and stored.
 
-    The test set is read with `test` alone, for a learning rate that is chosen.  Two processes that ask for the same
-    configuration train it once: the second waits for the first.
+    The test set is read only with `test=True`, which is for the chosen learning rate.  If two processes ask for the
+    same configuration, only one of them trains it, and the other waits.
 
-    Raises `DatasetError` where the data sets are missing or damaged, `ResultError` where a stored file is, and what
-    `train` raises.
+    Raises `DatasetError` if a data set is missing or damaged, `ResultError` if a stored file is damaged, and the same
+    errors as `train`.
     """
     stored = _stored(config)
     if stored and (stored.test or not test):
@@ -364,7 +363,7 @@ def _stored(config: Conventional) -> Result | None:
 
 
 def _run(config: Conventional, *, test: bool, progress: bool) -> Result:
-    """`run`, with the configuration locked; another process may have finished it meanwhile."""
+    """`run` while the configuration is locked; another process may have trained it in the meantime."""
     stored, weights = _stored(config), paths.runs_directory() / f"conventional_{config.name}.safetensors"
     if stored and (stored.test or not test):
         return stored
@@ -393,9 +392,9 @@ def _run(config: Conventional, *, test: bool, progress: bool) -> Result:
 
 
 def study(activations: Activations, dataset: str, network: str, time_steps: int, seeds: int) -> list[Result]:
-    """Every seed with the learning rate that is best on the validation images after a quarter of the epochs.
+    """The results for every seed, with the learning rate that is best on the validation images after short trainings.
 
-    A rate at which the training diverges is worse than any other.
+    These take a quarter of the epochs.  A learning rate for which the training diverges counts as the worst.
     """
 
     def config(rate: float, **changes: Any) -> Conventional:
@@ -414,9 +413,9 @@ def study(activations: Activations, dataset: str, network: str, time_steps: int,
 
 
 def best_rate(score: Callable[[float], float]) -> float:
-    """The learning rate with the highest score, of `LEARNING_RATES` and, while it is at an end, the next beyond it.
+    """The learning rate with the highest score among `LEARNING_RATES` and, while it is at an end, half or twice that.
 
-    None above 1 is tried.
+    No learning rate above 1 is tried.
 
     >>> best_rate(lambda rate: -abs(rate - 0.009))
     0.008
@@ -441,12 +440,12 @@ def result_file(config: Conventional) -> Path:
 
 
 def state_file(config: Conventional) -> Path:
-    """What an unfinished training goes on from."""
+    """The file with the state from which an unfinished training resumes."""
     return paths.runs_directory() / f"conventional_{config.name}.state"
 
 
 def write(result: Result) -> Result:
-    """Store a result as JSON that a person can read."""
+    """Store a result as readable JSON."""
     content = result.model_dump(mode="json") | {"settings": asdict(result.settings)}
     with files.atomic_write(result_file(result.config)) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -454,7 +453,7 @@ def write(result: Result) -> Result:
 
 
 def read(path: Path) -> Result:
-    """The inverse of `write`; raises `ResultError` for a file that no run can have written."""
+    """The inverse of `write`; raises `ResultError` if the file is missing, damaged or inconsistent."""
     try:
         found = parse(path.read_bytes(), Result)
         if path.stem != found.config.name:
@@ -470,7 +469,7 @@ def read(path: Path) -> Result:
 
 
 def _check(found: Score, architecture: Architecture) -> None:
-    """Raise `ValueError` for counts that cannot be."""
+    """Raise `ValueError` for impossible counts."""
     sizes, inputs = architecture.sizes(), [math.prod(shape) for shape in architecture.input_shapes()]
     if found.correct > found.images:
         raise ValueError(f"of {found.images} images {found.correct} cannot be right")
@@ -482,9 +481,9 @@ def _check(found: Score, architecture: Architecture) -> None:
 
 
 def released() -> dict[tuple[str, str, Activations], list[Result]]:
-    """The results that were tested, by data set, network and activations, a seed each.
+    """The results with test scores, one for each seed, by data set, network and activations.
 
-    Raises `ResultError` where those of one key differ in anything but the seed, as after another choice of the rate.
+    Raises `ResultError` if those of one key differ in more than the seed, e.g. in the chosen learning rate.
     """
     found = [result for path in sorted(directory().glob("*.json")) if (result := read(path)).test]
 
@@ -496,17 +495,17 @@ def released() -> dict[tuple[str, str, Activations], list[Result]]:
     for group in groups.values():
         if len({replace(result.settings, seed=0) for result in group}) > 1:
             names = ", ".join(f"{result.config.name}.json" for result in group)
-            raise ResultError(f"these differ in more than the seed: keep those of one choice in {FOLDER}/: {names}")
+            raise ResultError(f"these differ in more than the seed, keep only one group of them in {FOLDER}/: {names}")
     return groups
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is missing of the slides' networks, or of some of them, one after another."""
+    """Train the missing conventional networks, all or only some of them, one after another."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
     names = [network for _, network, *_ in NETWORKS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--activations", nargs="+", choices=EVERY, default=EVERY)
-    parser.add_argument("--seeds", type=int, default=5, help="of each network (default: 5)")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds for each network (default: 5)")
     options = parser.parse_args(arguments)
     reuse_memory()
     for dataset, network, time_steps, kinds in NETWORKS:

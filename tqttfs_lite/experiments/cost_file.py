@@ -1,6 +1,6 @@
-"""Constants of the energy models in a YAML file of one's own, for `tqttfs energy --model`.
+"""The constants of the energy models from a user's YAML file, for `tqttfs energy --model`.
 
-    addition_pj: 0.1                    # what is left out is the book's
+    addition_pj: 0.1                    # whatever is omitted has the book's value
     weight_bits: 8
     beyond: dram
     weight_bytes: [65536, 1048576]      # the memories of a chip, one for each layer
@@ -22,9 +22,9 @@ from tqttfs_lite.experiments.checks import sentence
 
 
 def read(path: str | Path) -> Costs:
-    """The constants of a file, and the book's where it leaves them out.
+    """The constants in a file; those that it omits have the book's values.
 
-    Raises `InputError` for a file that is missing or no YAML, and for a key or a value that is not allowed.
+    Raises `InputError` if the file is missing or not valid YAML, or if a key or value is not allowed.
     """
     content = yaml_files.read(path)
     try:

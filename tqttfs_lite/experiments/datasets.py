@@ -1,7 +1,7 @@
-"""Data sets: a record for each one says what it is; here they are fetched, verified, read and split.
+"""Data sets: each is described by a record, by which it is downloaded, verified, read and split.
 
 MNIST and FashionMNIST are the paper's, digits come with scikit-learn, and `register` adds your own.
-CIFAR-10 is here for images of three channels: its format is read and tested, but no result was trained on it.
+CIFAR-10 is an example of images with three channels: reading it is tested, but there are no results for it.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.used_files import SPLITS
 
 Part = Literal["train", "test"]  # as published; the validation images are the last ones of `train`
-Progress = Callable[[str], None]  # is given one line per step
-SILENCE_SECONDS = 20  # a connection that says nothing for so long counts as dead
-COMMAND_SECONDS = 600  # a whole package (31 MB) at 50 kB/s
-LONGEST_NAME = 30  # of a data set: it is part of file names, beside a network's and a seed
+Progress = Callable[[str], None]  # called with one line per step
+SILENCE_SECONDS = 20  # a connection without data for this long counts as dead
+COMMAND_SECONDS = 600  # enough for a whole package (31 MB) at 50 kB/s
+LONGEST_NAME = 30  # of a data set, because it is part of file names, with the network and the seed
 LARGEST_CLASS = 255  # a stored answer is one byte
-EXAMPLE = 0  # the test image of a data set that the book follows from page to page: the first, which nobody chose
+EXAMPLE = 0  # the test image of a data set that the book follows from page to page: the first, not a selected one
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images with 8-bit pixels, 0 is black, and the class index of each, counted from 0.
+    """Images with 8-bit pixels, where 0 is black, and the class index of each image, counted from 0.
 
     Grayscale images have no channel axis: they are [n, height, width], others [n, channels, height, width].
     """
@@ -63,40 +63,41 @@ class Images:
 
 
 class Sizes(NamedTuple):
-    """How many images each split has."""
+    """The number of images in each split."""
 
     train: int
-    validation: int  # the last training images, fixed: choices are made on them, never on the test set
+    validation: int  # the last training images; settings are chosen on them, never on the test set
     test: int
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What the library knows of a data set.
+    """The description of a data set.
 
     `read` returns the training images, those for validation last, or the test images; `load` checks and splits them.
-    A data set that is made in memory needs no more.  One that lies in files names them, and `sources` are tried in
-    order to fetch them: each fills an empty folder and returns the folder in it that has the files.
+    This is enough for a data set that is made in memory.  Otherwise, `files` lists its files, and `sources` are tried
+    in order to download them: each is given an empty folder to fill, and returns the folder in it that contains the
+    files.
 
-    Raises `InputError` for a name that cannot be part of a file's name, for shapes, classes or sizes that no network
-    could be trained with, and for files of another part or without a sum.
+    Raises `InputError` if the name cannot be part of a file name, if the shape, classes or sizes are impossible, or if
+    the files are not those of the two parts, each with a checksum.
     """
 
     name: str
-    title: str  # as texts write it
+    title: str  # its name in texts
     shape: tuple[int, int, int]  # channels, height, width
     classes: tuple[str, ...]  # their names, in the order of the labels
     sizes: Sizes
     read: Callable[[Part], Images]
-    folder: str = ""  # of its files, below `paths.raw_directory()`
-    files: Mapping[Part, Mapping[str, str]] = field(default_factory=dict)  # each part's: SHA-256, or MD5, by name
+    folder: str = ""  # of its files, within `paths.raw_directory()`
+    files: Mapping[Part, Mapping[str, str]] = field(default_factory=dict)  # for each part: SHA-256 or MD5 by file name
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         letters = self.name.replace("-", "")
         if not letters.isalnum() or not letters.isascii() or len(self.name) > LONGEST_NAME:
             allowed = f"letters, digits and hyphens, at most {LONGEST_NAME}"
-            raise InputError(f"a data set's name must be of {allowed}, not {shown(self.name)}")
+            raise InputError(f"a data set's name must consist of {allowed}, not {shown(self.name)}")
         for what, numbers in (("shape", self.shape), ("sizes", self.sizes)):
             if len(numbers) != 3 or not all(type(number) is int and number >= 1 for number in numbers):
                 raise InputError(f"the {what} of {self.name} must be three positive integers, not {tuple(numbers)}")
@@ -107,29 +108,29 @@ class Dataset:
         parts, sums = self.files.values(), self.sums
         if self.files and (
             set(self.files) != {"train", "test"}
-            or len(sums) != sum(map(len, parts))  # else a file of both parts would have the sum of the last one
+            or len(sums) != sum(map(len, parts))  # otherwise a file in both parts would have the checksum of the last
             or not all(re.fullmatch("[0-9a-f]{32}|[0-9a-f]{64}", expected) for expected in sums.values())
         ):
             raise InputError(f"the files of {self.name} must be those of train and test, with SHA-256 or MD5 checksums")
 
     @property
     def pixels(self) -> int:
-        """Values in an image, all channels together: the inputs of a perceptron."""
+        """The number of values in an image, over all channels, i.e. the inputs of a perceptron."""
         return prod(self.shape)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The shape of one image as `Images` has it."""
+        """The shape of one image in `Images`."""
         return self.shape[1:] if self.shape[0] == 1 else self.shape
 
     @property
     def sums(self) -> dict[str, str]:
-        """The published sum of each of its files, by name."""
+        """The published checksum of each of its files, by name."""
         return {file: expected for part in self.files.values() for file, expected in part.items()}
 
     @property
     def locations(self) -> dict[str, Path]:
-        """Where each of its files is, or will be once it is fetched."""
+        """The path of each of its files, whether or not it has been downloaded."""
         return {file: paths.raw_directory() / self.folder / file for file in self.sums}
 
 
@@ -137,9 +138,9 @@ Source = Callable[[Dataset, Path], Path]
 
 
 def register(dataset: Dataset) -> Dataset:
-    """Make your own data set known to this process, in place of an earlier one of its name; returns it.
+    """Register your own data set in this process, replacing an earlier one with the same name; returns it.
 
-    Raises `InputError` for the name of a data set that comes with the library, and for what is no record.
+    Raises `InputError` if it is not a `Dataset`, or if it has the name of a data set of the library.
     """
     if not isinstance(dataset, Dataset):
         raise InputError(f"a data set must be a record of type Dataset, not {shown(dataset)}")
@@ -150,11 +151,11 @@ def register(dataset: Dataset) -> Dataset:
 
 
 def get(name: str) -> Dataset:
-    """The record of a data set: one of the library's, a registered one, or one that an installed package offers.
+    """The record of a data set: one of the library's, a registered one, or one from an installed package.
 
-    A package offers a record as an entry point of the group `tqttfs_lite.datasets`, under the data set's name.
+    A package provides a record as an entry point in the group `tqttfs_lite.datasets`, with the data set's name.
 
-    Raises `InputError` for an unknown name.
+    Raises `InputError` if the name is unknown.
 
     >>> get("fashion-mnist").classes[:2]
     ('T-shirt/top', 'Trouser')
@@ -168,13 +169,13 @@ def get(name: str) -> Dataset:
 
 
 def load(name: str, split: str) -> Images:
-    """One split of a data set, from files that match the published sums where it has files.
+    """One split of a data set; if it has files, their checksums must be the published ones.
 
-    `train` is the training images without the last ones, which are `validation`, and `test` the test set.
+    `validation` is the last training images, `train` the other training images, and `test` the test set.
 
     Raises:
-        ValueError: unknown data set or split.
-        DatasetError: a file is missing or is not the published one, or the images are not what the record says.
+        InputError: the data set or the split is unknown.
+        DatasetError: a file is missing or differs from the published one, or the images do not match the record.
     """
     dataset = get(name)
     if split not in SPLITS:
@@ -183,7 +184,7 @@ def load(name: str, split: str) -> Images:
     for file, path in dataset.locations.items():
         if not path.is_file():
             raise DatasetError(f"{path} is missing: run `tqttfs data {name}` to fetch it")
-        # torchvision wants all files to be there, but reads some; only these decide about the numbers
+        # torchvision requires all files but reads only some, and only these affect the results
         if (expected := dataset.files[part].get(file)) and (fault := _fault(path, expected)):
             raise DatasetError(f"{path} is {fault}: run `tqttfs data {name}` to fetch it again")
     data = _checked(dataset, part)
@@ -193,7 +194,7 @@ def load(name: str, split: str) -> Images:
 
 
 def first_of_each_class(data: Images) -> dict[int, int]:
-    """Which image is the first of its class: its number by label.  A class without an image is left out.
+    """The index of the first image of each class, by label; classes without images are omitted.
 
     >>> first_of_each_class(Images(torch.zeros(4, 1, 1, dtype=torch.uint8), torch.tensor([2, 0, 2, 0])))
     {0: 1, 2: 0}
@@ -202,7 +203,7 @@ def first_of_each_class(data: Images) -> dict[int, int]:
 
 
 def _checked(dataset: Dataset, part: Part) -> Images:
-    """What a data set's reader returns, which has to be what its record says."""
+    """The images that a data set's reader returns, after checking them against its record."""
     data, sizes = dataset.read(part), dataset.sizes
     count = sizes.test if part == "test" else sizes.train + sizes.validation
     found = [(values.dtype, tuple(values.shape)) for values in (data.images, data.labels)]
@@ -214,17 +215,17 @@ def _checked(dataset: Dataset, part: Part) -> Images:
 
 
 def data_sums(name: str) -> dict[str, str]:
-    """What a result says that it was made from: the SHA-256 sum of each file, by path relative to the data folder.
+    """The SHA-256 of each file of a data set, by its path relative to the data folder, as recorded in results.
 
-    A data set without files has the sums of its pixels and labels instead.  One whose publisher gives MD5 sums has the
-    SHA-256 of the files that are there.
+    A data set without files has the checksums of its pixels and labels instead.  If the publisher gives MD5 checksums,
+    the SHA-256 is computed from the existing files.
 
     >>> data_sums("mnist")["raw/MNIST/raw/t10k-labels-idx1-ubyte"][:8]
     'ff7bcfd4'
 
     Raises:
-        ValueError: unknown data set.
-        DatasetError: a file that has to be read is missing.
+        InputError: the data set is unknown.
+        DatasetError: a file that must be read is missing.
     """
     dataset = get(name)
     if not dataset.files:
@@ -241,15 +242,15 @@ def to_stderr(message: str) -> None:
 
 
 def fetch(name: str, progress: Progress = to_stderr) -> Path | None:
-    """Make sure that the verified files of a data set are in place; return their folder, None if it has no files.
+    """Make sure that the verified files of a data set are in place; return their folder, or None if it has no files.
 
-    Files that match the published sums are kept. Otherwise the sources are tried in order; files are verified
-    in a temporary folder and only then moved, one atomic rename each, so that a kill at any moment leaves
-    nothing that passes for complete. Several processes may fetch at once: one works, the others wait for it.
+    Files that match the published checksums are kept.  Otherwise the sources are tried in order.  Files are verified in
+    a temporary folder and then moved, each by an atomic rename, so that an interruption never leaves an incomplete file
+    in place.  Several processes may call this at the same time: one downloads, and the others wait for it.
 
     Raises:
-        ValueError: unknown data set.
-        DatasetError: no source delivered the published files, or the data folder cannot be written.
+        InputError: the data set is unknown.
+        DatasetError: no source provided the published files, or the data folder is not writable.
     """
     dataset = get(name)
     if not dataset.files:
@@ -257,11 +258,11 @@ def fetch(name: str, progress: Progress = to_stderr) -> Path | None:
         return None
     folder = paths.raw_directory() / dataset.folder
     if not _faults(folder, dataset.sums):
-        progress(f"{name}: there already, verified")
+        progress(f"{name}: already downloaded, verified")
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(paths.raw_directory() / f".{name}.lock")  # the system frees it when its holder dies
+        lock = FileLock(paths.raw_directory() / f".{name}.lock")  # released by the system if its holder is killed
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -270,7 +271,7 @@ def fetch(name: str, progress: Progress = to_stderr) -> Path | None:
     except OSError as error:
         raise DatasetError(f"cannot write to {paths.raw_directory()}: {error.strerror}") from error
     try:
-        faults = _faults(folder, dataset.sums)  # again: the process we waited for has probably done the work
+        faults = _faults(folder, dataset.sums)  # again, since another process may have downloaded the files meanwhile
         for file, fault in faults.items():
             if fault != "missing":
                 progress(f"{file} is {fault}, fetching it again")
@@ -284,18 +285,18 @@ def fetch(name: str, progress: Progress = to_stderr) -> Path | None:
 
 def _fetch_from_sources(dataset: Dataset, folder: Path, progress: Progress) -> None:
     name = dataset.name
-    for stale in paths.raw_directory().glob(f".{name}-*"):  # left by a killed fetch, as we hold the lock
-        shutil.rmtree(stale, ignore_errors=True)  # its orphaned download may still be writing there
+    for stale in paths.raw_directory().glob(f".{name}-*"):  # left by a killed process, as we hold the lock
+        shutil.rmtree(stale, ignore_errors=True)  # its orphaned download may still be writing to it
     reasons = []
     for source, download in dataset.sources.items():
         progress(f"{name}: fetching from {source}")
-        # beside the final place, hence on the same file system, where a rename is atomic
+        # beside the final folder and therefore on the same file system, where a rename is atomic
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=paths.raw_directory()) as workspace:
             try:
                 found = download(dataset, Path(workspace))
                 if faults := _faults(found, dataset.sums):
                     raise DatasetError(", ".join(f"{file} is {fault}" for file, fault in faults.items()))
-            except Exception as error:  # whatever is wrong with one source, the next one may do
+            except Exception as error:  # whatever is wrong with this source, the next one may work
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 reasons.append(f"{source}: {lines[-1]}")
                 progress(f"  failed: {lines[-1]}")
@@ -307,7 +308,7 @@ def _fetch_from_sources(dataset: Dataset, folder: Path, progress: Progress) -> N
 
 
 def _kind(expected: str) -> str:
-    """Which sum it is; SHA-256 has 64 hexadecimal digits, MD5 has 32."""
+    """The kind of a checksum: SHA-256 has 64 hexadecimal digits, MD5 has 32."""
     return {64: "sha256", 32: "md5"}[len(expected)]
 
 
@@ -319,13 +320,13 @@ def _sum(path: Path, kind: str) -> str:
 
 
 def content_sum(data: Images) -> str:
-    """The SHA-256 sum of the pixels, a byte each, and then the labels, eight bytes each, lowest first."""
+    """The SHA-256 of the pixels, one byte each, followed by the labels, eight bytes each in little-endian order."""
     labels = data.labels.numpy().astype("<i8")
     return hashlib.sha256(data.images.contiguous().numpy().tobytes() + labels.tobytes()).hexdigest()
 
 
 def _fault(path: Path, expected: str) -> str:
-    """What is wrong with a file, in words; empty if it is the published one."""
+    """What is wrong with a file, in words; empty if it is identical to the published one."""
     if not path.is_file():
         return "missing"
     actual, kind = _sum(path, _kind(expected)), {"sha256": "SHA-256", "md5": "MD5"}[_kind(expected)]
@@ -339,18 +340,18 @@ def _faults(folder: Path, sums: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_by_torchvision(reader: Any, part: Part) -> Images:
-    """What a reader of torchvision's finds below `paths.raw_directory()`, with channels before height and width."""
+    """The images that a torchvision reader finds in `paths.raw_directory()`, with channels before height and width."""
     data = reader(paths.raw_directory(), train=part == "train", download=False)
     images = torch.as_tensor(data.data)  # uint8 [n, height, width] or [n, height, width, channels]
     return Images(images if images.ndim == 3 else images.movedim(-1, 1).contiguous(), torch.as_tensor(data.targets))
 
 
 def _read_digits(part: Part) -> Images:
-    """scikit-learn's digits, whose pixels x from 0 to 16 become 255 x / 16 to the nearest whole number, .5 upwards.
+    """scikit-learn's digits, whose pixels x from 0 to 16 become 255 x / 16, rounded to the nearest integer, .5 upwards.
 
-    They are in the order in which they were published, and the last 360 are the test images.
+    They are in their published order, and the last 360 are the test images.
     """
-    from sklearn.datasets import load_digits  # takes a second, which nobody else waits for
+    from sklearn.datasets import load_digits  # takes a second, and is needed only here
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images).to(torch.int64)  # [1797, 8, 8]
@@ -406,7 +407,7 @@ def _run(command: list[str], folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or ["no message"]
-        # npm ends with advice and the name of its log, which is deleted with the folder
+        # npm's last lines are advice and the name of its log, which is deleted with the folder
         reason = next((line for line in lines if "failed, reason:" in line), lines[-1])
         raise RuntimeError(f"`{words}` failed: {reason}") from error
     except subprocess.TimeoutExpired as error:
@@ -414,7 +415,7 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 def _idx_files(*sums: str) -> dict[Part, dict[str, str]]:
-    """MNIST's files of images and labels, and FashionMNIST's: those of train, then those of test, with these sums."""
+    """The files of MNIST or FashionMNIST, with these checksums: images and labels of train, then those of test."""
     train, test = ((f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k"))
     return {"train": dict(zip(train, sums[:2], strict=True)), "test": dict(zip(test, sums[2:], strict=True))}
 
@@ -480,4 +481,4 @@ OURS = {  # those that come with the library
         sources={"torchvision": partial(_from_torchvision, CIFAR10)},
     ),
 }
-DATASETS = dict(OURS)  # all that are known
+DATASETS = dict(OURS)  # all known data sets

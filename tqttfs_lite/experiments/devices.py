@@ -1,4 +1,4 @@
-"""Where a network is trained and evaluated: a GPU where there is one, else the processor, or what is named."""
+"""The device on which a network is trained and evaluated: a given one, or a GPU if available, otherwise the CPU."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AUTO = "auto"
 
 
 def choose(name: str | torch.device | None = None) -> torch.device:
-    """The device of this name, such as cpu, cuda, cuda:1 or mps; for auto, and without one, cuda if there is, else cpu.
+    """The device with this name, such as cpu, cuda, cuda:1 or mps; for auto or None, cuda if available, otherwise cpu.
 
-    Raises `InputError` for a device that this machine does not have.
+    Raises `InputError` if this machine does not have the device.
 
     >>> choose("cpu")
     device(type='cpu')
@@ -36,14 +36,14 @@ def there() -> list[str]:
 
 
 def title(device: torch.device) -> str:
-    """What a reader knows the device by: the name of the GPU, or of the processor."""
+    """The name of the GPU or CPU, for readers."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
 
 
 def training_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 for the matrix products where the device multiplies it in hardware, float32 elsewhere."""
+    """The type for matrix products in training: bfloat16 if the device supports it in hardware, otherwise float32."""
     if device.type == "cuda":
         wide = torch.cuda.get_device_capability(device) >= (8, 0)
     else:

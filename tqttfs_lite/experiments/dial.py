@@ -1,8 +1,9 @@
-"""The output threshold as a dial: what a trained network scores at others, from one pass over its output potentials.
+"""The output threshold as a dial: a trained network's scores at other thresholds, from one pass over its potentials.
 
-An output threshold of θ' instead of θ is the same as output weights multiplied by θ / θ', so at every setting it is
-still a network of the slides.  A lower one decides sooner, on less evidence, and leaves fewer images silent.  So each
-trained network has a curve of accuracy against mean time steps, on which networks can be compared at equal steps.
+An output threshold θ' instead of θ has the same effect as multiplying the output weights by θ / θ', so the network is
+still one of the slides' at every threshold.  At a lower threshold it decides earlier, on less evidence, and fewer
+images are silent.  Each trained network therefore has a curve of accuracy against mean time steps, on which networks
+can be compared at equal steps.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
 
-FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; 1 among them is the network as it was trained
+FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; they include 1, the network as it was trained
 
 
 def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
@@ -39,7 +40,7 @@ def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
 
 
 class Point(NamedTuple):
-    """A network at one output threshold; between measured thresholds it is interpolated."""
+    """A network's score at one output threshold, interpolated between measured thresholds."""
 
     threshold: float
     accuracy: float  # percent
@@ -49,16 +50,16 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Dial:
-    """A trained network at other output thresholds: choices are made on `validation`, `test` says what they give."""
+    """A trained network's counts at many output thresholds: thresholds are chosen by `validation`, not by `test`."""
 
     thresholds: tuple[float, ...]
     validation: Curve
     test: Curve
 
     def point(self, threshold: float, *, split: str = "test") -> Point:
-        """What the network scores at a threshold.
+        """The network's score at a threshold.
 
-        Raises `ValueError` for one outside the measured thresholds.
+        Raises `InputError` if it is outside the range of the measured thresholds.
         """
         curve: Curve = getattr(self, split)
         low, high = self.thresholds[0], self.thresholds[-1]
@@ -72,15 +73,15 @@ class Dial:
 
     @property
     def fewest_steps(self) -> float:
-        """The mean time steps on the validation images at the lowest of the thresholds."""
+        """The mean time steps on the validation images at the lowest threshold."""
         return self.validation.steps[0] / self.validation.images
 
     def thinned(self, stride: int) -> Dial:
-        """The same at every so many of the thresholds."""
+        """The dial restricted to every `stride`-th threshold."""
         return self.only(self.thresholds[::stride])
 
     def only(self, thresholds: Collection[float]) -> Dial:
-        """The same at those of its thresholds that are among these."""
+        """The dial restricted to these thresholds, as far as it has them."""
         kept = [threshold in thresholds for threshold in self.thresholds]
         curves = (
             Curve(curve.images, *(tuple(compress(c, kept)) for c in (curve.correct, curve.silent, curve.steps)))
@@ -89,9 +90,9 @@ class Dial:
         return Dial(tuple(compress(self.thresholds, kept)), *curves)
 
     def at_steps(self, mean_steps: float) -> Point:
-        """What the network scores on the test images, at the threshold that takes so many steps on the validation set.
+        """The score on the test images at the threshold that takes this many mean time steps on the validation images.
 
-        Raises `ValueError` for a mean that none of the thresholds reaches.
+        Raises `InputError` if no threshold does.
         """
         means = [steps / self.validation.images for steps in self.validation.steps]
         if not means[0] <= mean_steps <= means[-1]:
@@ -104,7 +105,7 @@ class Dial:
 
 @torch.no_grad()
 @in_float32
-@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which rounds
+@torch.backends.nnpack.flags(enabled=False)  # it may convolve by Fourier transform, which is not exact
 def curve(
     network: SpikingNetwork,
     images: UInt8[Tensor, "n *image"],
@@ -122,7 +123,7 @@ def curve(
         V, _, steps, clock = network(encode(pixels, network.time_steps))
         for n, threshold in enumerate(thresholds):
             S = V > threshold
-            S[len(clock) :] = False  # the end of time, if the clock does not tick there
+            S[len(clock) :] = False  # the last time step, if it is not a tick
             answer, step = decode(V, S, steps, network.time_steps)
             found = ((answer == label).sum(), (~S.any(dim=2).any(dim=0)).sum(), step.sum())
             counts[:, n] += torch.stack(found)
@@ -140,10 +141,10 @@ def evaluations(
     *,
     batch_size: int = 500,
 ) -> tuple[Evaluation, ...]:
-    """All that `evaluate` counts, the spikes included, at every threshold; leaves the network in eval mode.
+    """Everything that `evaluate` counts, including spikes, at every threshold; leaves the network in eval mode.
 
-    The output threshold changes no hidden layer's spikes, only how many of them come before the decision, so that one
-    pass to the end of time has the counts of all thresholds.
+    The output threshold does not change the spikes of hidden layers, only how many of them precede the decision.  One
+    pass over all time steps therefore gives the counts for all thresholds.
     """
     network.eval()
     T, output = network.time_steps, network.layers[-1]
@@ -152,7 +153,7 @@ def evaluations(
     passed = torch.zeros(len(thresholds), 3, len(network.layers), dtype=torch.int64, device=device)
     for pixels, label in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         inputs, label = encode(pixels.to(device), T), label.to(device)
-        times = unpooled = network.as_input(inputs)  # the spikes that arrive, and all that the layer before fires
+        times = unpooled = network.as_input(inputs)  # arriving spikes, and all spikes of the previous layer
         window, so_far = 1, []
         for n, (layer, fired) in enumerate(
             zip(network.layers, infer(network, inputs, early_exit=False).firing_times, strict=True)
@@ -165,9 +166,9 @@ def evaluations(
         image = torch.arange(len(label), device=device)
         for n, threshold in enumerate(thresholds):
             S = V > threshold
-            S[len(output.clock) :] = False  # the end of time, if the clock does not tick there
+            S[len(output.clock) :] = False  # the last time step, if it is not a tick
             answer, step = decode(V, S, output.steps, T)
-            first = S[S.any(dim=2).int().argmax(dim=0), image]  # [B, classes], none where the output stays silent
+            first = S[S.any(dim=2).int().argmax(dim=0), image]  # [B, classes], none for a silent image
             silent, right = ~first.any(dim=1), answer == label
             tied = first[image, label] | (silent & right)
             scores[n] += torch.stack([right.sum(), tied.sum(), silent.sum(), step.sum()])
@@ -181,7 +182,7 @@ def evaluations(
 
 
 def _up_to_each_step(times: UInt8[Tensor, "B ..."], amount: Tensor | int, T: int) -> Int64[Tensor, "B T"]:
-    """What the spikes at these times amount to on every step and before it; T is never."""
+    """The sum of the amounts of all spikes up to and including every step; T means never."""
     amounts = torch.as_tensor(amount, device=times.device).expand_as(times).flatten(1)
     found = torch.zeros(len(times), T + 1, dtype=torch.int64, device=times.device)
     return found.scatter_add_(1, times.flatten(1).long(), amounts)[:, :T].cumsum(dim=1)
@@ -200,7 +201,7 @@ def write(dial: Dial, result: Result) -> Path:
 def read(result: Result) -> Dial:
     """The stored dial of a result's network.
 
-    Raises `ResultError` where there is none, and where it does not belong to the result.
+    Raises `ResultError` if there is none or if it does not belong to the result.
     """
     path = beside(result, *DIALS)
     with reading_counts(path, "tqttfs dial"):
@@ -219,12 +220,12 @@ def read(result: Result) -> Dial:
 
 
 def check(dial: Dial, time_steps: int) -> None:
-    """Raise `ValueError` for counts that cannot be."""
+    """Raise `ValueError` for impossible counts."""
     for curve in (dial.validation, dial.test):
         if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
             raise ValueError("there must be a count of each kind for every threshold")
         for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
-            least = time_steps * silent + curve.images - silent  # a silent image takes all the steps
+            least = time_steps * silent + curve.images - silent  # a silent image takes all steps
             if correct > curve.images or silent > curve.images or not least <= steps <= time_steps * curve.images:
                 raise ValueError(
                     f"of {curve.images} images {correct} cannot be right and {silent} silent after {steps} steps"

@@ -1,4 +1,4 @@
-"""A trained network as a folder for other programs: NumPy alone, or the Neuromorphic Intermediate Representation."""
+"""Export of trained networks to other programs: NumPy, or the Neuromorphic Intermediate Representation (NIR)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def to_numpy(result: Result, folder: Path) -> Path:
-    """Write the network of a result into a new folder; returns it.
+    """Write the network of a result to a new folder, and return the folder.
 
-    `run.py` there is `portable`, which gives the library's firing times and decisions to the spike.  Raises
-    `InputError` where the folder exists or the neuron is another than the slides', and what
-    `experiment.trained_network` raises.
+    Its `run.py` is `portable`, whose firing times and decisions are exactly the library's.
+    Raises `InputError` if the folder exists or if the neuron is not the slides', and the same errors as
+    `experiment.trained_network`.
     """
     _check_response(result)
     config = result.config
@@ -50,15 +50,15 @@ def to_numpy(result: Result, folder: Path) -> Path:
 
 
 def to_nir(result: Result, folder: Path) -> Path:
-    """Write the network of a result as `network.nir` into a new folder; returns it.
+    """Write the network of a result as `network.nir` to a new folder, and return the folder.
 
-    NIR (Pedersen et al. 2024, "Neuromorphic intermediate representation") has the weights, the neurons and their
-    thresholds.  A neuron that fires once is an IF neuron with v_reset = -inf.  Maximum pooling, the earliest spike of
-    a window, is a sum of the window's spikes and such a neuron above it.  NIR has no word for a clock of a layer, for
-    the number of time steps, for the encoder and for the decision by the first spike: these stand in the metadata,
-    `q` of each IF node and the others of the graph, and a program that does not read them runs every layer with q = 1.
+    NIR (Pedersen et al. 2024, "Neuromorphic intermediate representation") describes the weights, the neurons and their
+    thresholds.  A neuron that fires once is an IF neuron with v_reset = -inf.  Max pooling, the earliest spike of a
+    window, is a sum of the window's spikes followed by such a neuron.  NIR cannot describe a layer's clock, the number
+    of time steps, the encoder or the decision by the first spike.  These are in the metadata: `q` in that of each IF
+    node, the others in that of the graph.  A program that does not read them runs every layer with q = 1.
 
-    Raises `InputError` where the package `nir` is missing, and what `to_numpy` raises.
+    Raises `InputError` if the package `nir` is not installed, and the same errors as `to_numpy`.
     """
     try:
         import nir
@@ -73,7 +73,7 @@ def to_nir(result: Result, folder: Path) -> Path:
 
 
 def _graph(result: Result) -> nir.NIRGraph:
-    """The nodes of a network one behind the other; the layers' spikes are the outputs of `spikes_0`, `spikes_1`, ..."""
+    """The nodes of a network in a chain; the layers' spikes are the outputs of `spikes_0`, `spikes_1`, ..."""
     import nir
 
     config, network = result.config, experiment.trained_network(result)
@@ -119,11 +119,11 @@ def _fires_once(shape: tuple[int, ...], theta: float, q: int) -> nir.IF:
 
 def _check_response(result: Result) -> None:
     if RESPONSES[result.config.response] is not None:
-        raise InputError(f"the response {result.config.response} cannot be exported: the formats know the step alone")
+        raise InputError(f"the response {result.config.response} cannot be exported: the formats support only a step")
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise InputError(f"{folder} exists already: name a new folder") from None
+        raise InputError(f"{folder} exists already: choose a new folder") from None

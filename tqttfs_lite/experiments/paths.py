@@ -1,4 +1,4 @@
-"""Where everything is: the data folder and its parts, and what comes with the package."""
+"""The locations of files: the data folder and its subfolders, and the data that come with the package."""
 
 import os
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 import platformdirs
 
 PACKAGE = Path(__file__).resolve().parents[1]
-REPOSITORY = PACKAGE.parent  # the checkout; where the package was installed without one, the folder that it lies in
+REPOSITORY = PACKAGE.parent  # the checkout or, if the package was installed without one, the folder that contains it
 
 
 def data_directory() -> Path:
-    """The folder of data sets, checkpoints and results.
+    """The folder for data sets, checkpoints and results.
 
-    `$TQTTFS_DATA` if it is set, else `data/` of the checkout: the one that the package runs from, or the one in which
-    the command was called.  Without a checkout it is the user's data folder, as the operating system has it.
+    It is `$TQTTFS_DATA` if that is set, otherwise `data/` in the checkout that the package or the command runs from.
+    Without a checkout, it is the operating system's folder for user data.
     """
     if named := os.environ.get("TQTTFS_DATA"):
-        return Path(named).expanduser().absolute()  # a tilde is left as it is in YAML and .env files
+        return Path(named).expanduser().absolute()  # YAML and .env files do not expand a tilde
     if checkout := next(filter(_is_checkout, (REPOSITORY, Path.cwd(), *Path.cwd().parents)), None):
         return checkout / "data"
     return Path(platformdirs.user_data_dir("tqttfs-lite", appauthor=False))
@@ -27,12 +27,12 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def raw_directory() -> Path:
-    """The data sets as published, torchvision's root; ignored by git."""
+    """The published data sets, which is torchvision's root folder; ignored by git."""
     return data_directory() / "raw"
 
 
 def runs_directory() -> Path:
-    """Your own trainings, unfinished or with results that are not released; ignored by git."""
+    """Your own trainings, unfinished ones and those whose results are not released; ignored by git."""
     return data_directory() / "runs"
 
 
@@ -47,12 +47,12 @@ def results_directory() -> Path:
 
 
 def search_directory() -> Path:
-    """Configurations that were tried on the validation images, `<experiment>.json`; none of them saw the test set."""
+    """Trials, which were scored on the validation images and never on the test set, `<experiment>.json`."""
     return data_directory() / "search"
 
 
 def benchmarks_directory() -> Path:
-    """What `make bench` measured; always the repository's own, whatever `$TQTTFS_DATA` says."""
+    """The measurements of `make bench`; always in the repository, even if `$TQTTFS_DATA` is set."""
     return REPOSITORY / "data" / "benchmarks"
 
 

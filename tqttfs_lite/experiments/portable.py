@@ -1,8 +1,9 @@
-"""Run an exported TQ-TTFS network with NumPy alone: python run.py images.npy
+"""Run an exported TQ-TTFS network with NumPy only: python run.py images.npy
 
-The folder has `network.json`, which says what the layers are, and `weights.npz`, a weight for each.  Images are bytes,
-[n, height, width] or [n, channels, height, width], 0 black; printed are the class and the time steps it took, a line
-for each image.  Neurons fire once, where the sum of their weights exceeds theta on a tick of their layer's clock.
+The folder contains `network.json`, which describes the layers, and `weights.npz`, an array of weights for each.  Images
+are bytes, [n, height, width] or [n, channels, height, width], and 0 is black.  For each image, a line with the class
+and the number of time steps is printed.  A neuron fires once, on the first tick of its layer's clock at which the sum
+of its weights for the inputs so far exceeds theta.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """The network of a folder, with its weights as float64, in which the sums of the stored ones are exact."""
+    """The network in a folder, with float64 weights, whose sums are exact."""
     network: dict[str, Any] = json.loads((folder / "network.json").read_text(encoding="utf-8"))
     with np.load(folder / "weights.npz") as weights:
         for n, layer in enumerate(network["layers"]):
@@ -25,9 +26,9 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def run(network: dict[str, Any], images: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Classes, decision steps counted from 1, and each layer's firing times, T where a neuron stays silent.
+    """Classes, decision steps counted from 1, and each layer's firing times, which are T for neurons that do not fire.
 
-    Raises `ValueError` for images of another type than uint8: floats from 0 to 1 would be as good as black.
+    Raises `ValueError` if the images are not of type uint8: floats from 0 to 1 would all be nearly black.
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images must be of type uint8, from 0 to 255, not {images.dtype}")
@@ -36,7 +37,7 @@ def run(network: dict[str, Any], images: np.ndarray) -> tuple[np.ndarray, np.nda
     before, fired = {"pool": 1}, []
     for layer in network["layers"]:
         clock = np.arange(layer["q"] - 1, T, layer["q"])
-        steps = np.union1d(clock, T - 1)  # where no output fires, the potentials at the end decide
+        steps = np.union1d(clock, T - 1)  # if no output neuron fires, the potentials at the last step decide
         V = np.stack([charge(layer, pooled(before, times <= t)) for t in steps])
         above = V[: len(clock)] > theta
         before, times = layer, np.where(above.any(axis=0), clock[above.argmax(axis=0)], T)
@@ -49,7 +50,7 @@ def run(network: dict[str, Any], images: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def charge(layer: dict[str, Any], states: np.ndarray) -> np.ndarray:
-    """The potentials of a layer whose inputs have fired (1) or not (0), or of pooled inputs a share."""
+    """The potentials of a layer from its input states: 1 if an input has fired, otherwise 0, or a pooled mean."""
     weight = layer["weight"]
     if weight.ndim == 2:
         return np.asarray(states.reshape(len(states), -1) @ weight.T)
@@ -60,7 +61,7 @@ def charge(layer: dict[str, Any], states: np.ndarray) -> np.ndarray:
 
 
 def pooled(layer: dict[str, Any], fired: np.ndarray) -> np.ndarray:
-    """What the next layer reads of these neurons: of a window the mean, or whether any has fired."""
+    """The next layer's input states: for each window the mean, or with max pooling whether any neuron has fired."""
     size = layer["pool"]
     if size == 1:
         return fired.astype(np.float64)
@@ -77,7 +78,7 @@ if __name__ == "__main__":
         sys.exit(2)
     try:
         network, images = load(Path(__file__).parent), np.load(sys.argv[1])
-        for start in range(0, len(images), 100):  # all at once may need more memory than there is
+        for start in range(0, len(images), 100):  # all at once might not fit into memory
             labels, taken, _ = run(network, images[start : start + 100])
             for label, steps in zip(labels, taken, strict=True):
                 print(label, steps)

@@ -1,7 +1,7 @@
-"""Result files: what a trained network scored, and everything that made it.
+"""Result files: the score of a trained network, and everything that is needed to reproduce it.
 
-Released results are in `data/results/` and their weights in `data/checkpoints/`, both kept by git.  Your own results
-are in `data/runs/` with their weights, which git ignores, so that trying things out changes no table.
+Released results are in `data/results/` and their weights in `data/checkpoints/`, both tracked by git.  Your own results
+and weights are in `data/runs/`, which git ignores, so that experiments of your own do not change any table.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tqttfs_lite.spiking.notation import Architecture
 
 Stored = TypeVar("Stored", bound="_Stored")
 
-# What else is kept of a network: the folder and the kind of file.
+# What else is stored for a network: the folder and the suffix of the file.
 ANSWERS, DIALS, FIXED_POINT = ("answers", ".npz"), ("dials", ".json"), ("fixed_point", ".json")
 
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network: its configuration, its history, its test score and where all of it was made."""
+    """A trained network: its configuration, its history, its test score, and where and how it was made."""
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
@@ -41,8 +41,8 @@ class Result:
     checkpoint_sha256: str
     data_sha256: dict[str, str]
     made: dict[str, str | int]  # date, commit, versions, processor, threads, training data type
-    released: bool = field(default=False, compare=False)  # which of the two places it was read from
-    folder: Path | None = field(default=None, compare=False)  # that it was read from, if from neither
+    released: bool = field(default=False, compare=False)  # whether it is one of the released results
+    folder: Path | None = field(default=None, compare=False)  # its folder, if it is in neither place
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -50,12 +50,12 @@ class Result:
         return (used_files.name(result_file(self.config, released=self.released)),)
 
     def run_on(self, split: str) -> tuple[str, ...]:
-        """The names of the files behind what its weights do on a split of its data set."""
+        """The names of the files behind an evaluation of its weights on a split of its data set."""
         return (*self.used_files, used_files.name(self.checkpoint), f"{self.config.dataset}/{split}")
 
     @property
     def checkpoint(self) -> Path:
-        """The file of its weights; released results of further seeds are kept without."""
+        """The file with its weights, which does not exist for released results of further seeds."""
         if self.folder is None:
             return checkpoint_file(self.config, released=self.released)
         beside = self.folder.parent / "checkpoints" if self.folder.name == "results" else self.folder
@@ -63,21 +63,21 @@ class Result:
 
     @property
     def seconds(self) -> float:
-        """Training time, validation included."""
+        """Training time in seconds, including validation."""
         return sum(epoch.seconds for epoch in self.history)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A configuration that was tried: its score on the validation images, on which choices are made."""
+    """A trial of a configuration: its score on the validation images, on which settings are chosen."""
 
     config: TrainingConfig
     history: tuple[Epoch, ...]
     validation: Evaluation
     made: dict[str, str | int]
-    thresholds: tuple[float, ...] = ()  # of the output neurons, for which `curve` has counts of the validation images
-    curve: Curve | None = None  # none of rate-coded networks; older trials have none either
-    data_sha256: dict[str, str] = field(default_factory=dict)  # of its images; older trials have none
+    thresholds: tuple[float, ...] = ()  # of the output neurons, for which `curve` has counts on the validation images
+    curve: Curve | None = None  # None for rate-coded networks and in older trials
+    data_sha256: dict[str, str] = field(default_factory=dict)  # of its images; empty in older trials
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -98,13 +98,13 @@ def checkpoint_file(config: TrainingConfig, *, released: bool) -> Path:
 
 
 def beside(result: Result, folder: str, suffix: str) -> Path:
-    """The file in which something else is kept of a result's network, among the released ones or your own."""
+    """The file that stores something else about a result's network, in the same place as the result."""
     root = result.folder or (paths.data_directory() if result.released else paths.runs_directory())
     return root / folder / f"{result.config.name}{suffix}"
 
 
 def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
-    """The result file of a configuration: the released one, else your own; None if it was not trained before."""
+    """The result file of a configuration: the released one, otherwise your own; None if it has not been trained."""
     for released in (True,) if released_only else (True, False):
         for spelling in (config, as_image(config)):
             if (path := result_file(spelling, released=released)).exists():
@@ -113,11 +113,11 @@ def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
 
 
 def release(result: Result) -> Path:
-    """Move one of your own results, with its weights and what else is kept of it, to the released ones.
+    """Move one of your own results, with its weights and everything else that is stored for it, to the released ones.
 
-    Returns the result file.  Raises `CheckpointError` where the weights are not the result's.
+    Returns the result file.  Raises `CheckpointError` if the weights do not belong to the result.
     """
-    checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)  # they have to be the result's
+    checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)  # raises if they do not belong to the result
     with files.atomic_write(checkpoint_file(result.config, released=True)) as temporary:
         temporary.write_bytes(result.checkpoint.read_bytes())
     released = replace(result, released=True)
@@ -133,7 +133,7 @@ def release(result: Result) -> Path:
 
 
 def write(result: Result, path: Path) -> Path:
-    """Store a result as JSON that a person can read; returns the file."""
+    """Store a result as readable JSON; returns the file."""
     return _write(
         result,
         path,
@@ -145,9 +145,9 @@ def write(result: Result, path: Path) -> Path:
 
 
 def neurobench(result: Result) -> dict[str, float | None]:
-    """NeuroBench's metrics of an image on average, by `energy.models.metrics`, and the share of weights that are 0.
+    """NeuroBench's metrics, as mean values per image (`energy.models.metrics`), and the share of weights that are 0.
 
-    The share is None where the weights are not stored; nothing is there where arriving spikes were not counted.
+    The share is None if the weights are not stored.  There are no metrics if arriving spikes were not counted.
     """
     if not result.test.arriving:
         return {}
@@ -161,7 +161,7 @@ def neurobench(result: Result) -> dict[str, float | None]:
 
 
 def write_trial(trial: Trial) -> Path:
-    """Store a trial likewise; returns the file."""
+    """Store a trial as readable JSON; returns the file."""
     return _write(
         trial,
         trial_file(trial.config),
@@ -173,7 +173,7 @@ def write_trial(trial: Trial) -> Path:
 
 
 def read(path: Path) -> Result:
-    """The inverse of `write`; raises `ResultError` for a file that no run of this library can have written."""
+    """The inverse of `write`; raises `ResultError` if the file is missing, damaged or inconsistent."""
     path = path.absolute()
     stored = _read(path, _StoredResult)
     released = path.parent == paths.results_directory()
@@ -191,24 +191,24 @@ def read(path: Path) -> Result:
 
 
 def stored_metrics(result: Result) -> dict[str, float | None]:
-    """The metrics that the file of a released result states, as `neurobench` makes them; older results have none."""
+    """The metrics in the file of a released result, as made by `neurobench`; older results have none."""
     return _read(result_file(result.config, released=True), _StoredResult).neurobench
 
 
 def read_trial(path: Path) -> Trial:
-    """The inverse of `write_trial`; raises `ResultError` as `read` does."""
+    """The inverse of `write_trial`; raises the same errors as `read`."""
     stored = _read(path, _StoredTrial)
     scores = stored.test, stored.made, stored.thresholds, stored.curve
     return Trial(stored.config, stored.history, *scores, stored.data_sha256)
 
 
 def read_trials() -> list[Trial]:
-    """Every stored trial, in the order of their names."""
+    """All stored trials, in the order of their names."""
     return [read_trial(path) for path in sorted(paths.search_directory().glob("*.json"))]
 
 
 def read_all(*, released: bool = True) -> list[Result]:
-    """Every released result, or every one of your own, in the order of their names."""
+    """All released results, or all of your own, in the order of their names."""
     folder = paths.results_directory() if released else paths.runs_directory()
     return [read(path) for path in sorted(folder.glob("*.json"))]
 
@@ -222,7 +222,7 @@ def _write(stored: Result | Trial, path: Path, **scores: Any) -> Path:
 
 
 class _Stored(BaseModel):
-    """What the files of results and trials share."""
+    """The common content of the files of results and trials."""
 
     model_config = STRICT
 
@@ -247,7 +247,7 @@ class _StoredTrial(_Stored):
 
 
 def _read(path: Path, kind: type[Stored]) -> Stored:
-    """The content of a file; the configuration has to be the one that the file is named after."""
+    """The content of a file; the file's name must be that of its configuration."""
     try:
         found = parse(path.read_bytes(), kind)
         if path.stem != found.config.name:
@@ -262,7 +262,7 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         for epoch in found.history:
             if not (0 <= epoch.validation_accuracy <= 100 and 0 <= epoch.validation_steps <= found.config.time_steps):
                 raise ValueError(
-                    f"an epoch cannot end with {epoch.validation_accuracy} % and {epoch.validation_steps} steps"
+                    f"an epoch cannot end with {epoch.validation_accuracy} % and {epoch.validation_steps} mean steps"
                 )
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/") from None
@@ -272,26 +272,26 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
 
 
 def _check_metrics(found: Mapping[str, float | None], counts: Counts) -> None:
-    """Raise `ValueError` for metrics that are not those of the counts."""
+    """Raise `ValueError` for metrics that do not follow from the counts."""
     expected = metrics(counts)
     if found.keys() != {*expected, "connection_sparsity"}:
         raise ValueError(f"neurobench must have {', '.join(expected)} and connection_sparsity")
     for name, value in expected.items():
         if (stored := found[name]) is None or not isclose(stored, value, rel_tol=1e-12):
-            raise ValueError(f"{name} must be {value}, by the counts, not {stored}")
+            raise ValueError(f"{name} must be {value} according to the counts, not {stored}")
     if not 0 <= (found["connection_sparsity"] or 0) <= 1:
         raise ValueError(f"connection_sparsity must be from 0 to 1, not {found['connection_sparsity']}")
 
 
 def check_counts(found: Evaluation, config: TrainingConfig) -> None:
-    """Raise `ValueError` for counts that cannot be."""
+    """Raise `ValueError` for impossible counts."""
     architecture, decided = Architecture.parse(config.architecture), found.images - found.silent
     sizes = architecture.sizes()
     for name, least, most in (
         ("correct", 0, found.correct_if_tied),
         ("correct_if_tied", 0, found.images),
         ("silent", 0, found.images),
-        # A silent image takes all the steps, as every image does with rate coding.
+        # A silent image takes all steps, and with rate coding every image does.
         ("steps", config.time_steps * found.silent + decided, config.time_steps * found.images),
     ):
         if not least <= getattr(found, name) <= most:
@@ -300,7 +300,7 @@ def check_counts(found: Evaluation, config: TrainingConfig) -> None:
     for name in counted:
         if len(counts := getattr(found, name)) != len(sizes):
             raise ValueError(f"{name} must have {len(sizes)} counts, one for each layer, not {len(counts)}")
-    each = found.images * (1 if config.coding == "ttfs" else config.time_steps)  # what a neuron can fire
+    each = found.images * (1 if config.coding == "ttfs" else config.time_steps)  # the most spikes of a neuron
     for spikes, size in zip(found.spikes, sizes, strict=True):
         if spikes > size.neurons * each:
             raise ValueError(f"{size.neurons} neurons cannot have {spikes} spikes over {found.images} images")
@@ -308,6 +308,6 @@ def check_counts(found: Evaluation, config: TrainingConfig) -> None:
         sent = (prod(architecture.image_shape) * each, *found.spikes)
         for spikes, most, added, size in zip(found.arriving, sent, found.additions, sizes, strict=False):
             if spikes > most:
-                raise ValueError(f"of {most} spikes {spikes} cannot arrive")
+                raise ValueError(f"{spikes} spikes cannot arrive out of {most}")
             if added > spikes * size.neurons:
                 raise ValueError(f"{spikes} spikes cannot take {added} additions in {size.neurons} neurons")

@@ -1,14 +1,14 @@
-"""Degrees chosen by the machine: one network that shares its weights ranks them, the best few are trained for real.
+"""Automatic choice of degrees: a network with shared weights ranks them, and the best few are trained individually.
 
-1. One set of weights is trained under degrees that are drawn for each batch (`shared`).
-2. It is scored on the validation images with every choice of degrees that makes another network of it, at several
-   output thresholds.  So each choice has a curve of accuracy against what a decision costs, and the choices are ranked
-   by what they reach within a budget.
-3. The first of them are trained by the recipe and scored likewise.  The best of these is the network that is chosen,
-   and the only one that sees the test images.
+1. One set of weights is trained with degrees that are drawn at random for each batch (`shared`).
+2. It is evaluated on the validation images with every choice of degrees that gives a different network, at several
+   output thresholds.  Each choice then has a curve of accuracy against the cost of a decision, and the choices are
+   ranked by their accuracy within a budget.
+3. The first few are trained by the recipe and evaluated in the same way.  The best of these is chosen, and it is the
+   only one to be evaluated on the test images.
 
-Each step is stored when it is done, so that a search that was cut off goes on, and another budget costs only the
-trainings that it adds.
+Each step is stored when it is completed, so that an interrupted search resumes, and a search with another budget trains
+only networks that are not stored yet.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
 FOLDER = "rankings"  # in the data folder
-FACTORS = dial.FACTORS[3:40:2]  # of θ, from 0.2 to 2: every other one of a dial's, without the extremes
+FACTORS = dial.FACTORS[3:40:2]  # of θ, from 0.2 to 2: every second one of a dial's, without the extremes
 SHARE_OF_EPOCHS = 4  # the shared network is trained for a quarter of the recipe's epochs
 ACCOUNTINGS = {
     "slides": models.SLIDES,
@@ -61,11 +61,11 @@ Tell = Callable[[str], None]
 
 
 class Budget(NamedTuple):
-    """What a decision may cost on average over the validation images."""
+    """The highest mean cost of a decision, over the validation images."""
 
     limit: float
-    unit: str  # "steps"; "nJ", or "%" of what the unquantized network spends as it was trained
-    accounting: str = models.CAUSAL  # of energy
+    unit: str  # "steps"; "nJ", or "%" of the unquantized network's energy at the threshold of training
+    accounting: str = models.CAUSAL  # for energy
 
     @staticmethod
     def parse(text: str, accounting: str = "causal") -> Budget:
@@ -88,14 +88,14 @@ class Budget(NamedTuple):
         return self.unit != "steps"
 
     def cost(self, counts: models.Counts, baseline: models.Counts) -> float:
-        """In the budget's unit, of an image on average."""
+        """The mean cost per image, in the budget's unit."""
         if not self.of_energy:
             return counts.steps
         spent, before = (sum(models.accountings(each, baseline.steps)[self.accounting]) for each in (counts, baseline))
         return 100 * spent / before if self.unit == "%" else spent
 
     def text(self, cost: float) -> str:
-        """A cost in words."""
+        """A cost with its unit."""
         if not self.of_energy:
             return f"{cost:.2f} steps"
         return f"{cost:.1f} {self.unit}" + (" of the unquantized network's energy" if self.unit == "%" else "")
@@ -103,22 +103,22 @@ class Budget(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """What one set of weights counts on the validation images, with each choice of degrees and at each threshold."""
+    """Counts of one set of weights on the validation images, for each choice of degrees and each threshold."""
 
     config: TrainingConfig
-    degrees: tuple[int, ...]  # that were drawn from in training; none for weights with degrees of their own
+    degrees: tuple[int, ...]  # from which training drew; empty for a network that was trained with fixed degrees
     seconds: float  # of training
     data_sha256: dict[str, str]
     made: dict[str, str | int]
     thresholds: tuple[float, ...]
     settings: dict[str, tuple[Evaluation, ...]]  # by the degrees in short form
-    # Of the weights.  Older files have none: their degrees were drawn from all choices, so that a network that several
-    # of them make was drawn more often.  Now they are drawn from the distinct ones.
+    # Of the weights.  Older files have none: their degrees were drawn from all choices, so that a network that results
+    # from several choices was drawn more often.  Now they are drawn from choices that give distinct networks.
     weights_sha256: str = ""
 
     @property
     def complete(self) -> bool:
-        """Whether all choices are scored: of a search that was cut off only some are."""
+        """Whether all choices are scored; an interrupted search has scored only some."""
         return not self.degrees or self.settings.keys() >= set(_choices(self.config, self.degrees))
 
     @property
@@ -128,7 +128,7 @@ class Scores:
 
     @property
     def command(self) -> str:
-        """What makes the file again, for a recipe; its budget leaves no choice of degrees out."""
+        """The command that makes the file again, for a recipe; its budget excludes no choice of degrees."""
         config, T = self.config, self.config.time_steps
         network = Architecture.parse(config.architecture).unquantized
         epochs = config.epochs * (SHARE_OF_EPOCHS if self.degrees else 1)
@@ -138,7 +138,7 @@ class Scores:
         )
 
     def _place(self) -> int:
-        """Of its degrees in the ranking of the shared network of seed 0; the last one where none is stored."""
+        """The rank of its degrees by the shared network with seed 0; the last place if none is stored."""
         shared = shared_config(replace(self.config, seed=0))
         (setting,), file = self.settings, scores_file(shared, DEGREES)
         choices = read(file).settings if file.exists() else {}
@@ -148,17 +148,17 @@ class Scores:
         return sorted(best, key=lambda name: -best[name]).index(setting) + 1
 
     def counts(self, setting: str) -> list[models.Counts]:
-        """What an image takes on average, at each threshold."""
+        """Mean counts per image, at each threshold."""
         architecture = Architecture.parse(variant(self.config, setting).architecture)
         return [found.counts(architecture) for found in self.settings[setting]]
 
     def as_trained(self, setting: str) -> models.Counts:
-        """The same at the threshold of training."""
+        """Mean counts per image, at the threshold of training."""
         return self.counts(setting)[self.thresholds.index(self.config.theta)]
 
 
 class Choice(NamedTuple):
-    """Degrees with the output threshold at which they reach the highest validation accuracy within a budget."""
+    """Degrees, with the output threshold that gives the highest validation accuracy within a budget."""
 
     setting: str
     cost: float  # in the budget's unit
@@ -166,7 +166,7 @@ class Choice(NamedTuple):
 
 
 def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts) -> Choice | None:
-    """The best that these weights reach with a choice of degrees; None where every threshold is beyond the budget."""
+    """The best result of these weights with one choice of degrees; None if every threshold exceeds the budget."""
     found = scores.settings[setting]
     counts = zip(*((each.correct, each.silent, each.steps) for each in found), strict=True)
     costs = [budget.cost(each, baseline) for each in scores.counts(setting)]
@@ -174,7 +174,7 @@ def within(scores: Scores, setting: str, budget: Budget, baseline: models.Counts
 
 
 def within_steps(measured: Dial, config: TrainingConfig, mean_steps: float) -> Choice | None:
-    """`within` for a budget of steps, from a network's dial: at the thresholds at which a search scores its weights."""
+    """`within` for a budget of steps, from a network's dial, at the thresholds of a search."""
     cut = measured.only(thresholds_of(config))
     setting = Architecture.parse(config.architecture).short_form
     costs = [steps / cut.validation.images for steps in cut.validation.steps]
@@ -197,9 +197,9 @@ def _choice(
 def best_within(
     thresholds: Sequence[float], costs: Sequence[float], scores: Sequence[float], limit: float
 ) -> float | None:
-    """The threshold with the highest score of those that cost no more than a limit; None where all do.
+    """The threshold with the highest score among those that cost at most `limit`; None if all cost more.
 
-    Between the measured ones costs and scores are interpolated, as a dial's counts are.
+    Between measured thresholds, costs and scores are interpolated, as in a dial.
 
     >>> round(best_within((0.5, 1.0), costs=(2.0, 4.0), scores=(10, 20), limit=3.0), 2)
     0.75
@@ -211,9 +211,9 @@ def best_within(
 
 
 def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choice]:
-    """The choices of degrees that reach a budget, the most accurate first.
+    """The choices of degrees that stay within a budget, the most accurate first.
 
-    Raises `InputError` where none does, with what is reachable.
+    Raises `InputError` if none does; its message says what is possible.
     """
     choices = [within(scores, setting, budget, baseline) for setting in scores.settings]
     found = sorted((choice for choice in choices if choice), key=lambda choice: -choice.point.accuracy)
@@ -228,22 +228,22 @@ def _unreachable(budget: Budget, least: Mapping[str, float]) -> InputError:
     setting = min(least, key=lambda name: least[name])
     return InputError(
         f"no choice of degrees stays within {budget.text(budget.limit)} on the validation images with output thresholds"
-        f" from {FACTORS[0]:g} to {FACTORS[-1]:g} θ: the least is {budget.text(least[setting])}, with {setting}"
+        f" from {FACTORS[0]:g} to {FACTORS[-1]:g} θ: the lowest cost is {budget.text(least[setting])}, with {setting}"
     )
 
 
 def shared_config(config: TrainingConfig) -> TrainingConfig:
-    """How the network that shares its weights is trained: by the recipe, for a part of its epochs."""
+    """The configuration of the network with shared weights: the recipe, with a fraction of its epochs."""
     return replace(unquantized(config), epochs=max(1, config.epochs // SHARE_OF_EPOCHS))
 
 
 def score_shared(
     config: TrainingConfig, degrees: tuple[int, ...] = DEGREES, *, device: str | None = None, progress: bool = True
 ) -> Scores:
-    """What the shared network scores: read where it is stored, else trained and scored, each going on where it ended.
+    """The scores of the shared network: read from their file if complete, otherwise trained and scored, or resumed.
 
-    Its finished state stays in `data/runs/`.
-    `config` is `shared_config`'s.  Raises what `training.train` raises.
+    `config` is made by `shared_config`.  The state after training stays in `data/runs/`.
+    Raises the same errors as `training.train`.
     """
     file, purpose, wanted = scores_file(config, degrees), _purpose(degrees), _choices(config, degrees)
     trainer = partial(SharedTrainer, settings=wanted)
@@ -255,7 +255,7 @@ def score_shared(
         made = experiment.made(devices.choose(device))
         trained = train(config, device=device, progress=progress, purpose=purpose, trainer=trainer)
         scores = _scores(config, degrees, trained, {}, made)
-        if stored and stored.weights_sha256 == scores.weights_sha256:  # else it is of other weights
+        if stored and stored.weights_sha256 == scores.weights_sha256:  # otherwise it belongs to other weights
             scores = stored
         for setting in wanted:
             if setting not in scores.settings:
@@ -266,16 +266,16 @@ def score_shared(
 
 
 def _choices(config: TrainingConfig, degrees: tuple[int, ...]) -> tuple[str, ...]:
-    """The choices of degrees that are drawn from in training and scored."""
+    """The choices of degrees from which training draws, and which are scored."""
     return distinct(config, settings_of(config, degrees))
 
 
 def score_trained(
     configs: Sequence[TrainingConfig], *, at_once: int = 1, device: str | None = None, progress: bool = True
 ) -> list[Scores]:
-    """What networks of the recipe score: read, counted with weights that are there, or trained first.
+    """The scores of networks of the recipe: read from a file, computed from stored weights, or trained first.
 
-    Their finished states stay in `data/runs/`, from which `experiment.run` goes on without training.
+    The states after training stay in `data/runs/`, so that `experiment.run` need not train them again.
     """
 
     def stored(config: TrainingConfig) -> bool:
@@ -297,23 +297,23 @@ def score_trained(
 
 
 def _with_weights(config: TrainingConfig) -> Result | None:
-    """The result of a configuration whose weights were kept; those of released results of further seeds are not."""
+    """The result of a configuration if its weights are stored; those of released results of further seeds are not."""
     return next((result for result in _results(config) if result.checkpoint.exists()), None)
 
 
 def _with_dial(config: TrainingConfig) -> Result | None:
-    """The result of a configuration whose dial was kept."""
+    """The result of a configuration if its dial is stored."""
     return next((result for result in _results(config) if results.beside(result, *results.DIALS).exists()), None)
 
 
 def _results(config: TrainingConfig) -> list[Result]:
-    """The results of a configuration, and of a loss that is the same for it."""
+    """The results of a configuration and of the same one with an equivalent loss."""
     alike = (results.find(replace(config, loss=loss)) for loss in losses_alike(config))
     return [results.read(path) for path in alike if path]
 
 
 def _dial_alone(config: TrainingConfig) -> Dial | None:
-    """The dial of a result without weights that no search has scored; of steps it says as much as scores do."""
+    """The dial of a result that has neither weights nor scores; for a budget of steps, it replaces the scores."""
     if scores_file(config).exists() or _with_weights(config) or not (result := _with_dial(config)):
         return None
     return dial.read(result)
@@ -324,7 +324,7 @@ def _fewest_steps(measured: Dial, config: TrainingConfig) -> float:
 
 
 def _of_todays_images(scores: Scores) -> Scores:
-    """The same; `ResultError` where its data set has other images now."""
+    """Return the scores; raise `ResultError` if the images of their data set have changed."""
     name = scores.config.dataset
     if scores.data_sha256 != data_sums(name):
         file = scores_file(scores.config, scores.degrees)
@@ -345,17 +345,17 @@ def _score(network: SpikingNetwork, config: TrainingConfig) -> tuple[Evaluation,
 
 
 def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
-    """The output thresholds at which a search scores weights."""
+    """The output thresholds at which a search evaluates a network."""
     return tuple(factor * config.theta for factor in FACTORS)
 
 
 class Found(NamedTuple):
-    """A search's outcome."""
+    """The outcome of a search."""
 
     budget: Budget
-    shared: list[Choice]  # by the shared network, the best first
-    finalists: dict[str, dict[int, Choice]]  # trained for real, by degrees and seed; those that stay within the budget
-    chosen: str  # the one with the best mean validation accuracy
+    shared: list[Choice]  # ranked by the shared network, the best first
+    finalists: dict[str, dict[int, Choice]]  # trained individually, by degrees and seed; only those within the budget
+    chosen: str  # the degrees with the best mean validation accuracy
     results: list[Result]  # of the chosen degrees, one for each seed
 
 
@@ -371,21 +371,21 @@ def search(
     progress: bool = True,
     tell: Tell = print,
 ) -> Found:
-    """Choose degrees for a network within a budget; `tell` is given what it will cost, before it starts.
+    """Choose degrees for a network within a budget; `tell` is given an estimate of the time before each stage.
 
     Args:
         config: the unquantized network and its recipe.
-        budget: what a decision may cost on the validation images.
-        degrees: to choose from, for every layer.
-        trainings: how many choices are trained for real.
-        seeds: that each of these is trained with.
-        at_once: how many trainings run side by side.
+        budget: the highest mean cost of a decision on the validation images.
+        degrees: the degrees to choose from, for every layer.
+        trainings: how many choices are trained individually.
+        seeds: the seeds with which each of these is trained.
+        at_once: how many trainings run in parallel.
         device: as in `devices.choose`.
-        progress: whether it is shown.
-        tell: is given a line for each stage that takes time.
+        progress: whether to show the progress.
+        tell: called with a line of text before each stage that takes time.
 
-    Raises `InputError` for a network with degrees of its own, for a budget that no choice reaches and for one of energy
-    where 1 is not among the degrees, and what `training.train_together` raises.
+    Raises `InputError` if the network has degrees, if no choice stays within the budget, or if the budget is one of
+    energy and 1 is not among the degrees, and the same errors as `training.train_together`.
     """
     plain = unquantized(config)
     unset = Architecture.parse(plain.architecture).short_form
@@ -394,10 +394,10 @@ def search(
         raise InputError(f"a search chooses the degrees: write {network.unquantized} instead of {network}")
     if not budget.of_energy and budget.limit < (first := min(degrees)):
         raise InputError(
-            f"no network decides within {budget.limit:g} mean steps: with q = {first} the first is {first}"
+            f"no network decides within {budget.limit:g} mean steps: with q = {first}, the first tick is step {first}"
         )
     if budget.of_energy and 1 not in degrees:
-        raise InputError("a budget of energy is told beside the unquantized network: 1 has to be among the degrees")
+        raise InputError("an energy budget needs the unquantized network for comparison: add 1 to the degrees")
     tell(_cost_of_sharing(shared_config(plain), degrees, trainings * len(seeds), plain, device))
     scores = score_shared(shared_config(plain), degrees, device=device, progress=progress)
     shared = ranked(scores, budget, scores.as_trained(unset if budget.of_energy else next(iter(scores.settings))))
@@ -410,7 +410,7 @@ def search(
     scored = {s.config: s for s in score_trained(configs, at_once=at_once, device=device, progress=progress)}
 
     finalists: dict[str, dict[int, Choice]] = {}
-    least: dict[str, float] = {}  # that a choice costs with each of the seeds
+    least: dict[str, float] = {}  # the lowest cost of each choice that all seeds reach
     for setting in named:
         finalists[setting] = {}
         for seed in seeds:
@@ -450,9 +450,9 @@ def _cost_of_sharing(
     wanted, file, purpose = _choices(config, degrees), scores_file(config, degrees), _purpose(degrees)
     stored = read(file) if file.exists() else None
     if stored and stored.complete:
-        return f"{len(wanted)} choices of degrees were scored before: reading {file.name}"
+        return f"{len(wanted)} choices of degrees have been scored before: reading {file.name}"
     epochs = config.epochs - finished_epochs(config, purpose)
-    left = len(wanted) - (len(stored.settings) if stored and not epochs else 0)  # with other weights all over again
+    left = len(wanted) - (len(stored.settings) if stored and not epochs else 0)  # other weights need all scores again
     trainer = partial(SharedTrainer, settings=wanted)
     epoch = seconds_per_epoch(config, 24, device=device, trainer=trainer)
     network, held_out = build(config).to(devices.choose(device)), load(config.dataset, "validation")
@@ -468,7 +468,7 @@ def _cost_of_sharing(
 
 
 def _cost_of_training(configs: Sequence[TrainingConfig], named: Sequence[str], device: str | None) -> str:
-    """`named` are the best degrees; of the configurations those with others are what they are compared with."""
+    """An estimate of the time; `named` are the best degrees, and configurations with others are for comparison."""
     missing = [config for config in configs if not (scores_file(config).exists() or _with_weights(config))]
     epochs = {config: config.epochs - finished_epochs(config) for config in missing}
     minutes = sum(left * seconds_per_epoch(c, device=device) for c, left in epochs.items() if left) / 60
@@ -482,7 +482,7 @@ def _cost_of_training(configs: Sequence[TrainingConfig], named: Sequence[str], d
 
 
 def _purpose(degrees: Sequence[int]) -> str:
-    """Part of the names of a shared network's files."""
+    """The part of file names that marks a shared network."""
     return f".shared-{'-'.join(map(str, degrees))}" if degrees else ""
 
 
@@ -503,7 +503,7 @@ def _scores(
 
 
 def _write(scores: Scores, path: Path) -> None:
-    """Store as JSON, a line for each choice of degrees."""
+    """Store scores as JSON, with a line for each choice of degrees."""
     content = {"config_sha256": scores.config.hash, **asdict(scores)}
     rows = [f"  {json.dumps(s)}: {json.dumps(list(found))}" for s, found in content.pop("settings").items()]
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
@@ -513,12 +513,12 @@ def _write(scores: Scores, path: Path) -> None:
 
 
 def read(path: Path) -> Scores:
-    """The inverse of what a search stores; raises `ResultError` for a file that none can have written."""
+    """Read the scores that a search stored; raises `ResultError` if the file is missing, damaged or inconsistent."""
     with reading_counts(path, "tqttfs search"):
         stored = parse(path.read_bytes(), _Stored)
         found = Scores(**{name: getattr(stored, name) for name in Scores.__dataclass_fields__})
         if stored.config_sha256 != stored.config.hash or path != scores_file(stored.config, stored.degrees):
-            raise ValueError("its configuration has another hash")
+            raise ValueError("its configuration has a different hash")
         if any(len(each) != len(stored.thresholds) for each in stored.settings.values()):
             raise ValueError("there must be counts for every threshold")
     return found

@@ -1,7 +1,8 @@
-"""One set of weights for every choice of degrees: trained under degrees that are drawn anew for each batch.
+"""One set of weights for every choice of degrees, trained with degrees that are drawn at random for each batch.
 
-A degree is a clock and has no weights, so the same weights run with any.  A network that was trained under all of them
-ranks them for the price of one training, as the weight-sharing networks of architecture search do (Guo et al. 2020).
+A degree sets a layer's clock and does not affect the weights' shape, so the same weights run with any degrees.  A
+network that was trained with all choices ranks them at the cost of one training, like weight-sharing networks in
+architecture search (Guo et al. 2020).
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ DEGREES = (1, 2, 4, 8, 16)
 
 
 def settings_of(config: TrainingConfig, degrees: tuple[int, ...] = DEGREES) -> tuple[str, ...]:
-    """Every choice of these degrees with which each layer can fire, in the short form such as 1-2-4.
+    """All choices of these degrees with which each layer can fire, in the short form such as 1-2-4.
 
-    Raises `ConfigError` where there is none, and for a rate-coded network, which has no degrees.
+    Raises `ConfigError` if there are none, or if the network is rate-coded and therefore has no degrees.
     """
     if config.coding == "rate":
         raise ConfigError("coding must be ttfs: a rate-coded network has no degrees to choose")
@@ -42,10 +43,10 @@ def settings_of(config: TrainingConfig, degrees: tuple[int, ...] = DEGREES) -> t
 
 
 def distinct(config: TrainingConfig, settings: Sequence[str]) -> tuple[str, ...]:
-    """Of the choices of degrees that make the same network of the same weights, the last.
+    """Choices of degrees that give distinct networks with the same weights; of equivalent choices, the last.
 
-    A potential changes only where a spike arrives.  So a layer whose ticks are more than those on which its input may
-    spike fires as if the others were not there: 1-4-1 and 1-4-2 are 1-4-4.
+    A potential changes only when a spike arrives.  Ticks at which no input can have arrived since the tick before
+    therefore have no effect: 1-4-1 and 1-4-2 are equivalent to 1-4-4.
 
     >>> config = TrainingConfig("784-400-400-10", "fashion-mnist", 16)
     >>> distinct(config, ["1-2-1", "1-2-2", "1-4-1", "1-4-2", "1-4-4"]), len(distinct(config, settings_of(config)))
@@ -62,8 +63,8 @@ def distinct(config: TrainingConfig, settings: Sequence[str]) -> tuple[str, ...]
 
 
 def on_clocks(network: SpikingNetwork, config: TrainingConfig, setting: str) -> SpikingNetwork:
-    """The same weights, the very same tensors, on the clocks of other degrees."""
-    with torch.device("meta"):  # weights of its own are not needed
+    """The network with the clocks of other degrees; it shares the weight tensors."""
+    with torch.device("meta"):  # it needs no weights of its own
         other = build(variant(config, setting))
     assert isinstance(other, SpikingNetwork)
     for layer, trained in zip(other.layers, network.layers, strict=True):
@@ -73,9 +74,9 @@ def on_clocks(network: SpikingNetwork, config: TrainingConfig, setting: str) -> 
 
 
 class SharedTrainer(Trainer):
-    """Trains one set of weights, each batch under degrees that are drawn from `settings`.
+    """Trains one set of weights, each batch with degrees that are drawn from `settings`.
 
-    All else is the configuration's recipe; its own degrees are those that the progress is shown with.
+    Everything else follows the configuration, whose own degrees are only used for showing the progress.
     """
 
     def __init__(self, config: TrainingConfig, data: Images, held_out: Images, settings: tuple[str, ...]) -> None:
@@ -92,4 +93,4 @@ class SharedTrainer(Trainer):
         super()._step()
 
     def _capture(self) -> None:
-        """Nothing is recorded: every step has a graph of its own."""
+        """Capture nothing, since the steps have different graphs."""

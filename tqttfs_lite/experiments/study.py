@@ -1,14 +1,14 @@
-"""A study: a YAML file of networks and seeds, read into the configurations that it asks for.
+"""Studies: a YAML file lists networks and seeds, and is read into the corresponding configurations.
 
     - dataset: mnist
       time_steps: 8
       architectures: [784-400-10]
-      degrees: [1-1, 1-2]           # q of each spiking layer; left out, what the architectures say in brackets
+      degrees: [1-1, 1-2]           # q of each spiking layer; if omitted, the degrees in the architectures
       seeds: [0, 1, 2]
-      settings: {epochs: 5}         # what differs from the recipe; left out, nothing
+      settings: {epochs: 5}         # changes to the recipe, if any
 
-A file is a list of such parts; a part asks for every combination of its architectures, degrees and seeds.
-`data/study.yml` is the released study, and the Snakefile trains whatever a study asks for.
+A file is a list of such parts, and each part means every combination of its architectures, degrees and seeds.
+`data/study.yml` is the released study; the Snakefile trains all networks of a study.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tqttfs_lite.experiments.checks import STRICT, sentence
 from tqttfs_lite.experiments.config import DatasetName, Seed, TimeSteps, TrainingConfig, recipe
 from tqttfs_lite.spiking.notation import Architecture
 
-OUTSIDE = {"architecture", "dataset", "time_steps", "seed"}  # of a part's settings: what the other keys say
+OUTSIDE = {"architecture", "dataset", "time_steps", "seed"}  # not among a part's settings: it has other keys for them
 if TYPE_CHECKING:
     Settings = dict[str, Any]
 else:
@@ -51,14 +51,15 @@ class Part(BaseModel):
 
 
 def released_file() -> Path:
-    """The study behind the released results; always the repository's own, like the paper's tables."""
+    """The study behind the released results; always the one in the repository, like the paper's tables."""
     return paths.REPOSITORY / "data" / "study.yml"
 
 
 def read(path: str | Path) -> list[TrainingConfig]:
-    """The configurations that a file asks for, in its order.
+    """The configurations of a study file, in its order.
 
-    Raises `StudyError` for a file that is missing or no YAML, and what `configurations` raises, with the file's name.
+    Raises `StudyError` if the file is missing or not valid YAML, and the errors of `configurations` with the file's
+    name.
     """
     parts = yaml_files.read(path, StudyError)
     try:
@@ -68,19 +69,19 @@ def read(path: str | Path) -> list[TrainingConfig]:
 
 
 def schema() -> str:
-    """The format as a JSON schema, by which editors complete and check a study.
+    """The format as a JSON schema, with which editors complete and check a study.
 
-    It is committed: `python -c "from tqttfs_lite.experiments import study; print(study.schema(), end='')" >
-    data/study.schema.json`.
+    The committed file is made by `python -c "from tqttfs_lite.experiments import study; print(study.schema(), end='')"
+    > data/study.schema.json`.
     """
     return json.dumps(TypeAdapter(list[Part]).json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def configurations(parts: Any) -> list[TrainingConfig]:
-    """The configurations that the content of a study file asks for: the recipe of each network, with the settings.
+    """The configurations for the content of a study file: the recipe of each network, changed by the settings.
 
-    Raises `StudyError`: for a key that is unknown, missing or of the wrong kind, for a value that `recipe` refuses, and
-    for a configuration that the study asks for twice.
+    Raises `StudyError` if a key is unknown, missing or of the wrong type, if `recipe` refuses a value, or if a
+    configuration is listed twice.
 
     >>> part = {"dataset": "mnist", "time_steps": 8, "architectures": ["784-400-10"], "degrees": ["1-2"], "seeds": [3]}
     >>> [config.architecture for config in configurations([part])]
@@ -99,7 +100,7 @@ def configurations(parts: Any) -> list[TrainingConfig]:
                     network = f"{config.architecture} with seed {config.seed}"
                     raise StudyError(f"{network} is listed twice, first in part {found[config]}")
                 found[config] = number
-        except ValueError as error:  # of ours, of the configuration, or of the notation
+        except ValueError as error:  # raised here, by the configuration or by the notation
             raise StudyError(f"part {number}: {error}") from None
     return list(found)
 
@@ -114,7 +115,7 @@ def _combinations(content: Any) -> list[TrainingConfig]:
     if part.degrees:
         if named := [text for text in part.architectures if "(" in text]:
             raise StudyError(
-                f"{shown(named[0])} has degrees in parentheses, and `degrees` gives them too: remove one of the two"
+                f"{shown(named[0])} has degrees in parentheses, and `degrees` gives them, too: remove one of the two"
             )
         combined = product(part.architectures, part.degrees)
         networks = [str(Architecture.parse(network).with_quantization(degrees)) for network, degrees in combined]

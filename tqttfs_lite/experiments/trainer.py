@@ -1,8 +1,8 @@
-"""One training on one device: its steps and all that changes in them.
+"""A training run on one device: its steps, and the state that they change.
 
-Images, random numbers, learning rates and counters lie on the device, so that the host waits for nothing within an
-epoch.  On an NVIDIA GPU a step is captured once as a CUDA graph, which the host only starts again, and has a stream of
-its own, so that several trainings run side by side.
+Images, random numbers, learning rates and counters are on the device, so that the host never waits within an epoch.  On
+an NVIDIA GPU, a step is captured once as a CUDA graph, which the host only replays, and every training has a stream of
+its own, so that several trainings run in parallel.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import Network, RateNetwork
 
-SEEDING = Lock()  # PyTorch's own generator, which draws the first weights, is the whole process's
+SEEDING = Lock()  # the initial weights are drawn by PyTorch's default generator, which the whole process shares
 WARM_UP = 0.1  # of the epochs
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
-VALIDATED = 1000  # images at once
-STEPS_BEFORE_CAPTURE = 3  # PyTorch, cuBLAS and Triton set themselves up in the first ones
+VALIDATED = 1000  # validation images per batch
+STEPS_BEFORE_CAPTURE = 3  # PyTorch, cuBLAS and Triton initialise themselves in the first steps
 
 
 def build(config: TrainingConfig) -> Network:
-    """The configuration's network with its initial weights, which PyTorch's random state decides."""
+    """The configuration's network with initial weights, which depend on PyTorch's random state."""
     architecture = Architecture.parse(config.architecture)
     network: Network
     if config.coding == "rate":
@@ -55,12 +55,12 @@ def build(config: TrainingConfig) -> Network:
 
 
 class Trainer:
-    """A configuration's network, its running mean, its optimizer, and the images it learns from.
+    """A configuration's network, the running average of its weights, its optimizer, and its images.
 
     Args:
-        config: what to train.
+        config: the configuration to train.
         data: the training images, on the device.
-        held_out: the validation images, likewise.
+        held_out: the validation images, on the same device.
     """
 
     def __init__(self, config: TrainingConfig, data: Images, held_out: Images) -> None:
@@ -74,7 +74,7 @@ class Trainer:
         self.batches = len(data) // config.batch_size
         steps = range(config.epochs * self.batches)
         rates = [config.learning_rate * schedule(step / len(steps)) for step in steps]
-        # The running mean forgets the first weights faster than the later ones.
+        # The running average forgets the first weights faster than later ones.
         shares = [1 - min(config.averaging, (step + 1) / (step + 11)) for step in steps]
         self._rates, self._shares = (
             torch.tensor(values, dtype=torch.float32, device=device) for values in (rates, shares)
@@ -88,13 +88,13 @@ class Trainer:
             capturable=device.type == "cuda",
         )
         self._order = torch.zeros(self.batches, config.batch_size, dtype=torch.int64, device=device)
-        self._done = torch.zeros(1, dtype=torch.int64, device=device)  # steps
-        self._total = torch.zeros((), dtype=torch.float32, device=device)  # of the losses of this epoch
+        self._done = torch.zeros(1, dtype=torch.int64, device=device)  # completed steps
+        self._total = torch.zeros((), dtype=torch.float32, device=device)  # sum of the losses in this epoch
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def begin(self, epoch: int) -> None:
-        """Shuffle the images; an epoch draws its random numbers from the seed and its own number alone."""
+        """Shuffle the images; the random numbers of an epoch depend only on the seed and the epoch's number."""
         if self._stream and not self._graph:
             self._capture()
         with self._side_by_side():
@@ -105,7 +105,7 @@ class Trainer:
             self._total.zero_()
 
     def step(self) -> None:
-        """The next batch of this epoch.  On a GPU it is only begun: nothing waits for it."""
+        """Train on the next batch of this epoch.  On a GPU this is only started: nothing waits for it."""
         if self._graph:
             with torch.cuda.stream(self._stream):
                 self._graph.replay()
@@ -113,23 +113,23 @@ class Trainer:
             self._step()
 
     def end(self) -> None:
-        """Score the running mean of the weights on the validation images; on a GPU this is only begun, too."""
+        """Score the network with averaged weights on the validation images; on a GPU this, too, is only started."""
         with self._side_by_side():
             self._score = torch.stack([self._total, *self._validate()])
 
     def score(self) -> tuple[float, float, float]:
-        """What `end` began: the epoch's mean loss, the accuracy in percent, and the mean inference time steps."""
+        """The score that `end` started: the epoch's mean loss, accuracy in percent, and mean inference time steps."""
         self.wait()
         loss, right, steps = self._score.tolist()
         return loss / self.batches, 100 * right / len(self.held_out), steps / len(self.held_out)
 
     def wait(self) -> None:
-        """Until all steps that were begun are done."""
+        """Wait until all started steps are completed."""
         if self._stream:
             self._stream.synchronize()
 
     def state(self) -> dict[str, Tensor]:
-        """All that a training needs to go on, by name; the tensors themselves."""
+        """The tensors that a training needs in order to resume, by name; they are not copied."""
         tensors = {f"weight.{key}": value for key, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{key}": value for key, value in self.averaged.state_dict().items()}
         for i, adam in enumerate(self.optimizer.state.values()):
@@ -137,9 +137,9 @@ class Trainer:
         return tensors
 
     def go_on(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` gave, on any device, before the first epoch.
+        """Load tensors that `state` returned, on any device, before the first epoch.
 
-        Raises `KeyError` or `RuntimeError` where it is that of another network.
+        Raises `KeyError` or `RuntimeError` if they belong to another network.
         """
         for part, network in (("weight", self.network), ("averaged", self.averaged)):
             network.load_state_dict({key: tensors[f"{part}.{key}"] for key in network.state_dict()})
@@ -176,7 +176,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> tuple[Tensor, Tensor]:
-        """As `evaluate` does, but to the end of time, without anything for which the host would have to wait."""
+        """Like `evaluate`, but over all time steps, without anything for which the host would have to wait."""
         images, labels, T = self.held_out.images, self.held_out.labels, self.config.time_steps
         if isinstance(self.averaged, RateNetwork):
             score = evaluate(self.averaged, images, labels)
@@ -191,7 +191,7 @@ class Trainer:
         return right, steps
 
     def _capture(self) -> None:
-        """Record a step as a graph, and put everything back that the first steps changed."""
+        """Capture a step as a graph, and restore everything that the first steps changed."""
         assert self._stream
         before = {name: tensor.clone() for name, tensor in self.state().items()}
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -210,7 +210,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _side_by_side(self) -> Iterator[None]:
-        """Work on this training's own stream, with algorithms that give the same sums every time."""
+        """Work on this training's own stream, with deterministic algorithms."""
         if self._stream is None:
             yield
         else:
@@ -219,29 +219,29 @@ class Trainer:
 
 
 def schedule(progress: float) -> float:
-    """The learning rate over its peak: up over the first tenth, then down as a cosine."""
+    """The learning rate relative to its peak: a linear rise over the first tenth, then a cosine decay."""
     if progress < WARM_UP:
         return progress / WARM_UP
     return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A random seed for each epoch of each run, none of them shared."""
+    """The random seed for an epoch of a run; no two epochs or runs share one."""
     return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:6], "big")
 
 
 @lru_cache(maxsize=256)
 def count_up(size: int, device: torch.device) -> Tensor:
-    """0, 1, 2, ..., made once."""
+    """0, 1, 2, ..., as a tensor that is created only once."""
     return torch.arange(size, device=device)
 
 
 def augment(
     pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig, generator: torch.Generator | None = None
 ) -> UInt8[Tensor, "B *channels height width"]:
-    """Move every image by up to `shift` pixels, black moving in, and mirror half of them where `flip` is set.
+    """Shift every image at random by up to `shift` pixels, filled with black, and flip half of them if `flip` is set.
 
-    The channels of an image, where it has an axis of them, move together.
+    All channels of an image are shifted and flipped together.
     """
     batch, device = len(pixels), pixels.device
     image, row, column = (count_up(size, device) for size in (batch, *pixels.shape[-2:]))

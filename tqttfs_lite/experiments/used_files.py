@@ -1,7 +1,7 @@
-"""The names of the files that a number is made from, and the sums by which a later change of a file is detected.
+"""The names of the files behind a number, and the checksums by which later changes of these files are detected.
 
-A name is that of a file in the data folder, as in results/….json, of a table of the paper, as in paper/layers.csv, or
-of a split of a data set, as in mnist/test.
+A name belongs to a file in the data folder, such as results/….json, to a table of the paper, such as paper/layers.csv,
+or to a split of a data set, such as mnist/test.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from tqttfs_lite.experiments import paths
 
 SPLITS = ("train", "validation", "test")  # of a data set
-MIME = "application/vnd.tqttfs.sources+json"  # of a record, in the outputs of a notebook's cell
+MIME = "application/vnd.tqttfs.sources+json"  # of the record of used files in the outputs of a notebook's cell
 
 
 def names(*made_from: Any) -> set[str]:
-    """The names of all the files behind these.
+    """The names of all files behind these objects.
 
-    They are names, records and groups of them, which know their `used_files`, and None for what is not trained, also in
-    collections.
+    An object is a name, a record or group with `used_files`, None for something that is not trained, or a collection of
+    such objects.
 
     >>> sorted(names("paper/layers.csv", ["mnist/test", None], {"sizes": "paper/layers.csv"}))
     ['mnist/test', 'paper/layers.csv']
@@ -38,14 +38,14 @@ def names(*made_from: Any) -> set[str]:
 
 
 def name(path: Path) -> str:
-    """The name of a file in the data folder; raises `ValueError` for one elsewhere."""
+    """The name of a file in the data folder; raises `ValueError` if it is not in the data folder."""
     return path.relative_to(paths.data_directory()).as_posix()
 
 
 def digest(file: str) -> str:
-    """The start of the SHA-256 sum of a file by its name; empty for a data set, which has sums of its own.
+    """The first 16 digits of a file's SHA-256, by its name; empty for a data set, which has its own checksums.
 
-    Raises `FileNotFoundError` where it is gone.
+    Raises `FileNotFoundError` if the file does not exist.
     """
     folder, _, rest = file.partition("/")
     fixed = {"paper": paths.paper_directory(), "benchmarks": paths.benchmarks_directory()}

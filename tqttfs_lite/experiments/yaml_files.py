@@ -1,4 +1,4 @@
-"""How a YAML file that a user wrote is read: strictly, and what is wrong with it is said in one sentence."""
+"""Strict reading of YAML files that users write, with errors reported in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqttfs_lite.errors import InputError, shortened, shown
 
 
 def read(path: str | Path, error: type[InputError] = InputError) -> Any:
-    """The content of a file; raises `error` where it is missing or no YAML."""
+    """The content of a file; raises `error` if it is missing or not valid YAML."""
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as reason:
@@ -19,12 +19,12 @@ def read(path: str | Path, error: type[InputError] = InputError) -> Any:
     except yaml.MarkedYAMLError as reason:
         line = reason.problem_mark.line + 1 if reason.problem_mark else 1
         raise error(f"{path} is not valid YAML: {shortened(str(reason.problem))}, line {line}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as reason:  # such as bytes that are no text, or 2024-13-01
+    except (yaml.YAMLError, ValueError, RecursionError) as reason:  # e.g. bytes that are not text, or 2024-13-01
         raise error(f"{path} is not valid YAML: {shortened(' '.join(str(reason).split()))}") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases, a few of which are gigabytes, and with each key once: PyYAML takes the last one."""
+    """YAML without aliases, a few of which can expand to gigabytes, and without repeated keys, which PyYAML accepts."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        self.flatten_mapping(node)  # what `<<` takes over is there too
+        self.flatten_mapping(node)  # includes the keys that `<<` merges
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
