@@ -1,1 +1,1 @@
-"""What the paper reports, and how ours compares: seeds, comparisons, energy claims, verification, benchmarks."""
+"""The paper's reported numbers, and how ours compare: seeds, comparisons, energy claims, verification, benchmarks."""

@@ -1,4 +1,4 @@
-"""Our networks beside those of the slides: found by their recipe, and paired with their claims."""
+"""Our networks compared with those of the slides: they are found by recipe, and paired with the slides' claims."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tqttfs_lite.paper import energy_claims, reported
 from tqttfs_lite.paper.seed_statistics import Difference, Group, difference, gain, paired
 from tqttfs_lite.spiking.notation import Architecture
 
-# The loss of our earlier recipe, which decides too early on a fine clock.
+# The loss of our earlier recipe, with which networks with a fine clock decide too early.
 EARLIER = {"loss": "soft-decoder"}
-# How our networks with maximum pooling differ from the recipe.
+# How our networks with max pooling differ from the recipe.
 MAXIMUM_POOLING = {**EARLIER, "pooling": "max", "epochs": 40}
-# The mean time steps at which networks of a data set are compared; the middle one stands for all.
+# The mean time steps at which networks are compared, by data set; the middle value represents all.
 EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 11.0)}
-# And those at which their curves are drawn.
+# The mean time steps at which their curves are drawn.
 CURVE_STEPS = {"mnist": [n / 10 for n in range(12, 46)], "fashion-mnist": [n / 5 for n in range(23, 66)]}
 
 
@@ -36,9 +36,9 @@ def paper_time_steps(dataset: str) -> int:
 def by_recipe(
     groups: Mapping[TrainingConfig, Group], dataset: str, network: str, degrees: str | None = None, **changes: Any
 ) -> Group | None:
-    """Our results of a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
+    """Our results for a network with these degrees and the paper's T, by its recipe; None if it is not trained yet.
 
-    `groups` are those of `seed_statistics.released`, `changes` what is to differ from the recipe.
+    `groups` come from `seed_statistics.released`; `changes` are changes to the recipe.
     """
     architecture = Architecture.parse(network)
     architecture = architecture.with_quantization(degrees) if degrees else architecture
@@ -47,9 +47,9 @@ def by_recipe(
 
 
 def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
-    """Our results of the slides' configurations of the SCNN, by recipe and in the slides' order, none first.
+    """Our results for the slides' configurations of the SCNN, by recipe and in the slides' order, "none" first.
 
-    Those that share a seed with the unquantized network; empty where that is not trained yet.
+    Only configurations that share a seed with the unquantized network; empty if that is not trained yet.
     """
     found = {
         name: by_recipe(
@@ -62,10 +62,10 @@ def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Gro
 
 
 def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str, list[float]]]:
-    """The shares of spikes that pooling may hand on in the slides' networks, for `energy_claims.reported_reductions`.
+    """Possible shares of spikes passed on by pooling in the slides' networks, for `energy_claims.reported_reductions`.
 
-    The two ends, the same for every configuration; and, once they are trained, the shares of our own networks with
-    maximum pooling, seed 0 of each.
+    These are the two extremes, the same for every configuration, and, if they are trained, the shares of our own
+    networks with max pooling, with seed 0.
     """
     names = reported.configurations()
     cases = {words: {name: [share] * 2 for name in names} for words, share in (("all", 1.0), ("a quarter", 0.25))}
@@ -76,10 +76,7 @@ def pooling_cases(groups: Mapping[TrainingConfig, Group]) -> dict[str, dict[str,
 
 
 def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
-    """Our SCNN with maximum pooling, unquantized and by the slides' best configuration.
-
-    By configuration; without those that are not trained.
-    """
+    """Our SCNN with max pooling, unquantized and in the slides' best configuration, by configuration, if trained."""
     degrees = {energy_claims.UNQUANTIZED: None, energy_claims.BEST: energy_claims.BEST}
     found = {
         name: by_recipe(groups, "fashion-mnist", str(energy_claims.SCNN), degrees[name], **MAXIMUM_POOLING)
@@ -89,7 +86,7 @@ def maximum_pooled(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
 
 
 class Comparison(NamedTuple):
-    """An improvement that the slides claim, and our networks for it, where they are trained."""
+    """An improvement that the slides claim, and our networks for it, as far as they are trained."""
 
     claim: reported.Improvement
     quantized: Group | None
@@ -102,20 +99,20 @@ class Comparison(NamedTuple):
 
     @property
     def gain(self) -> Difference | None:
-        """The percentage points of accuracy as trained; None where a network is not trained yet."""
+        """The gain in accuracy as trained, in percentage points; None if a network is not trained yet."""
         return gain(self.quantized, self.baseline) if self.quantized and self.baseline else None
 
     def gain_at(self, mean_steps: float) -> Difference | None:
-        """The percentage points at output thresholds that take so many mean time steps on the validation images.
+        """The gain at output thresholds that take this many mean time steps on the validation images.
 
-        None where one of the networks was not measured at other thresholds or does not reach so many.
+        None if one of the networks has not been measured at other thresholds or does not reach this number of steps.
         """
         found = [group and group.at_steps(mean_steps) for group in (self.quantized, self.baseline)]
         return difference(found[0], found[1]) if found[0] and found[1] else None
 
 
 def of_claims(groups: Mapping[TrainingConfig, Group], **changes: Any) -> list[Comparison]:
-    """Every improvement that the slides claim, with our networks by their recipe, or with changes to it."""
+    """All improvements that the slides claim, with our networks by their recipe, or with changes to it."""
     return [
         Comparison(
             claim,
@@ -127,9 +124,9 @@ def of_claims(groups: Mapping[TrainingConfig, Group], **changes: Any) -> list[Co
 
 
 def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
-    """The networks of the slides that were trained quantized and, under the same settings, unquantized, in this order.
+    """Pairs of the slides' quantized networks and the unquantized ones that were trained with the same settings.
 
-    They are taken from trials and from released results, seed 0 of each.
+    They are taken from trials and released results with seed 0.
     """
     known: dict[TrainingConfig, Result | Trial] = {trial.config: trial for trial in results.read_trials()}
     known |= {result.config: result for result in results.read_all()}
@@ -142,7 +139,7 @@ def pairs_of_trials() -> list[tuple[Result | Trial, Result | Trial]]:
 
 
 def short(architecture: str) -> str:
-    """One of the paper's networks by its family and degrees; any other one by its notation.
+    """A short name: family and degrees for the paper's networks, the notation for others.
 
     >>> short("784-400(1)-10(2)"), short("784-16(1)-10(2)")
     ('SMLP 1-2', '784-16(1)-10(2)')

@@ -1,4 +1,4 @@
-"""What `tqttfs energy` prints of a trained network: counts, energies, and how they change with what is assumed."""
+"""The report of `tqttfs energy` on a trained network: counts, energies, and how these depend on assumptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tqttfs_lite.spiking.notation import Architecture
 def of(result: Result, baseline: Result, costs: Costs = BY_CAPACITY) -> dict[str, Any]:
     """Counts and energies of a network, and the energies of its baseline, as `tqttfs energy --json` prints them.
 
-    With the book's constants `percent_saved_with_memory` has the saving at other prices; with other `costs` only these.
+    With the book's constants, `percent_saved_with_memory` has the savings at other prices, too; with other `costs`,
+    only the saving at those.
     """
     counts = result.test.counts(Architecture.parse(result.config.architecture))
     before = baseline.test.counts(Architecture.parse(baseline.config.architecture))
@@ -48,7 +49,7 @@ def _saved(energies: list[float], baseline: list[float]) -> float:
 
 
 def _layers(counts: Counts, baseline_steps: float, costs: Costs) -> list[dict[str, Any]]:
-    """What every layer counts, how large its memories are, and what it spends with memory, by what it is spent on."""
+    """The counts of every layer, the sizes of its memories, and its energy with memory by purpose."""
     network = counts.architecture
     alphas = models.frequency_coefficients(counts.steps, baseline_steps, network.quantization)
     weights = costs.weight_capacities(network.weights())
@@ -70,7 +71,7 @@ def _layers(counts: Counts, baseline_steps: float, costs: Costs) -> list[dict[st
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
+    """The report as readable text."""
     names = [layer["layer"] for layer in report["layers"]]
     plain = [{k: v for k, v in layer.items() if not isinstance(v, dict)} for layer in report["layers"]]
     energies = DataFrame(report["nanojoules"], index=names)

@@ -1,9 +1,10 @@
-"""How sure a gain in accuracy is: over seeds, over seeds and test images, one more pair, equivalence, several claims.
+"""The statistical certainty of gains in accuracy: over seeds and test images, for one more pair, for several claims.
 
-Welch's interval over seeds is `seed_statistics.difference`.  It treats the test images as given; here they are random
-too, and a published number, which is one run of each network, is held against one more pair of ours.
+`seed_statistics.difference` gives Welch's interval over seeds, for given test images.  Here the test images are random,
+too, and a published number, which is from one run of each network, is compared with one more pair of our runs.
 
-What was decided before further trainings, `MARGINS` and `ENERGY_MARGIN` among it, is in the book's page on differences.
+The choices made before further trainings, including `MARGINS` and `ENERGY_MARGIN`, are on the book's page of
+differences.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from tqttfs_lite.experiments.datasets import load
 from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread, combined, difference
 
 CONFIDENCE = 0.95
-# What is too small to matter: of a gain in accuracy, in points, by data set; of the energy saved, in percent of the
-# baseline's.
+# Differences too small to matter: of a gain in accuracy, in percentage points, by data set; of the energy saved, in
+# percent of the baseline's energy.
 MARGINS = {"mnist": 0.25, "fashion-mnist": 0.5}
 ENERGY_MARGIN = 10.0
 
 
 class McNemar(NamedTuple):
-    """Two networks on the same test images: those that only the quantized one gets right, and those it alone does not.
+    """Two networks on the same test images: how many only the quantized one gets right, and how many only the baseline.
 
-    The p-value is of the exact test that both are as likely (McNemar 1947): the images are random, the networks given.
+    The p-value is that of the exact test that both are equally likely (McNemar 1947), for random images and given
+    networks.
     """
 
     seed: int
@@ -48,42 +50,42 @@ class Equivalence(NamedTuple):
 
     @property
     def shown(self) -> bool:
-        """Whether equivalence is shown, at 5 percent.  That it is not does not show a difference."""
+        """Whether equivalence is shown at the 5 percent level.  If it is not, this does not show a difference."""
         return self.p_value < 1 - CONFIDENCE
 
 
 class Judgement(NamedTuple):
-    """All that is said of one claimed gain, in percentage points."""
+    """All statistics for one claimed gain, in percentage points."""
 
     claimed: float
     over_seeds: Difference
-    over_images: Difference  # and seeds
-    one_more: Difference  # pair: its interval is that of a prediction
+    over_images: Difference  # over seeds and images
+    one_more: Difference  # for one more pair, with a prediction interval
     none: Equivalence  # to no gain
-    same: Equivalence  # to the claimed one
+    same: Equivalence  # to the claimed gain
     by_seed: tuple[McNemar, ...]
 
 
 def correct(group: Group) -> Bool[np.ndarray, "seeds images"]:
     """Whether the network of each seed is right about each test image.
 
-    Raises `ResultError` where the answers of one are not stored, and `DatasetError` where the test images are missing.
+    Raises `ResultError` if the answers of a network are not stored, and `DatasetError` if the test images are missing.
     """
     labels = load(group.config.dataset, "test").labels
     return np.stack([(answers.read(result, labels).answer == labels).numpy() for result in group.results])
 
 
 def crossed(quantized: Shaped[np.ndarray, "a images"], baseline: Shaped[np.ndarray, "b images"]) -> Difference:
-    """The gain in percentage points where both the seeds and the test images are random.
+    """The gain in percentage points if both the seeds and the test images are random.
 
-    Every seed answers every image (two-way random effects, crossed); the seeds of the two networks have nothing to do
-    with one another, the images are the same.  With MS the mean squares of a network's analysis of variance over
-    seeds and images, n images and v the variance over images of the mean gain, the variance of the gain is
+    Every seed answers every image (crossed two-way random effects).  The seeds of the two networks are independent, and
+    the images are the same.  With the mean squares MS of a network's analysis of variance over seeds and images, n
+    images, and the variance v over images of the mean gain, the variance of the gain is
 
         sum over both networks of (MS_seeds - MS_residual) / (n seeds)  +  v / n
 
-    as the residuals are in both the first and the last term.  It is taken as no smaller than over seeds alone.
-    Degrees of freedom by Satterthwaite (1946); the need for both kinds of randomness by Clark (1973).
+    because the residuals are contained in both the first and the last term.  It is not allowed to be smaller than over
+    seeds only.  Degrees of freedom follow Satterthwaite (1946); the need for both kinds of randomness, Clark (1973).
     """
     n = quantized.shape[1]
     parts: list[tuple[float, float]] = []  # variances, with their degrees of freedom
@@ -105,8 +107,8 @@ def crossed(quantized: Shaped[np.ndarray, "a images"], baseline: Shaped[np.ndarr
 def one_more_pair(quantized: Spread, baseline: Spread) -> Difference:
     """The gain that one more seed of each network would have on the same test images.
 
-    Its interval is the 95 % prediction interval, which a number that was published of one run of each is to be held
-    against.  The new seeds are random, and so are the two means and deviations, which are known from so many seeds.
+    Its interval is the 95 % prediction interval, with which a published number from one run of each is compared.  The
+    new seeds are random, and so are the two means and deviations, which are estimated from a limited number of seeds.
     """
     spreads = (quantized, baseline)
     parts = [(s.deviation**2 * (1 + 1 / s.seeds), s.seeds - 1) for s in spreads]
@@ -114,12 +116,12 @@ def one_more_pair(quantized: Spread, baseline: Spread) -> Difference:
 
 
 def equivalence(gain: Difference, margin: float, value: float = 0.0) -> Equivalence:
-    """Whether a gain lies within the margin about a value: what is random is what the gain's standard error is of."""
+    """Whether a gain lies within the margin around a value; its standard error determines what counts as random."""
     return Equivalence(value, margin, max(gain.above(value - margin), 1 - gain.above(value + margin)))
 
 
 def mcnemar(quantized: Bool[np.ndarray, " images"], baseline: Bool[np.ndarray, " images"], seed: int = 0) -> McNemar:
-    """Two networks' right answers against one another.
+    """McNemar's test for two networks, from whether they are right about each image.
 
     >>> mcnemar(np.array([True, True, True, False]), np.array([False, False, True, True]))
     McNemar(seed=0, repaired=2, broken=1, p_value=1.0)
@@ -130,7 +132,7 @@ def mcnemar(quantized: Bool[np.ndarray, " images"], baseline: Bool[np.ndarray, "
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of a family of tests, adjusted so that one error in all of them has the probability (Holm 1979).
+    """The p-values of a family of tests, adjusted for the probability of any error in the family (Holm 1979).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -143,7 +145,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def judge(quantized: Group, baseline: Group, claimed: float) -> Judgement:
-    """All of it for one network and its baseline; raises what `correct` raises."""
+    """All statistics for a network and its baseline; raises the same errors as `correct`."""
     right, before = correct(quantized), correct(baseline)
     over_images = crossed(right, before)
     margin = MARGINS[quantized.config.dataset]

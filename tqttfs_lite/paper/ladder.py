@@ -1,4 +1,4 @@
-"""The ladder from a conventional network to temporal quantization: one change a rung, each of them trained."""
+"""The ladder from a conventional network to temporal quantization: each rung makes one change and is trained."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ WORDS: dict[Activations, str] = {
 
 
 class Rung(NamedTuple):
-    """What has changed since the rung before, and what the network then scores; nothing where it is not trained."""
+    """The change from the previous rung, and the network's scores, which are missing if it is not trained."""
 
     name: str
     results: Sequence[Conventional] | Group = ()
     accuracy: Spread | None = None  # percent
-    steps: Spread | None = None  # inference time steps; None without spikes, or where the end of time is waited for
+    steps: Spread | None = None  # inference time steps; None without spikes, or if the answer is read at the last step
     silent: Spread | None = None  # percent of the images
 
     def since(self, before: Rung) -> Difference | None:
-        """The percentage points since the rung before, with Welch's interval; None where one of them is not trained."""
+        """The change in percentage points from the previous rung, with Welch's interval; None if one is not trained."""
         return difference(self.accuracy, before.accuracy) if self.accuracy and before.accuracy else None
 
 
@@ -39,9 +39,9 @@ def rungs(
     groups: Mapping[TrainingConfig, Group],
     conventional: Mapping[tuple[str, str, Activations], Sequence[Conventional]],
 ) -> list[Rung]:
-    """The ladder to one of the slides' quantized networks, from the ReLU network on.
+    """The ladder from the ReLU network to one of the slides' quantized networks.
 
-    `groups` are those of `seed_statistics.released`, `conventional` those of `conventional.released`.
+    `groups` come from `seed_statistics.released`, `conventional` from `conventional.released`.
     """
     claim = comparison.claim
     network = Architecture.parse(claim.network).unquantized

@@ -1,8 +1,8 @@
-"""At how many steps: networks' curves of accuracy against time, read in each way in which the slides' steps may be.
+"""Curves of accuracy against mean time steps, for each way in which the slides' numbers of steps may be read.
 
-The slides print the mean inference time steps of their convolutional networks, and not whether the first step is 0 or
-1, nor whether images on which no output neuron fires are in the mean, with all T steps.  Ours are printed as of the
-first reading: from 1, with the silent images.
+The slides print the mean inference time steps of their convolutional networks.  They do not say whether the first step
+is 0 or 1, nor whether silent images are included in the mean, with all T steps.  Our own numbers follow the first
+reading: steps count from 1, and silent images are included.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tqttfs_lite.paper.seed_statistics import Spread, spread
 
 
 class Reading(NamedTuple):
-    """What a mean number of steps may be of."""
+    """A way to read a mean number of time steps."""
 
     first: int  # the number of the first step
-    silent: bool  # whether silent images are in the mean, with all the steps
+    silent: bool  # whether silent images are included in the mean, with T steps
 
     @property
     def words(self) -> str:
-        """As a table or a figure has it.
+        """The reading in words, for tables and figures.
 
         >>> [reading.words for reading in READINGS[:2]]
         ['from 1, silent images included with T steps', 'from 0, silent images included with T steps']
@@ -40,7 +40,7 @@ READINGS = tuple(Reading(first, silent) for silent in (True, False) for first in
 
 
 class Operating(NamedTuple):
-    """What a network and its baseline reach: curves over the output threshold, ours as trained, and the paper's.
+    """Accuracy and steps of a network and its baseline: curves over the output threshold, as trained, and the paper's.
 
     All by name, unquantized first; steps are mean time steps, accuracies are in percent.
     """
@@ -53,13 +53,13 @@ class Operating(NamedTuple):
 class Printed(NamedTuple):
     """A network of the slides for which they print accuracy and steps."""
 
-    degrees: str  # none for the unquantized one
+    degrees: str  # "none" for the unquantized network
     accuracy: float  # percent
     steps: float
 
 
 def printed() -> tuple[Printed, ...]:
-    """The slides' convolutional network, unquantized and by their best configuration.
+    """The slides' convolutional network, unquantized and in their best configuration.
 
     >>> printed()[0]
     Printed(degrees='none', accuracy=86.7, steps=4.766)
@@ -74,7 +74,7 @@ def printed() -> tuple[Printed, ...]:
 
 
 def mean_steps(curve: Curve, time_steps: int, reading: Reading) -> list[float]:
-    """The mean steps at each threshold by a reading; nan where it leaves all images out.
+    """The mean steps at each threshold by a reading; nan if it leaves out all images.
 
     >>> curve = Curve(images=10, correct=(9,), silent=(5,), steps=(60,))
     >>> [mean_steps(curve, 8, reading) for reading in READINGS]
@@ -89,9 +89,10 @@ def mean_steps(curve: Curve, time_steps: int, reading: Reading) -> list[float]:
 
 
 def at(dial: Dial, time_steps: int, reading: Reading, steps: float) -> Point | None:
-    """What a network scores on the test images where it takes so many steps by a reading on the validation images.
+    """A network's score on the test images at the threshold that takes this many steps on the validation images.
 
-    The lowest such threshold; its mean steps are as ours are printed.  None where no threshold takes so many or so few.
+    The given steps follow `reading`, the returned ones the first reading.  If several thresholds qualify, it is the
+    lowest; the result is None if there is none.
     """
     means = mean_steps(dial.validation, time_steps, reading)
     for (low, before), (high, after) in pairwise(zip(dial.thresholds, means, strict=True)):
@@ -101,19 +102,19 @@ def at(dial: Dial, time_steps: int, reading: Reading, steps: float) -> Point | N
 
 
 def seeds_at(dials: Sequence[Dial], time_steps: int, reading: Reading, steps: float) -> list[Point]:
-    """`at` for several seeds; empty where one of them does not take so many steps: the others would be a selection."""
+    """`at` for several seeds; empty if one of them cannot take this many steps: the others would be a selection."""
     points = [at(dial, time_steps, reading, steps) for dial in dials]
     found = [point for point in points if point]
     return found if len(found) == len(dials) else []
 
 
 def earliest(dials: Sequence[Dial], time_steps: int, reading: Reading) -> float:
-    """The fewest mean steps, of those on the validation images, that each of the seeds can take."""
+    """The fewest mean steps on the validation images that all of the seeds can take."""
     return max(mean_steps(dial.validation, time_steps, reading)[0] for dial in dials)
 
 
 def accuracy_at(dials: Sequence[Dial], time_steps: int, reading: Reading, steps: float) -> Spread | None:
-    """The accuracy of several seeds in percent, as of `seeds_at`; None where that is empty."""
+    """The accuracy of several seeds in percent, from `seeds_at`; None if that is empty."""
     points = seeds_at(dials, time_steps, reading, steps)
     return spread([point.accuracy for point in points]) if points else None
 
@@ -121,15 +122,15 @@ def accuracy_at(dials: Sequence[Dial], time_steps: int, reading: Reading, steps:
 def curve(
     dials: Sequence[Dial], time_steps: int, reading: Reading, grid: Sequence[float]
 ) -> list[tuple[float, Spread]]:
-    """The accuracy of several seeds in percent at those of the mean steps that all of them take."""
+    """The accuracy of several seeds in percent, at the mean steps that all of them can take."""
     points = ((steps, accuracy_at(dials, time_steps, reading, steps)) for steps in grid)
     return [(steps, accuracy) for steps, accuracy in points if accuracy]
 
 
 def of_comparison(comparison: Comparison) -> Operating | None:
-    """Both networks of a claim as curves and as trained, with what the slides print; None where one is not trained.
+    """Both networks of a claim as curves and as trained, with the slides' numbers; None if one is not trained.
 
-    Steps are by the first reading, as ours are printed.
+    Steps follow the first reading.
     """
     claim, quantized, baseline = comparison
     if not (quantized and baseline):
@@ -147,9 +148,9 @@ def of_comparison(comparison: Comparison) -> Operating | None:
 
 
 def most_silent(network: Printed) -> float:
-    """The most images in percent that can be silent in a network of the slides, by the first reading of its steps.
+    """The largest percentage of silent images that a network of the slides can have, by the first reading of its steps.
 
-    The others take at least the q steps until the output layer's first tick, the silent ones all T.
+    Silent images take all T steps, and the others at least the q steps up to the output layer's first tick.
 
     >>> [round(most_silent(network)) for network in printed()]
     [25, 26]

@@ -1,4 +1,4 @@
-"""The tables that the paper reports, transcribed from its slides into tables/, as typed records.
+"""The paper's reported tables, transcribed from its slides into tables/, as typed records.
 
 Source: Yang, Xuan, Kang, "TQ-TTFS: High-Accuracy and Energy-Efficient Spiking Neural Networks Using Temporal
 Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109/ASP-DAC58780.2024.10473964.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tqttfs_lite.experiments import datasets, paths
 from tqttfs_lite.spiking.notation import Architecture
 
-# The tables, by the names that `used_files` gives them.
+# The tables, by their names in `used_files`.
 ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accuracy_fashion_mnist.csv"}
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
@@ -44,7 +44,7 @@ class Layer(NamedTuple):
 
 
 class LayerEnergy(NamedTuple):
-    """What one layer of the SCNN does for one image; `alpha` is text, since its printed decimals matter."""
+    """A layer of the SCNN in the table of energies, per image; `alpha` is text because its printed decimals matter."""
 
     configuration: str  # q of the five layers, as in "1-2-2-4-4", or "none"
     layer: str
@@ -55,7 +55,7 @@ class LayerEnergy(NamedTuple):
 
 
 class BreakEven(NamedTuple):
-    """Up to which rate of spikes a work finds that they save energy: from `low` to `high` by what they are held to."""
+    """The highest spike rate at which spikes save energy, according to a work: `low` to `high`, by the comparison."""
 
     source: str
     quantity: str
@@ -65,7 +65,7 @@ class BreakEven(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """What an image takes on a chip, as a work measured it."""
+    """The energy per image that a work measured on a chip."""
 
     source: str
     chip: str
@@ -74,11 +74,11 @@ class Chip(NamedTuple):
     coding: str
     microjoules: float
     accuracy_percent: float
-    read: str  # what was read of the work
+    read: str  # which part of the work was read
 
 
 class Claim(NamedTuple):
-    """A number that the slides state in words; `value` is text, since its printed decimals matter."""
+    """A number that the slides state in words; `value` is text because its printed decimals matter."""
 
     claim: str
     value: str
@@ -87,7 +87,7 @@ class Claim(NamedTuple):
 
 
 class Improvement(NamedTuple):
-    """By how many percentage points the slides' quantized network is above its baseline; `points` is text too."""
+    """The slides' gain in accuracy of a quantized network over its baseline; `points`, percentage points, is text."""
 
     dataset: str
     network: str  # in the notation, without degrees
@@ -104,7 +104,7 @@ class Coding(NamedTuple):
 
 
 class Citation(NamedTuple):
-    """A cited accuracy to set beside ours; None where the work gives none."""
+    """A cited accuracy for comparison with ours; None if the work gives none."""
 
     work: str
     network: str
@@ -115,7 +115,7 @@ class Citation(NamedTuple):
 
 
 class Later(NamedTuple):
-    """A network of another work with the conditions of its accuracies, as told there; empty where it is not told."""
+    """A network of another work, with the conditions of its accuracies as stated there; empty if not stated."""
 
     key: str  # of the work in the bibliography
     what: str
@@ -132,7 +132,7 @@ class Later(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """What another work says, by theme."""
+    """A statement of another work on a theme."""
 
     theme: str
     key: str  # of the work in the bibliography
@@ -142,13 +142,13 @@ class Statement(NamedTuple):
 
 
 def accuracy(dataset: str) -> list[Accuracy]:
-    """The table of accuracies on a data set; empty for one on which the paper reports none.
+    """The table of accuracies on a data set; empty if the paper reports none.
 
     >>> accuracy("mnist")[-1].architecture, accuracy("mnist")[-1].accuracy_percent
     ('784-400(1)-10(2)', 98.6)
 
     Raises:
-        ValueError: unknown data set.
+        InputError: the data set is unknown.
         FileNotFoundError: the table is missing.
     """
     datasets.get(dataset)
@@ -160,7 +160,7 @@ def accuracy(dataset: str) -> list[Accuracy]:
 
 
 def own_accuracy(dataset: str) -> dict[str, float]:
-    """The paper's own accuracies in percent, by canonical notation, in which the slides' missing brackets are q = 1.
+    """The paper's own accuracies in percent, by canonical notation, where degrees missing on the slides are 1.
 
     >>> own_accuracy("mnist")
     {'784-400(1)-10(1)': 98.1, '784-400(1)-10(2)': 98.6}
@@ -205,7 +205,7 @@ def claims() -> dict[str, Claim]:
 
 
 def break_even() -> list[BreakEven]:
-    """The rates of spikes up to which other works find that they save energy.
+    """The highest spike rates at which other works find that spikes save energy.
 
     >>> [(rate.low, rate.high) for rate in break_even()]
     [(0.057, 0.057), (0.15, 1.38)]
@@ -217,7 +217,7 @@ def break_even() -> list[BreakEven]:
 
 
 def measured_chips() -> list[Chip]:
-    """What images take on chips.
+    """The energies per image measured on chips.
 
     >>> [chip.microjoules for chip in measured_chips()]
     [205.0, 21.8]
@@ -261,7 +261,7 @@ def literature() -> list[Citation]:
 
 
 def literature_keys() -> dict[str, str]:
-    """The key in the bibliography of each of these works.
+    """The bibliography key of each of these works.
 
     >>> literature_keys()["S4NN"]
     'kheradpisheh2020s4nn'
@@ -270,17 +270,17 @@ def literature_keys() -> dict[str, str]:
 
 
 def since_2024() -> list[Later]:
-    """Networks of works that came after the paper, or stand beside these, with their conditions."""
+    """Networks of works published after the paper, and of works they are compared with, with their conditions."""
     return [Later(**r) for r in _rows(SINCE_2024)]
 
 
 def statements() -> list[Statement]:
-    """What works since 2024 say, theme by theme."""
+    """Statements of works since 2024, by theme."""
     return [Statement(**r) for r in _rows(STATEMENTS)]
 
 
 def _rows(table: str) -> list[dict[str, str]]:
-    """The rows of a table as text by column; lines that start with # name the slide and are skipped."""
+    """The rows of a table, as text by column; lines that start with #, which name the slide, are skipped."""
     path = paths.paper_directory() / table.removeprefix("paper/")
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: it comes with the package; reinstall the package")

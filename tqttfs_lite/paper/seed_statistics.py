@@ -1,4 +1,4 @@
-"""What the seeds of a configuration say together: means, spreads, and the gain over a baseline."""
+"""Statistics over the seeds of a configuration: means, spreads, and the gain over a baseline."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquant
 from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.results import ANSWERS, DIALS, Result, beside, read_all
 
-FEWEST = 3  # seeds for a verdict: the interval of two is wide enough for nearly anything
+FEWEST = 3  # seeds for a verdict: the interval of two seeds is too wide to exclude much
 
 
 class Spread(NamedTuple):
-    """The mean of a quantity over seeds, and how precisely it is known."""
+    """The mean of a quantity over seeds, and its standard deviation."""
 
     mean: float
     deviation: float  # standard deviation over seeds; nan for one seed
@@ -41,17 +41,17 @@ class Spread(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The ends of that interval."""
+        """The ends of the 95 % confidence interval of the mean."""
         return self.mean - self.half_interval, self.mean + self.half_interval
 
     @property
     def one_more(self) -> tuple[float, float]:
-        """The ends of the 95 % prediction interval, for the value of one more seed; nan for one seed."""
+        """The ends of the 95 % prediction interval for one more seed; nan for one seed."""
         half = self.half_interval * sqrt(self.seeds + 1)
         return self.mean - half, self.mean + half
 
     def interval_text(self, decimals: int) -> str:
-        """The ends of the interval in words, empty for one seed.
+        """The ends of the interval as text; empty for one seed.
 
         >>> spread([1.0, 3.0]).interval_text(1), spread([1.0]).interval_text(1)
         ('-10.7 to 14.7', '')
@@ -59,7 +59,7 @@ class Spread(NamedTuple):
         return f"{self.interval[0]:.{decimals}f} to {self.interval[1]:.{decimals}f}" if self.seeds > 1 else ""
 
     def text(self, decimals: int) -> str:
-        """The mean, with the standard deviation where there are seeds enough for one.
+        """The mean as text, with the standard deviation if there are several seeds.
 
         >>> spread([1.0, 3.0]).text(2), spread([1.0]).text(2)
         ('2.00 ± 1.41', '1.00')
@@ -69,10 +69,10 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """By how much one mean exceeds another, as far as Student's t tells; each has its own seeds."""
+    """The difference of two means over independent seeds, with an interval by Student's t."""
 
     mean: float
-    standard_error: float  # nan where a side has one seed
+    standard_error: float  # nan if either mean is from one seed
     freedom: float  # degrees of freedom
     seeds: tuple[int, int]
     confidence: float = 0.95  # of the interval
@@ -88,23 +88,23 @@ class Difference(NamedTuple):
         return self.mean - self.half_interval, self.mean + self.half_interval
 
     def above(self, value: float) -> float:
-        """The p-value of the one-sided test by which the difference is larger than a value."""
+        """The p-value of the one-sided test for a difference larger than a value."""
         distance = self.mean - value
         t = distance / self.standard_error if self.standard_error else copysign(inf, distance)
         return float(student.sf(t, self.freedom))
 
     def p_value(self, value: float = 0.0) -> float:
-        """The p-value of the two-sided test against a value."""
+        """The p-value of the two-sided test for a difference other than a value."""
         above = self.above(value)
         return 2 * min(above, 1 - above)
 
     def interval_text(self, decimals: int) -> str:
-        """The ends of the interval in words, empty where a side has one seed."""
+        """The ends of the interval as text; empty if either mean is from one seed."""
         low, high = self.interval
         return f"{low:.{decimals}f} to {high:.{decimals}f}" if min(self.seeds) > 1 else ""
 
     def text(self, decimals: int) -> str:
-        """The difference, with its interval where there is one.
+        """The difference as text, with its interval if there is one.
 
         >>> difference(spread([1.0, 3.0]), spread([0.0, 1.0])).text(1), difference(spread([1.0]), spread([0.5])).text(1)
         ('+1.5 (-5.4 to 8.4)', '+0.5')
@@ -123,8 +123,8 @@ def difference(one: Spread, other: Spread, *, confidence: float = 0.95) -> Diffe
 def combined(mean: float, parts: Sequence[tuple[float, float]], seeds: tuple[int, int]) -> Difference:
     """A difference whose variance is the sum of independent parts, each with its degrees of freedom.
 
-    Those of the sum are by Welch (1947) and Satterthwaite (1946).  Where a side has one seed, nothing but the mean is
-    known.
+    The degrees of freedom of the sum follow Welch (1947) and Satterthwaite (1946).  If either side has one seed, only
+    the mean is known.
     """
     if min(seeds) < 2:
         return Difference(mean, nan, nan, seeds)
@@ -134,12 +134,12 @@ def combined(mean: float, parts: Sequence[tuple[float, float]], seeds: tuple[int
 
 
 class Group(NamedTuple):
-    """The results of one configuration, a seed each, in the order of the seeds.
+    """The results of one configuration, one for each seed, in the order of the seeds.
 
-    Where two losses are the same training, either may be a result's.
+    If two losses are equivalent for the configuration, results may have either.
     """
 
-    config: TrainingConfig  # with seed 0, and of such losses the first
+    config: TrainingConfig  # with seed 0 and, of equivalent losses, the first
     results: tuple[Result, ...]
 
     @property
@@ -149,12 +149,12 @@ class Group(NamedTuple):
 
     @property
     def dials(self) -> tuple[str, ...]:
-        """The names of the files of the dials that are stored."""
+        """The names of the files of stored dials."""
         return self._stored(DIALS)
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The names of the files of the answers that are stored."""
+        """The names of the files of stored answers."""
         return self._stored(ANSWERS)
 
     def _stored(self, kind: tuple[str, str]) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ class Group(NamedTuple):
 
     @property
     def accuracy(self) -> Spread:
-        """In percent."""
+        """The accuracy in percent."""
         return spread([result.test.accuracy for result in self.results])
 
     @property
@@ -173,25 +173,25 @@ class Group(NamedTuple):
 
     @property
     def decided_steps(self) -> Spread:
-        """Inference time steps of the images on which an output neuron fires; the others take all T."""
+        """Inference time steps of images on which an output neuron fires, without silent images, which take T steps."""
         T = self.config.time_steps
         tests = [result.test for result in self.results]
         return spread([(test.steps - T * test.silent) / (test.images - test.silent) for test in tests])
 
     @property
     def silent(self) -> Spread:
-        """Images without an output spike, in percent."""
+        """The share of silent images in percent."""
         return spread([100 * result.test.silent / result.test.images for result in self.results])
 
     def read_dials(self) -> list[Dial]:
-        """The dials that are stored, in the order of the seeds; raises `ResultError` for one that is damaged."""
+        """The stored dials, in the order of the seeds; raises `ResultError` if one is damaged."""
         return [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
 
     def at_steps(self, mean_steps: float) -> Spread | None:
-        """The accuracy in percent at output thresholds that take so many mean time steps on the validation images.
+        """The accuracy in percent at output thresholds that take this many mean time steps on the validation images.
 
-        Over the seeds whose dial is stored; None where there is none, and where one of them does not reach so many:
-        the others would be a selection.  Raises `ResultError` for a dial that is damaged.
+        It covers the seeds with a stored dial.  It is None if there are none, or if one of them does not reach this
+        number of steps, because the others would be a selection.  Raises `ResultError` if a dial is damaged.
         """
         dials = self.read_dials()
         try:
@@ -201,7 +201,7 @@ class Group(NamedTuple):
 
     @property
     def fewest_steps(self) -> float | None:
-        """The lowest mean of time steps that every seed with a stored dial reaches; None where there is none."""
+        """The fewest mean time steps that every seed with a stored dial reaches; None if there are none."""
         return max((found.fewest_steps for found in self.read_dials()), default=None)
 
     @property
@@ -211,19 +211,19 @@ class Group(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Raises `statistics.StatisticsError` for no values."""
+    """The mean and standard deviation of values; raises `statistics.StatisticsError` if there are none."""
     return Spread(mean(values), stdev(values) if len(values) > 1 else nan, len(values))
 
 
 def released() -> dict[TrainingConfig, Group]:
-    """Every released result, by configuration with seed 0."""
+    """All released results, by configuration with seed 0."""
     return grouped(read_all())
 
 
 def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
-    """Results by configuration with seed 0 and, of losses under which it is trained alike, the first.
+    """Results by configuration with seed 0 and, of equivalent losses, the first.
 
-    Of a seed that was trained under both, the first's result.
+    If a seed was trained with both losses, the result is that of the first.
     """
     seeds: defaultdict[TrainingConfig, dict[int, Result]] = defaultdict(dict)
     for result in results:
@@ -235,7 +235,7 @@ def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
 
 
 def table(results: Iterable[Result]) -> DataFrame:
-    """What the seeds of each configuration say together: accuracy as mean ± standard deviation, steps and silence."""
+    """A table over the seeds of each configuration: accuracy as mean ± standard deviation, steps and silent images."""
     return DataFrame(
         {
             "data": config.dataset,
@@ -251,16 +251,13 @@ def table(results: Iterable[Result]) -> DataFrame:
 
 
 def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
-    """The results of both that share a seed, the quantized network's first."""
+    """Pairs of results with the same seed, the quantized network's first."""
     by_seed = {result.config.seed: result for result in baseline.results}
     return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
 
 
 def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
-    """Every quantized network with each baseline that was trained alike in everything but the degrees.
-
-    The quantized network first.
-    """
+    """Pairs of a quantized network and a baseline that differ only in the degrees, the quantized network first."""
     found = []
     for config, group in groups.items():
         baselines = [groups.get(replace(unquantized(config), loss=loss)) for loss in losses_alike(config)]
@@ -269,5 +266,5 @@ def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, 
 
 
 def gain(quantized: Group, baseline: Group) -> Difference:
-    """Percentage points of accuracy by which the quantized network is above the baseline."""
+    """The gain in accuracy of the quantized network over the baseline, in percentage points."""
     return difference(quantized.accuracy, baseline.accuracy)

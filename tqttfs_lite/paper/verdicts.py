@@ -1,4 +1,4 @@
-"""The slides' claims that are not one number: what the slides' tables, other works and our networks say of them."""
+"""The slides' claims that are not a single number, checked with the slides' tables, other works and our networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ YEAR = 2024  # of the paper
 
 
 class Verdict(NamedTuple):
-    """A claim, what is known of it, whether it holds, yes, no or open, and the files that say so."""
+    """A claim, the evidence on it, whether it holds (yes, no or open), and the files behind the evidence."""
 
     claim: str
     found: str
@@ -39,7 +39,7 @@ def all_of(groups: Mapping[TrainingConfig, Group]) -> list[Verdict]:
 
 
 def best_of_its_structure(claim: reported.Improvement) -> Verdict:
-    """Whether another work in the slides' own table has the same network at the same accuracy or a higher one."""
+    """Whether no other work in the slides' own table reaches the same accuracy with the same network."""
     ours = reported.own_accuracy(claim.dataset)[_quantized(claim)]
     others = {
         row.model: row.accuracy_percent
@@ -56,9 +56,9 @@ def best_of_its_structure(claim: reported.Improvement) -> Verdict:
 
 
 def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
-    """Whether other degrees, trained by our recipe with enough seeds, are more accurate than the slides' best ones.
+    """Whether no other degrees, trained by our recipe with enough seeds, are more accurate than the slides' best ones.
 
-    The best of several is high by chance too: its interval is Bonferroni's, of 95 % confidence for all of them.
+    The best of several is high partly by chance, so its interval has a Bonferroni correction: 95 % for all of them.
     """
     named = comparisons.by_recipe(groups, claim.dataset, claim.network, claim.degrees)
     others = [
@@ -86,7 +86,7 @@ def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improve
 
 
 def highest_of_known(claim: reported.Improvement) -> Verdict:
-    """Whether an earlier work, by the year in its arXiv number, has a higher accuracy, with whatever network."""
+    """Whether an earlier work, by the year in its arXiv number, has a higher accuracy with any network."""
     ours = reported.own_accuracy(claim.dataset)[_quantized(claim)]
     higher = {}
     for work in reported.literature():
@@ -102,7 +102,7 @@ def highest_of_known(claim: reported.Improvement) -> Verdict:
 
 
 def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
-    """What the slides' formula says of our network with the degrees at which the slides save most."""
+    """Whether our network saves as much by the slides' formula, with the degrees for which the slides save most."""
     degrees = "1-4-4-4-4"
     percent = reported.claims()[f"energy_reduction_{degrees}"].value
     found = [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in (degrees, None)]
@@ -120,7 +120,7 @@ def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Impro
 
 
 def no_more_latency() -> Verdict:
-    """Whether no layer's clock has to be faster than the baseline's for the latency to stay: every alpha at most 1."""
+    """Whether the latency can stay the same with no layer's clock faster than the baseline's: every alpha at most 1."""
     alphas = [row.alpha for row in reported.energy() if row.configuration == energy_claims.BEST]
     return Verdict(
         f"{energy_claims.BEST} can run at lower clock frequencies without more latency",

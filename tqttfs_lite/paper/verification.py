@@ -1,18 +1,18 @@
-"""Verification: every number of the slides and of this repository, what it may be, and what it is when recomputed.
+"""Verification: every number of the slides and of this repository is recomputed and compared with its allowed values.
 
-| level | what is computed again |
+| level | what is recomputed |
 |---|---|
-| arithmetic | the slides' numbers from one another; the sums of all files that results and notebooks draw on |
-| checkpoints | every count of every released network whose weights are kept, on the whole test set |
+| arithmetic | the slides' numbers from each other; the checksums of all files behind results and notebooks |
+| checkpoints | every count of every released network with stored weights, on the whole test set |
 | retrain | the slides' two MNIST perceptrons, seed 0, trained from scratch |
-| full | every network of a recipe, every seed, trained from scratch |
+| full | every network that follows a recipe, every seed, trained from scratch |
 
-Each level includes those above it.  A training on the machine of the released one ends with the same weights, bit for
-bit; on another machine sums are rounded differently, which acts like another seed.  So a network that is trained again
-has to fall where one more seed would, into the 99.9 % prediction interval about the released seeds: a run of the tests
-looks at six.  How far they spread is taken from the network's own seeds where it has eight or more, and else from all
-networks of its family on the data set together.  Such an interval can be wide, so an entry says how wide: a wide one
-cannot tell a network from its baseline.
+Each level includes those above it.  A training on the same machine as the released one ends with exactly the same
+weights; on another machine sums are rounded differently, which acts like another seed.  A retrained network must
+therefore fall into the 99.9 % prediction interval of one further seed.  (99.9 %, because a run of the tests checks six
+values.)  The standard deviation is that of the network's own seeds if there are eight or more; otherwise it is pooled
+over all networks of its family on the data set.  Such an interval can be wide, and an entry states its width, because a
+wide one cannot distinguish a network from its baseline.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")
-EVALUATED = LEVELS[1:]  # those on which today's library runs every stored network again
-TRAINED = LEVELS[2:]  # those with an interval, whose width belongs beside the verdict
-MAKERS = ("spiking", "energy", "experiments")  # the rooms whose code makes results
+EVALUATED = LEVELS[1:]  # those at which every stored network is run with today's library
+TRAINED = LEVELS[2:]  # those with an interval, whose width is shown with the verdict
+MAKERS = ("spiking", "energy", "experiments")  # the subpackages whose code makes results
 CONFIDENCE = 0.999
 ENOUGH = 8  # seeds of a network for a standard deviation of its own
-DIAL_STRIDE = 12  # every twelfth threshold of a dial is counted again
+DIAL_STRIDE = 12  # every twelfth threshold of a dial is checked
 QUANTITIES = {
     "accuracy, %": 2,
     "inference time steps": 3,
@@ -71,10 +71,10 @@ QUANTITIES = {
 
 
 class Entry(NamedTuple):
-    """One number as it stands in a file, and as it was found again."""
+    """A number as stored in a file, and as recomputed."""
 
     level: str
-    file: str  # the one that states it
+    file: str  # the file that contains it
     what: str
     expected: str
     allowed: str  # one value, or an interval
@@ -83,10 +83,10 @@ class Entry(NamedTuple):
 
 
 def verify(level: str, *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
-    """Every entry up to this level, as it is found.
+    """All entries up to this level, as they are recomputed.
 
-    Raises `ValueError` for an unknown level, `ResultError` where a level finds no checkpoint to evaluate, and
-    `DatasetError` where a data set is missing that a level needs.
+    Raises `InputError` if the level is unknown, `ResultError` if there is no checkpoint to evaluate, and `DatasetError`
+    if a required data set is missing.
     """
     if level not in LEVELS:
         raise InputError(f"unknown level {level!r}: choose one of {', '.join(LEVELS)}")
@@ -115,13 +115,13 @@ def verify(level: str, *, device: str | None = None, progress: bool = False) -> 
 
 
 def slides() -> Iterator[Entry]:
-    """Each number on the slides that follows from others on the slides."""
+    """Every number on the slides that follows from other numbers on the slides."""
     for check in energy_claims.arithmetic():
         yield Entry("arithmetic", "paper", check.what, check.printed, check.printed, check.recomputed, check.agrees)
 
 
 def files() -> Generator[Entry, None, list[Result]]:
-    """Whether results are whole and belong to the checkpoints and data sets that are there; returns the whole ones."""
+    """Whether results are intact and belong to the existing checkpoints and data sets; returns the intact ones."""
     whole: list[Result] = []
     for path in sorted(paths.results_directory().glob("*.json")):
         try:
@@ -153,9 +153,9 @@ def files() -> Generator[Entry, None, list[Result]]:
 
 
 def pages() -> Iterator[Entry]:
-    """Whether each file that a committed notebook's outputs were made from is still what it was then.
+    """Whether the files behind the outputs of committed notebooks are unchanged.
 
-    Nothing where `$TQTTFS_DATA` names other results, which no committed notebook shows.
+    There are no entries if `$TQTTFS_DATA` is set to other results, which committed notebooks do not show.
     """
     if paths.data_directory() != paths.REPOSITORY / "data":
         return
@@ -171,7 +171,7 @@ def pages() -> Iterator[Entry]:
 
 
 def checkpoints(stored: Sequence[Result], *, device: str | None = None, progress: bool = False) -> Iterator[Entry]:
-    """Every count of the results whose weights are stored, several at a time, and the answers of the others."""
+    """Every count of results with stored weights, several results at a time, and the answers of the other results."""
     without = [r for r in stored if not r.checkpoint.exists() and results.beside(r, *results.ANSWERS).exists()]
     for result in without:
         yield _whole("checkpoints", _answers_file(result), partial(experiment.answers_of, result))
@@ -183,13 +183,13 @@ def checkpoints(stored: Sequence[Result], *, device: str | None = None, progress
 
 @contextmanager
 def _side_by_side(at_once: int) -> Iterator[ThreadPoolExecutor]:
-    """Workers for so many networks; NNPACK, which is switched for the process, is off until the last has ended."""
+    """Worker threads for this many networks; NNPACK, which is set per process, is off until the last one has ended."""
     with torch.backends.nnpack.flags(enabled=False), ThreadPoolExecutor(at_once) as pool:
         yield pool
 
 
 def _cores() -> int:
-    """How many networks the processor has cores for."""
+    """The number of networks for which the CPU has enough cores."""
     return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
@@ -217,14 +217,14 @@ def counts(result: Result, *, device: str | None = None) -> Iterator[Entry]:
     if results.beside(result, *results.DIALS).exists():
         try:
             stored_dial = dial.read(result).thinned(DIAL_STRIDE)
-        except ResultError:  # reported already, at the level above
+        except ResultError:  # already reported at the level above
             return
         same = stored_dial == experiment.measure_dial(result, DIAL_STRIDE, device=device)
         yield _equal("checkpoints", f"dials/{result.config.name}.json", "its counts equal the network's", True, same)
 
 
 def in_fixed_point(result: Result) -> Iterator[Entry]:
-    """Whether a result's network, rounded again to the chosen bits, has the counts that are stored, where any are."""
+    """Whether a result's network, rounded to the chosen bits, gives the stored fixed-point counts, if there are any."""
     if not results.beside(result, *results.FIXED_POINT).exists():
         return
     try:
@@ -240,7 +240,7 @@ def in_fixed_point(result: Result) -> Iterator[Entry]:
 
 
 def is_quick(config: TrainingConfig) -> bool:
-    """Whether a network is trained again on every run of the tests: it takes minutes."""
+    """Whether a network is retrained on every run of the tests, which takes minutes."""
     return config.dataset == "mnist" and config.architecture in reported.own_accuracy("mnist")
 
 
@@ -252,9 +252,9 @@ def retrained(
     device: str | None = None,
     progress: bool = False,
 ) -> Iterator[Entry]:
-    """The accuracy, steps and silence of a result's configuration, trained again from scratch.
+    """The accuracy, steps and silent images of a result's configuration, retrained from scratch.
 
-    Nothing is trained where no interval is known, which is one disagreement.
+    If there is no interval, nothing is trained, and the result is a single entry that disagrees.
     """
     file = f"results/{result.config.name}.json"
     if not allowed:
@@ -276,17 +276,17 @@ def retrained(
 
 
 def quantities(test: Evaluation) -> dict[str, float]:
-    """What the seeds of a configuration spread over, as `QUANTITIES` names it."""
+    """The quantities that vary over seeds, by their names in `QUANTITIES`."""
     values = (test.accuracy, test.mean_steps, 100 * test.silent / test.images)
     return dict(zip(QUANTITIES, values, strict=True))
 
 
 def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) -> dict[str, tuple[float, float]]:
-    """The interval that holds one more seed of a configuration with 99.9 % probability, for each of `QUANTITIES`.
+    """The 99.9 % prediction interval for one more seed of a configuration, for each of `QUANTITIES`.
 
-    About the configuration's own mean, by Student's t.  The standard deviation is its own where it has `ENOUGH` seeds,
-    else the one that all configurations of its family on its data set have in common, pooled by their degrees of
-    freedom; empty where each of them has one seed.
+    It is centred on the configuration's own mean and uses Student's t.  The standard deviation is the configuration's
+    own if it has `ENOUGH` seeds; otherwise it is pooled, by degrees of freedom, over all configurations of its family
+    on its data set.  The result is empty if each of them has only one seed.
     """
 
     def kind(config: TrainingConfig) -> tuple[str, str]:
@@ -310,7 +310,7 @@ def intervals(config: TrainingConfig, groups: Mapping[TrainingConfig, Group]) ->
 
 
 def library_sums() -> dict[str, str]:
-    """The SHA-256 sum of every source file of the rooms that make results, by its name within the package."""
+    """The SHA-256 of every source file in the subpackages that make results, by its path within the package."""
     files = (file for room in MAKERS for file in sorted((paths.PACKAGE / room).rglob("*")))
     return {
         file.relative_to(paths.PACKAGE).as_posix(): sha256(file.read_bytes()).hexdigest()
@@ -320,7 +320,7 @@ def library_sums() -> dict[str, str]:
 
 
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """How many entries of each level and file agree."""
+    """The number of entries for each level and file, and how many of them agree."""
     rows: dict[tuple[str, str], list[bool]] = {}
     for entry in entries:
         rows.setdefault((entry.level, entry.file), []).append(entry.agrees)
