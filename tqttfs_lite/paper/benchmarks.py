@@ -1,4 +1,4 @@
-"""What `make bench` measured: ratios of one run, read from `data/benchmarks/`."""
+"""The measurements of `make bench`, read from `data/benchmarks/`, and ratios within a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PEERS = ("SpikingJelly", "snnTorch")
 
 
 def configuration(network: str, quantization: str) -> TrainingConfig:
-    """What a network is timed as: the released recipe as it is now, with these degrees and seed 0.
+    """The configuration with which a network is timed: today's released recipe with these degrees and seed 0.
 
     >>> configuration("fashion-scnn", "1-2-2-4-4").pooling
     'average'
@@ -32,14 +32,14 @@ def configuration(network: str, quantization: str) -> TrainingConfig:
 
 
 def kernels() -> str:
-    """The start of the SHA-256 sum of the kernels' sources."""
+    """The first 16 digits of the SHA-256 of the kernels' source files."""
     spiking = paths.PACKAGE / "spiking"
     sources = [path for path in sorted((spiking / "kernels").iterdir()) if path.is_file()]
     return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
 class Ratio(NamedTuple):
-    """One variant's time over another's in the same run: the median over rounds, and the quartiles."""
+    """The ratio of two variants' times in the same run: the median and the quartiles over rounds."""
 
     median: float
     low: float
@@ -55,23 +55,23 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark: what was timed, where, and the seconds of every variant, round by round."""
+    """One benchmark: what was timed, where, and the seconds of every variant in each round."""
 
-    kind: str  # train, infer, growth, memory or, of a GPU, gpu-train or gpu-side-by-side
+    kind: str  # train, infer, growth, memory or, on a GPU, gpu-train or gpu-side-by-side
     network: str
     quantization: str
     dtype: str
     threads: int
     made: dict[str, str | int]
     weights: str  # the SHA-256 of the released checkpoint, or "random"
-    seconds: float  # that the benchmark took
+    seconds: float  # duration of the benchmark
     measured: dict[str, list[float]]
-    config: str = ""  # the hash of `configuration` at that time; benchmarks did not always name it
+    config: str = ""  # the hash of `configuration` at that time; older benchmarks have none
     kernels: str = ""  # `kernels()` at that time
 
     @property
     def changed(self) -> str:
-        """What has changed since this was timed, in words; empty if nothing has."""
+        """What has changed since the benchmark, in words; empty if nothing has."""
         if not (self.config and self.kernels):
             return "unknown: neither its configuration nor its kernels were recorded"
         now = {
@@ -86,29 +86,29 @@ class Measurement:
         return (f"benchmarks/{self.kind}_{self.network}_q{self.quantization}_{self.dtype}_{self.threads}threads.json",)
 
     def ratio(self, variant: str, reference: str = OURS) -> Ratio:
-        """How many times the reference's time a variant takes; raises `KeyError` for a variant that was not timed."""
+        """A variant's time relative to the reference's; raises `KeyError` if the variant was not timed."""
         rounds = [a / b for a, b in zip(self.measured[variant], self.measured[reference], strict=True)]
         low, _, high = quantiles(rounds, n=4)
         return Ratio(median(rounds), low, high)
 
     def milliseconds(self, variant: str) -> float:
-        """The median over rounds."""
+        """A variant's median time over rounds, in milliseconds."""
         return 1000 * median(self.measured[variant])
 
     def fastest_peer(self, *words: str) -> str:
-        """The fastest variant of another library, of those that have all of these words in their name."""
+        """The fastest variant of another library among those with all of these words in their name."""
         peers = [n for n in self.measured if n.startswith(PEERS) and all(word in n for word in words)]
         return min(peers, key=self.milliseconds)
 
 
 def read_all() -> list[Measurement]:
-    """Every stored benchmark, in the order of their names."""
+    """All stored benchmarks, in the order of their names."""
     files = sorted(paths.benchmarks_directory().glob("*.json"))
     return [Measurement(**json.loads(file.read_text("utf-8"))) for file in files]
 
 
 def warning() -> str:
-    """A sentence about benchmarks that are older than the recipe or the kernels; empty where there are none."""
+    """A sentence about benchmarks that are older than the recipes or the kernels; empty if there are none."""
     stored = read_all()
     changed = [found for found in stored if found.changed]
     if not changed:
@@ -120,7 +120,10 @@ def warning() -> str:
 
 
 def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, quantized: bool = True) -> Measurement:
-    """The stored benchmark of a network with the paper's best degrees or unquantized; raises `LookupError`."""
+    """The stored benchmark of a network, with the paper's best degrees or unquantized.
+
+    Raises `LookupError` if there is none.
+    """
     wanted = (kind, network, dtype, threads, quantized)
     for found in read_all():
         has_degrees = set(found.quantization.split("-")) != {"1"}
@@ -130,12 +133,12 @@ def find(kind: str, network: str, dtype: str = "bfloat16", threads: int = 2, *, 
 
 
 def training(dtype: str, threads: int, *, quantized: bool = True) -> dict[str, Measurement]:
-    """The stored benchmarks of training steps by network, as `find` does."""
+    """The stored benchmarks of training steps by network; raises the same errors as `find`."""
     return {network: find("train", network, dtype, threads, quantized=quantized) for network in NETWORKS}
 
 
 def ratios(benchmarks: Mapping[str, Measurement]) -> DataFrame:
-    """The time of a step of every variant (the rows) over ours, for every network (the columns)."""
+    """The time of a training step relative to ours, for every variant (rows) and network (columns)."""
     columns = {}
     for network, found in benchmarks.items():
         columns[network] = {name: str(found.ratio(name)) for name in found.measured if name != OURS}
@@ -144,15 +147,15 @@ def ratios(benchmarks: Mapping[str, Measurement]) -> DataFrame:
 
 
 def side_by_side() -> dict[str, Measurement]:
-    """The stored benchmarks of trainings side by side on a GPU, by network and degrees."""
+    """The stored benchmarks of parallel trainings on a GPU, by network and degrees."""
     found = [measured for measured in read_all() if measured.kind == SIDE_BY_SIDE]
     return {f"{measured.network} {measured.quantization}": measured for measured in found}
 
 
 def gpu_targets() -> DataFrame:
-    """What was aimed at on a GPU, what was measured, and whether it was reached: milliseconds of a training step.
+    """Targets for a GPU, measurements, and whether they are reached, in milliseconds per training step.
 
-    Without the aims whose networks were not timed.
+    Targets for networks that were not timed are omitted.
     """
     found = side_by_side()
     rows = []
@@ -175,7 +178,7 @@ def gpu_targets() -> DataFrame:
 
 
 def for_targets() -> tuple[Measurement, ...]:
-    """The stored benchmarks that decide about `targets`."""
+    """The stored benchmarks behind `targets`."""
     return (
         find("train", "fashion-scnn"),
         find("train", "mnist-smlp"),
@@ -186,7 +189,7 @@ def for_targets() -> tuple[Measurement, ...]:
 
 
 def targets() -> DataFrame:
-    """What was aimed at, what was measured, and whether it was reached; ratios of one run with two threads."""
+    """Targets, measurements, and whether the targets are reached; ratios are within one run with two threads."""
     scnn, smlp, inference, growth, memory = for_targets()
     peak = memory.measured["peak bytes beyond the imports"][0] / 1e9
     rows: list[tuple[str, str, float, Ratio | float]] = [

@@ -1,4 +1,4 @@
-"""The energy claim under every accounting: the paper's networks from its tables, ours from their results."""
+"""The energy claim under every accounting, for the paper's networks, from its tables, and for ours, from results."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ from tqttfs_lite.paper.seed_statistics import Difference, Group, Spread, differe
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
 
 SCNN = Architecture.parse(reported.NETWORKS["fashion-scnn"][1])
-UNQUANTIZED = "none"  # the slides' word for the configuration without quantization
-BEST = "1-2-2-4-4"  # the configuration that the slides single out
+UNQUANTIZED = "none"  # the slides' name for the configuration without quantization
+BEST = "1-2-2-4-4"  # the configuration that the slides highlight
 
 
 def reported_counts(configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float]) -> Counts:
-    """What the slides' table says of a configuration of the SCNN, such as 1-2-2-4-4 or none.
+    """Counts for a configuration of the SCNN, such as 1-2-2-4-4 or none, from the slides' table.
 
     The slides print neither arriving spikes nor additions.  `input_spikes`, the mean number up to each step, is read at
-    the printed mean of the inference time steps, a low estimate, since images that are decided late see far more.
-    `handed_on` is the share of spikes that each pooling layer hands on: with maximum pooling 1/4 where all four neurons
-    of a window fire and 1 where never two of them do, with average pooling 1.  Additions are those of the mean field.
-    Raises `KeyError` for a configuration that is not in the table, `ValueError` for another number of shares.
+    the printed mean of the inference time steps; this is a low estimate, because images that are decided late receive
+    far more.  `handed_on` is the share of spikes that each pooling layer passes on: 1 with average pooling; with max
+    pooling between 1/4, if all four neurons of a window fire, and 1, if never more than one does.  Additions are those
+    of the mean field.
+    Raises `KeyError` if the configuration is not in the table, and `ValueError` if the number of shares is wrong.
     """
     layers = _rows(configuration)
     steps, spikes = layers[0].inference_time_steps, [row.spikes for row in layers]
@@ -59,7 +60,7 @@ def reported_counts(configuration: str, input_spikes: Sequence[float], handed_on
 def reported_energies(
     configuration: str, input_spikes: Sequence[float], handed_on: Sequence[float], costs: Costs = BY_CAPACITY
 ) -> dict[str, float]:
-    """Nanojoules per image of a configuration on the slides, under each accounting; arguments as `reported_counts`."""
+    """Nanojoules per image of a configuration on the slides, by accounting; arguments as for `reported_counts`."""
     return _totals(reported_counts(configuration, input_spikes, handed_on), reported_steps(UNQUANTIZED), costs)
 
 
@@ -69,10 +70,10 @@ def reported_reductions(
     cases: Mapping[str, Mapping[str, Sequence[float]]],
     costs: Costs = BY_CAPACITY,
 ) -> dict[str, dict[str, float]]:
-    """By how many percent a configuration on the slides needs less than the unquantized one.
+    """Percent of energy that a configuration on the slides saves, relative to the unquantized one.
 
-    By case and by accounting.  What is not known of the slides' networks is a case: by configuration, the shares of
-    spikes that pooling hands on.  `input_spikes` are as for `reported_counts`.
+    The result is by case and accounting.  A case is an assumption about the slides' networks: for each configuration,
+    the shares of spikes that pooling passes on.  `input_spikes` is as in `reported_counts`.
     """
     found = {}
     for words, shares in cases.items():
@@ -83,9 +84,9 @@ def reported_reductions(
 
 
 def reported_bounds(configuration: str, input_spikes: Sequence[float]) -> dict[str, tuple[float, float]]:
-    """The least and the most percent that the slides' counts allow to be saved, by accounting.
+    """The smallest and largest savings in percent that are compatible with the slides' counts, by accounting.
 
-    Each of the two networks may hand on through pooling anything from a quarter of its spikes to all of them.
+    In each of the two networks, pooling may pass on between a quarter and all of the spikes.
     """
     unquantized, quantized = (
         [reported_energies(name, input_spikes, [share] * len(_pooled_layers(SCNN))) for share in (0.25, 1.0)]
@@ -106,7 +107,7 @@ def reported_steps(configuration: str) -> float:
 
 
 def reported_layer_energies(configuration: str, addition_pj: float = ADDITION_PJ) -> list[float]:
-    """Nanojoules per layer of a configuration on the slides, by their formula from their counts."""
+    """Nanojoules per layer of a configuration on the slides, by the slides' formula and counts."""
     return layer_energies(SCNN.sizes(), reported_spikes(configuration), reported_alphas(configuration), addition_pj)
 
 
@@ -116,19 +117,20 @@ def reported_spikes(configuration: str) -> list[float]:
 
 
 def fewer_spikes(configuration: str) -> list[tuple[float, float]]:
-    """By how many percent quantization reduces spikes on the slides, for layers 2 to 5.
+    """Percent fewer spikes due to quantization on the slides, for layers 2 to 5.
 
-    First the spikes that arrive at the layer, which are those of the layer before, then its own.
+    The first number is for the spikes that arrive at the layer, i.e. those of the previous layer, the second for its
+    own.
     """
     spikes = zip(reported_spikes(configuration), reported_spikes(UNQUANTIZED), strict=True)
     return list(pairwise(reduction_percent(after, before) for after, before in spikes))
 
 
 def readings(configuration: str) -> dict[str, float]:
-    """By how many percent a configuration on the slides needs less than the unquantized one, as the formula is read.
+    """Percent of energy that a configuration on the slides saves, for different readings of the formula.
 
-    A layer's connections go with its own spikes, as on the slides, or with those that arrive from the layer before, in
-    layers 2 to 5; and with alpha or without it.
+    A layer's connections are paired with its own spikes, as on the slides, or, in layers 2 to 5, with the spikes that
+    arrive from the previous layer; in both cases with and without alpha.
     """
 
     def total(name: str, arriving: bool, with_alpha: bool) -> float:
@@ -149,7 +151,7 @@ def readings(configuration: str) -> dict[str, float]:
 
 
 def reported_alphas(configuration: str) -> list[float]:
-    """Alpha of every layer of a configuration on the slides, from their inference time steps, not cut."""
+    """Alpha of every layer of a configuration on the slides, from their inference time steps, without truncation."""
     degrees = [row.q for row in _rows(configuration)]
     return frequency_coefficients(reported_steps(configuration), reported_steps(UNQUANTIZED), degrees)
 
@@ -166,34 +168,34 @@ def _rows(configuration: str) -> list[reported.LayerEnergy]:
 
 
 def shares_handed_on(result: Result) -> list[float]:
-    """The share of its neurons' spikes that each pooling layer of a network of ours handed on, on the test set."""
+    """The share of spikes that each pooling layer in one of our networks passed on, over the test set."""
     test = result.test
     layers = _pooled_layers(Architecture.parse(result.config.architecture))
     return [test.arriving[layer + 1] / test.spikes[layer] for layer in layers]
 
 
 def _pooled_layers(architecture: Architecture) -> list[int]:
-    """Which of the spiking layers, counted from 0, pooling is behind."""
+    """The spiking layers, counted from 0, that are followed by pooling."""
     return [number for number, window in enumerate(architecture.windows) if window > 1]
 
 
 def energies(result: Result, baseline: Result, costs: Costs = BY_CAPACITY) -> dict[str, float]:
-    """Nanojoules per image of a network of ours under each accounting; alpha refers to the baseline.
+    """Nanojoules per image of one of our networks, by accounting; alpha is relative to the baseline.
 
-    Raises `ValueError` where arriving spikes were not counted.
+    Raises `InputError` if arriving spikes were not counted.
     """
     return _totals(_counts(result), baseline.test.mean_steps, costs)
 
 
 def mean_energies(group: Group, baseline: Group) -> dict[str, Spread]:
-    """`energies` over the seeds that both have; raises `ValueError` where they share none."""
+    """`energies` over the seeds that both groups have; raises `InputError` if they share none."""
     return _spreads([energies(result, base) for result, base in paired(group, baseline)])
 
 
 def reductions(quantized: Group, baseline: Group, costs: Costs = BY_CAPACITY) -> dict[str, Spread]:
-    """By how many percent the quantized network needs less than the baseline of the same seed, by accounting.
+    """Percent of energy that the quantized network saves, relative to the baseline with the same seed, by accounting.
 
-    Raises `ValueError` where they share no seed.
+    Raises `InputError` if they share no seed.
     """
     found = []
     for result, base in paired(quantized, baseline):
@@ -208,7 +210,7 @@ def reductions_by_price(quantized: Group, baseline: Group) -> dict[str, dict[str
 
 
 def spent_on(group: Group) -> list[dict[str, float]]:
-    """Nanojoules per image with memory, of every layer, by what they are spent on; means over seeds."""
+    """Nanojoules per image of every layer, including memory accesses, by purpose; means over seeds."""
     seeds = [memory_parts(_counts(result)) for result in group.results]
     return [
         {name: fmean(getattr(part, name) for part in layer) for name in Parts._fields}
@@ -217,9 +219,10 @@ def spent_on(group: Group) -> list[dict[str, float]]:
 
 
 def crossed(quantized: Group, baseline: Group) -> dict[str, Spread]:
-    """Percent that the slides' formula saves for `BEST`, with whose spikes and whose alpha.
+    """Percent saved with `BEST` by the slides' formula, for combinations of our and the paper's spikes and alpha.
 
-    The last two change neither a spike nor a step: with as many steps alpha is 1 / q, and the formula takes that off.
+    In the last two cases, spikes and steps are those of the unquantized network: alpha is then 1 / q, and this alone
+    gives a saving by the formula.
     """
     printed = reported_spikes(UNQUANTIZED), reported_spikes(BEST)
     found = []
@@ -241,7 +244,7 @@ def crossed(quantized: Group, baseline: Group) -> dict[str, Spread]:
 
 
 def formula_saves(before: Sequence[float], after: Sequence[float], alphas: Sequence[float]) -> float:
-    """Percent, of the SCNN, for mean spikes before and after, and the latter's alphas."""
+    """Percent saved in the SCNN by the slides' formula, from mean spikes before and after, and the alphas after."""
     sizes = SCNN.sizes()
     return reduction_percent(sum(layer_energies(sizes, after, alphas)), sum(layer_energies(sizes, before)))
 
@@ -251,17 +254,17 @@ def _counts(result: Result) -> Counts:
 
 
 def conventional_energies(result: Conventional, costs: Costs = BY_CAPACITY) -> dict[str, float]:
-    """Nanojoules per image of a network that does not spike: CAUSAL for its operations, and MEMORY.
+    """Nanojoules per image of a network that does not spike, under the accountings CAUSAL, MEMORY and BULK.
 
-    Zeros are skipped: an input that is not 0 is treated as a spike that comes on the one tick there is, and each of its
-    additions is one of a product.
+    Zeros are skipped.  An input that is not 0 is treated as a spike on the network's only tick, and each of its
+    additions is preceded by a multiplication.
 
-    Raises `ValueError` for a result without counts of the test set, and for a network whose hidden neurons spike.
+    Raises `InputError` if the result has no counts on the test set, or if the network's hidden neurons spike.
     """
     if not result.test:
-        raise InputError(f"{result.config.name} was not tested: its learning rate was not chosen")
+        raise InputError(f"{result.config.name} has no test score, because its learning rate was not chosen")
     if result.activations == "one-spike":
-        raise InputError(f"{result.config.name} spikes: its additions are not those of products")
+        raise InputError(f"{result.config.name} spikes: its additions need no multiplications")
     images, network = result.test.images, Architecture.parse(result.settings.architecture)
     arriving, operations = (
         [n / images for n in counted] for counted in (result.test.arriving, result.test.multiply_accumulates)
@@ -279,9 +282,9 @@ def conventional_energies(result: Conventional, costs: Costs = BY_CAPACITY) -> d
 def over_conventional(
     group: Group, results: Sequence[Conventional], costs: Costs = BY_CAPACITY
 ) -> dict[str, Difference]:
-    """By how many percent a network of ours needs less than the mean of networks that do not spike.
+    """Percent of energy that one of our networks saves, relative to the mean of networks that do not spike.
 
-    By accounting, with the interval over the seeds of both.
+    The result is by accounting, with intervals over the seeds of both.
     """
     others = [conventional_energies(result, costs) for result in results]
     found = {}
@@ -303,12 +306,12 @@ def _totals(counts: Counts, baseline_steps: float, costs: Costs = BY_CAPACITY) -
 
 def _spreads(seeds: Sequence[dict[str, float]]) -> dict[str, Spread]:
     if not seeds:
-        raise InputError("these networks share no seed: there is no pair to compare")
+        raise InputError("these networks share no seed: there are no pairs to compare")
     return {name: spread([seed[name] for seed in seeds]) for name in seeds[0]}
 
 
 class Check(NamedTuple):
-    """A number as the slides print it, and as their other numbers give it, to as many decimals."""
+    """A number printed on the slides, and the same number recomputed from others, with as many decimals."""
 
     what: str
     printed: str
@@ -320,15 +323,15 @@ class Check(NamedTuple):
 
 
 def arithmetic() -> list[Check]:
-    """Every number on the slides that follows from others on the slides: sizes, alpha, energies, improvements."""
+    """Every number on the slides that follows from other numbers there: sizes, alphas, energies, improvements."""
     checks = []
     for layer, size in zip(reported.layers(), SCNN.sizes(), strict=True):
         checks.append(Check(f"neurons, {layer.layer}", str(layer.neurons), str(size.neurons)))
         checks.append(Check(f"FLOPs, {layer.layer}", str(layer.flops), str(size.flops)))
     for configuration in reported.configurations():
         for row, alpha in zip(_rows(configuration), reported_alphas(configuration), strict=True):
-            if configuration != UNQUANTIZED:  # it is printed as a bare 1
-                cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides cut after three decimals
+            if configuration != UNQUANTIZED:  # its alpha is printed as 1, without decimals
+                cut = f"{floor(1000 * alpha) / 1000:.3f}"  # the slides truncate to three decimals
                 checks.append(Check(f"alpha, {configuration}, {row.layer}", row.alpha, cut))
     claims = reported.claims()
     unquantized = sum(reported_layer_energies(UNQUANTIZED))
@@ -346,5 +349,5 @@ def arithmetic() -> list[Check]:
 
 
 def _as_printed(value: float, printed: str) -> str:
-    """The value with as many decimals as what is printed."""
+    """The value with as many decimals as the printed one."""
     return f"{value:.{len(printed.partition('.')[2])}f}"

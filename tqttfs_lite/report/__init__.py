@@ -1,1 +1,1 @@
-"""Figures, tables, and the marks of a notebook.  The only room with matplotlib and IPython."""
+"""Figures, tables, and the records of notebooks.  The only subpackage that uses matplotlib and IPython."""

@@ -1,4 +1,4 @@
-"""What quantization saves where the two networks are compared on equal terms, and where pooling adds before it sends.
+"""The energy that quantization saves if networks are compared on equal terms, and if pooling adds up spikes first.
 
 Both are counted on the first images of the test set, with stored weights.
 """
@@ -27,11 +27,11 @@ AS_TRAINED, EQUAL_STEPS = "as trained", "equal steps, by the baseline's output t
 
 
 def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) -> DataFrame:
-    """Percent saved by every accounting: as trained, at as many mean time steps, and on images that both decide.
+    """Percent saved by every accounting: as trained, at equal mean time steps, and on images that both decide.
 
-    For as many steps the baseline's output threshold is the one at which it takes, on the validation images, as many as
-    the quantized network.  A row is missing where no threshold gives so many or no dial is stored, and where no image
-    is decided by both.
+    For equal steps, the baseline has the output threshold at which it takes as many steps on the validation images as
+    the quantized network.  This row is omitted if no threshold does or no dial is stored, and the last row is omitted
+    if no image is decided by both.
     """
     data = _first(quantized, images)
     (after, theirs), (before, ours) = (_counted(result, data) for result in (quantized, baseline))
@@ -49,9 +49,9 @@ def on_equal_terms(quantized: Result, baseline: Result, images: int = IMAGES) ->
 
 
 def _counted(result: Result, data: Images, threshold: float | None = None) -> tuple[Counts, Bool[Tensor, " n"]]:
-    """What these images take, and on which an output neuron fires, at an output threshold (default: the trained one).
+    """Counts for these images, and on which of them an output neuron fires, at an output threshold (default: θ).
 
-    A threshold of θ' instead of θ is the same as output weights multiplied by θ / θ'.
+    A threshold θ' instead of θ has the same effect as multiplying the output weights by θ / θ'.
     """
     network = experiment.trained_network(result)
     if threshold:
@@ -69,9 +69,9 @@ def _saved(after: Counts, before: Counts, images: int) -> dict[str, float]:
 
 
 def pooled_first(quantized: Result, baseline: Result, images: int = IMAGES) -> DataFrame:
-    """Percent saved where every spike of a window is handed on, and where average pooling adds them up before that.
+    """Percent saved if average pooling passes on every spike of a window, and if it adds up the spikes first.
 
-    Adding up takes an addition for each spike of a layer behind which there is pooling, which is in the additions.
+    Adding up takes one addition for each spike of a layer that is followed by pooling; these additions are included.
     """
     data, rows = _first(quantized, images), {}
     for words, pooled in (("every spike is passed on", False), ("a window adds up its spikes first", True)):

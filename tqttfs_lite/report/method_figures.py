@@ -1,4 +1,4 @@
-"""Figures of neurons and codes, one function each; each returns a matplotlib Figure."""
+"""Figures of neurons and coding, one function each, which returns a matplotlib Figure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_FRAMES = 16  # of one image; beyond that they are too small to see
 
 
 def time_axis(axes: Axes, time_steps: int, clock: Sequence[int] = ()) -> None:
-    """Name the x axis, with whole numbers from 0 to T - 1, or with 0 and the ticks of a clock where they are few."""
+    """Label the time axis, with integers from 0 to T - 1 or, if a clock has few ticks, with 0 and these."""
     axes.set(xlabel="time step t, counted from 0", xlim=(-0.6, time_steps - 0.4))
     if 0 < len(clock) <= 8:
         axes.set_xticks(sorted({0, *clock}))
@@ -56,7 +56,7 @@ def encoding_curve(time_steps: int) -> Figure:
 def class_gallery(
     names: Sequence[str], images: UInt8[Tensor, "classes height width"], digits: UInt8[Tensor, "digits height width"]
 ) -> Figure:
-    """An image of each class with its name, in two rows, and in a third one digits, which need no name."""
+    """An image of each class with its name, in two rows, and digits, which need no names, in a third row."""
     columns = ceil(max(len(names), len(digits)) / 2)
     figure = plt.figure(figsize=(WIDTH, 3.9))
     grid = figure.add_gridspec(3, 2 * columns, height_ratios=(2, 2, 1))
@@ -71,7 +71,7 @@ def class_gallery(
 
 
 def three_codes(intensities: Sequence[int], time_steps: int, q: int) -> Figure:
-    """The spikes of pixels of these intensities: many by rate, one by TTFS coding, and that one on a tick of q."""
+    """The spikes of pixels with these intensities: many by rate coding, one by TTFS coding, and that one on a tick."""
     figure, (row,) = panels(1, 3, height=1.9, sharex=True, sharey=True)
     x = torch.tensor(intensities, dtype=torch.uint8)
     first = encode(x, time_steps).long()
@@ -94,9 +94,9 @@ def three_codes(intensities: Sequence[int], time_steps: int, q: int) -> Figure:
 
 
 def rectified_and_spiking(time_steps: int, theta: float = THRESHOLD) -> Figure:
-    """What an artificial neuron makes of its weighted input (left), and an IF neuron of the same input (right).
+    """The output of an artificial neuron by its weighted input (left), and that of an IF neuron (right).
 
-    The IF neuron receives it on each of the T time steps; its spikes are counted.
+    The IF neuron receives the same input on each of the T time steps, and its spikes are counted.
     """
     figure, (row,) = panels(1, 2, height=2.4, sharex=True)
     drive = torch.linspace(-0.5, 2, 501)[:, None]  # [neurons, 1]
@@ -109,7 +109,7 @@ def rectified_and_spiking(time_steps: int, theta: float = THRESHOLD) -> Figure:
 
 
 def binned_input(times: UInt8[Tensor, " inputs"], q: int, time_steps: int) -> Figure:
-    """The spikes of a neuron's inputs, its windows of q steps shaded in turn, and how many spikes each hands over."""
+    """The spikes of a neuron's inputs, with alternately shaded windows of q steps, and the number of spikes in each."""
     figure, ((dots,), (counts,)) = panels(2, 1, height=3.0, sharex=True, height_ratios=(2, 1))
     times = times.int()
     dots.plot(times, range(len(times)), "o", color=INK)
@@ -130,7 +130,7 @@ def binned_input(times: UInt8[Tensor, " inputs"], q: int, time_steps: int) -> Fi
 
 
 def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Figure:
-    """An image, and for each of at most 16 time steps the pixels that spike on it, in black (slide "Encode")."""
+    """An image, and the pixels that spike on each of at most 16 time steps, in black (slide "Encode")."""
     times = encode(image, time_steps).numpy()
     steps = np.unique(np.linspace(0, time_steps - 1, min(time_steps, MOST_FRAMES)).round().astype(int))
     columns = ceil(len(steps) / 2)
@@ -148,7 +148,7 @@ def image_as_spikes(image: UInt8[Tensor, "height width"], time_steps: int) -> Fi
 
 
 def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps: int) -> Figure:
-    """One column for each set of spike times: a dash for every spike, pixels top to bottom, and spikes per step."""
+    """A column for each set of spike times: a dash for every spike, pixels from top to bottom, and spikes per step."""
     figure, axes = panels(2, len(spike_times), height=4.2, sharex=True, sharey="row", height_ratios=(3, 1.2))
     for (dots, counts), (name, times) in zip(axes.T, spike_times.items(), strict=True):
         flat = times.flatten().numpy()
@@ -167,10 +167,10 @@ def spike_raster(spike_times: Mapping[str, UInt8[Tensor, " *shape"]], time_steps
 def membrane_traces(
     S_in: Float[Tensor, "T 1 N_in"], W: Float[Tensor, "1 N_in"], q: int | None = None, theta: float = THRESHOLD
 ) -> Figure:
-    """The IF, TTFS and, given q, TQ-TTFS neuron on one input, from top to bottom: input, V against θ, output spikes.
+    """The IF, TTFS and, given q, TQ-TTFS neuron with the same input: from the top, input, V and θ, output spikes.
 
-    An input spike is a disc where its weight is positive and a ring where it is negative, faint where the neuron no
-    longer receives it; dotted lines are the ticks of the quantized neuron (slides "TQ-TTFS neuron model").
+    An input spike is a disc if its weight is positive and a ring if it is negative, and faint if the neuron no longer
+    receives it.  Dotted lines are the ticks of the quantized neuron (slides "TQ-TTFS neuron model").
     """
     time_steps = len(S_in)
     neurons = {"IF": if_neuron(S_in, W, theta), "TTFS": ttfs_neuron(S_in, W, theta)}
@@ -200,7 +200,7 @@ def membrane_traces(
 
 
 def surrogate_gradient(alpha: float = ATAN.alpha) -> Figure:
-    """The firing step, the arctangent that stands in for it, and its derivative (slides, "Training method")."""
+    """The step function of firing, the arctangent that replaces it, and its derivative (slides, "Training method")."""
     figure, ((step, slope),) = panels(1, 2, height=2.6, sharex=True)
     x = torch.linspace(-2, 2, 401, dtype=torch.float64)
     step.plot(x, x > 0, color=INK, label="forward: the step")
@@ -213,9 +213,9 @@ def surrogate_gradient(alpha: float = ATAN.alpha) -> Figure:
 
 
 def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
-    """For the input and every spiking layer a row: a dot where it may fire, a bar over the steps it gathers before.
+    """A row for the input and every spiking layer: a dot where it may fire, and a bar over the steps of each window.
 
-    The axis counts steps from 1, and names those of the slowest clock.
+    The axis counts steps from 1, and its labels are the ticks of the slowest clock.
     """
     names = ["input", *(f"layer {n}, q = {x.quantization}" for n, x in enumerate(architecture.spiking_layers, 1))]
     counted = [[t + 1 for t in clock] for clock in (range(time_steps), *clocks(architecture, time_steps))]
@@ -235,10 +235,10 @@ def layer_clocks(architecture: Architecture, time_steps: int) -> Figure:
 
 
 def equal_latency(networks: Mapping[str, tuple[float, float]], degrees: Sequence[int]) -> Figure:
-    """The ticks of an unquantized network's clock, and of a quantized one's layers, up to their one latency.
+    """The ticks of an unquantized network's clock, and of a quantized network's layers, up to their common latency.
 
-    `networks` are mean time steps, unquantized and quantized.  A layer with degree q ticks at alpha times the
-    unquantized frequency, whose periods are the unit of time: a row for every degree (slide "Energy Efficiency
+    `networks` gives mean time steps, unquantized and quantized.  A layer with degree q ticks at alpha times the
+    unquantized frequency, whose period is the unit of time.  There is a row for every degree (slide "Energy Efficiency
     Analysis").
     """
     figure, (row,) = panels(1, len(networks), height=1.1 + 0.34 * len(set(degrees)), sharey=True)
@@ -260,10 +260,10 @@ def equal_latency(networks: Mapping[str, tuple[float, float]], degrees: Sequence
 
 
 def own_and_arriving(fewer: Mapping[str, tuple[float, float]]) -> Figure:
-    """Two layers with the spikes that arrive at the second and its own (left), and how many quantization saves (right).
+    """Spikes that arrive at a layer and its own spikes (left), and the reduction of both by quantization (right).
 
-    On the left two of four neurons spike, and each of their spikes reaches all three of the next layer, one of which
-    spikes.  On the right a row for each layer: percent fewer spikes that arrive at it, and percent fewer of its own.
+    On the left, two of four neurons spike, and each of their spikes reaches all three neurons of the next layer, one of
+    which spikes.  On the right, each layer has a row with the reduction of arriving spikes and of its own, in percent.
     """
     figure, ((layers, bars),) = panels(1, 2, height=2.9, width_ratios=(5, 6))
     before, after = np.arange(4.0), np.arange(3) + 0.5
@@ -297,7 +297,7 @@ def own_and_arriving(fewer: Mapping[str, tuple[float, float]]) -> Figure:
 
 
 def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q: int, time_steps: int) -> Figure:
-    """When neurons that fire without quantization fire with it (T: never), and the first tick they could fire on."""
+    """Firing times with quantization by firing times without it (T: never), and the first tick that is possible."""
     figure, ((axes,),) = panels(1, 1, height=3.4)
     pairs, counts = torch.stack([ttfs, tq])[:, ttfs < time_steps].unique(dim=1, return_counts=True)
     axes.scatter(*pairs, s=250 * counts / max(counts.tolist(), default=1), color=COLORS["TQ-TTFS"], alpha=0.75, lw=0)
@@ -311,9 +311,9 @@ def quantized_firing_times(ttfs: UInt8[Tensor, " N"], tq: UInt8[Tensor, " N"], q
 
 
 def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_steps: int) -> Figure:
-    """How likely a decoder is still waiting after each time step: a panel for each loss, a line for each clock.
+    """The probability that a decoder is still waiting after each time step: a panel for each loss, a line per clock.
 
-    A panel has, by degree q of the output, the probabilities after the clock's ticks.
+    Each panel is given as the probabilities after the clock's ticks, by the output layer's degree q.
     """
     figure, (row,) = panels(1, len(panels_of_clocks), height=2.6, sharey=True)
     for axes, (loss, by_clock) in zip(row, panels_of_clocks.items(), strict=True):
@@ -329,10 +329,9 @@ def waiting(panels_of_clocks: Mapping[str, Mapping[int, Sequence[float]]], time_
 
 
 def decision_tree(V: Float[Tensor, "K classes"], theta: float, sharpness: float) -> Figure:
-    """The soft decoder as a tree: at each tick it decides for a class or waits, and at the last it has to decide.
+    """The soft decoder as a tree: at each tick it waits or decides for a class, and at the last tick it must decide.
 
-    The branches have the probabilities of the choices, the leaves those of ending there; a branch is as wide as it is
-    likely.
+    Branches show the probabilities of the choices, leaves those of ending there; likelier branches are wider.
     """
     waited, decide = (found[:, 0].exp().tolist() for found in soft_choices(V[:, None], theta, sharpness))
     last = len(V) - 1

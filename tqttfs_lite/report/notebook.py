@@ -1,4 +1,4 @@
-"""A notebook's parameters, the configuration that they ask for, and a run that says what it does."""
+"""A notebook's parameters, the configuration for them, and a run that reports what it does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.training import finished_epochs, seconds_per_epoch
 from tqttfs_lite.spiking.firing import LONGEST_TIME
 
-# What IPython itself adds to a notebook's names, apart from functions.
+# The names that IPython itself adds to a notebook, apart from functions.
 IPYTHON = {"In", "Out"}
-CHECKED = "_parameters_checked"  # a notebook has this name once its parameters were checked
+CHECKED = "_parameters_checked"  # defined in a notebook once its parameters have been checked
 
 
 @dataclass(frozen=True)
 class Within:
-    """The numbers that a notebook's parameter may be: of this type, `least` and `most` included."""
+    """The allowed values of a numeric parameter: of this type, from `least` to `most`, both included."""
 
     type: type[int] | type[float]
     least: float
@@ -40,18 +40,19 @@ class Within:
 
 TIME_STEPS = Within(int, 1, LONGEST_TIME)
 SEED = Within(int, 0, LARGEST_SEED)
-EPOCHS = Within(int, 0)  # 0 is the recipe's number
+EPOCHS = Within(int, 0)  # 0 means the recipe's number
 DEVICE = (devices.AUTO, *devices.there())
 
 
 def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | tuple[str, ...] | Within) -> None:
-    """Refuse a parameter that this notebook does not have, one of the wrong type, and one out of its range.
+    """Refuse parameters that are unknown to this notebook, of the wrong type, or out of range.
 
-    `allowed` has what each may be: some of these words, numbers in a range, or any text, which is checked elsewhere.
+    `allowed` gives the values for each parameter: a choice of words, numbers in a range, or any text, which is checked
+    elsewhere.
 
-    `papermill -p NAME VALUE` only logs a NAME that it does not know; called right after the parameters with
-    `globals()`, this ends the run with one sentence instead.  Raises `InputError`.  Called again in the same kernel, it
-    no longer looks for unknown names: what the cells below have assigned is among them.
+    `papermill -p NAME VALUE` only logs an unknown NAME; when called with `globals()` right after the parameters, this
+    function ends the run with one sentence instead.  Raises `InputError`.  When called again in the same kernel, it no
+    longer looks for unknown names, since these include whatever the cells below have assigned.
 
     >>> check_parameters({"seed": 0}, seed=SEED)
     >>> check_parameters({"sed": 0, "seed": 0}, seed=SEED)
@@ -75,7 +76,7 @@ def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | 
         if name not in given:
             raise InputError(f"parameter {name} is missing: run the notebook's first cell")
         value, kind = given[name], wanted.type if isinstance(wanted, Within) else str
-        # papermill reads `-p theta 1` as a whole number, which will do for a real one.
+        # papermill reads `-p theta 1` as an integer, which is accepted for a real number.
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise InputError(f"parameter {name} must be of type {kind.__name__}, not {value!r}")
         if isinstance(wanted, Within | tuple) and value not in wanted:
@@ -87,9 +88,9 @@ def check_parameters(names: MutableMapping[str, object], **allowed: type[str] | 
 def configuration(
     architecture: str, quantization: str, dataset: str, time_steps: int, *, seed: int = 0, epochs: int = 0
 ) -> TrainingConfig:
-    """What a notebook's parameters ask for: the recipe with these degrees, and its number of epochs where that is 0.
+    """The configuration for a notebook's parameters: the recipe with these degrees, and its epochs if `epochs` is 0.
 
-    Raises `InputError` for an impossible network, and for one whose own degrees contradict these.
+    Raises `InputError` if the network is impossible, or if its own degrees contradict `quantization`.
 
     >>> configuration("784-400-10(4)", "2-2", "mnist", 8)
     Traceback (most recent call last):
@@ -103,7 +104,7 @@ def configuration(
 
 
 def run(config: TrainingConfig, device: str | None = None) -> Result:
-    """`experiment.run`, which says first whether it reads or trains, and how long training will take."""
+    """`experiment.run`, after printing whether it reads or trains, and how long training will take."""
     if stored := results.find(config):
         print(f"already trained: reading {stored.name}")
     else:

@@ -1,4 +1,4 @@
-"""What the output of a notebook's cell is made from, for the mark beside it in the book."""
+"""The record of the files behind the output of a notebook's cell, for the mark beside it in the book."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tqttfs_lite.experiments.used_files import MIME
 
 
 def cite(*made_from: Any) -> None:
-    """Record which files the output of this cell is made from; outside a notebook nothing is recorded.
+    """Record the files from which the output of this cell is made; outside a notebook, nothing is recorded.
 
-    `made_from` are results, groups of them, benchmarks and names of files, as `used_files.names` takes them.
-    The record is an output of its own, of the type `MIME`, which no front end shows: the names of the files, and sums
-    by which a later change of a file is detected.
+    `made_from` are results, groups of results, benchmarks and names of files, as for `used_files.names`.
+    The record is a separate output of type `MIME`, which front ends do not show.  It contains the names of the files
+    and the checksums by which later changes of these files are detected.
 
-    Raises `FileNotFoundError` for a file that is not there.
+    Raises `FileNotFoundError` if a file does not exist.
     """
     record = {file: used_files.digest(file) for file in sorted(used_files.names(*made_from))}
     if record and (shell := get_ipython()):

@@ -1,7 +1,7 @@
-"""The one quiet style of all figures: colours, sizes, and how a notebook shows them.
+"""The common style of all figures: colours, sizes, and how a notebook shows them.
 
-Colours are those of Okabe and Ito, which readers with a colour vision deficiency tell apart, and each neuron has the
-same one everywhere.  Figures are dark on a white card, so that they read alike on a light and on a dark page.
+The colours are those of Okabe and Ito, which readers with a colour vision deficiency can distinguish, and each neuron
+has the same colour everywhere.  Figures are dark on a white card, so that they look the same on light and dark pages.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Give matplotlib `STYLE`, have pandas show whole tables and, in a notebook, figures as SVG, alike on every run."""
+    """Apply `STYLE` to matplotlib, make pandas show whole tables and, in a notebook, make figures reproducible SVG."""
     mpl.rcParams.update(STYLE)
-    # Of a long network's name the last degrees would be cut off, of a long table the rows in its middle.
+    # Otherwise, the last degrees of a long network would be cut off, and the middle rows of a long table.
     for limit in ("max_colwidth", "max_rows", "max_columns"):
         pd.set_option(f"display.{limit}", None)
     if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
@@ -52,7 +52,7 @@ def use_style() -> None:
 
 
 def save_svg(figure: Figure, file: Path) -> None:
-    """Write a figure, cut to what is drawn, as a file that is the same on every run; then Matplotlib lets go of it."""
+    """Write a figure, cropped to its content, to a file that is the same on every run, and close the figure."""
     figure.savefig(file, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
 

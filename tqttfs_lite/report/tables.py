@@ -1,4 +1,4 @@
-"""Tables of configurations and results, as the notebooks show them."""
+"""Tables of configurations and results for the notebooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tqttfs_lite.spiking.notation import Architecture
 
 
 def settings(config: TrainingConfig) -> DataFrame:
-    """Every setting of a configuration with what it means, one a row.
+    """The value and meaning of every setting of a configuration, one per row.
 
     >>> settings(TrainingConfig("784-10", "mnist", time_steps=8)).loc["epochs"].to_dict()
     {'value': '10', 'meaning': 'passes over the training images'}
@@ -37,7 +37,7 @@ def settings(config: TrainingConfig) -> DataFrame:
 
 
 def layers(config: TrainingConfig) -> DataFrame:
-    """What the notation says of every spiking layer: size, synaptic connections, clock.
+    """The size, synaptic connections and clock of every spiking layer.
 
     >>> layers(TrainingConfig("784-400(1)-10(4)", "mnist", time_steps=8))
                neurons  synaptic connections fires on steps
@@ -59,12 +59,12 @@ def layers(config: TrainingConfig) -> DataFrame:
 
 
 def _listed(steps: list[int]) -> str:
-    """All of them if they are few, else the first two and the last."""
+    """All steps if they are few, otherwise the first two and the last."""
     return ", ".join(map(str, steps)) if len(steps) < 5 else f"{steps[0]}, {steps[1]}, … to {steps[-1]}"
 
 
 def scores(networks: Mapping[str, Result]) -> DataFrame:
-    """The scores of networks by the slides' decoder, a column for each, beside the paper's accuracies."""
+    """The scores of networks by the slides' decoder, with the paper's accuracies: a column for each network."""
     return DataFrame({name: _score(result) for name, result in networks.items()})
 
 
@@ -85,9 +85,9 @@ def _score(result: Result) -> dict[str, str]:
 
 
 def judgements(judged: Mapping[str, Judgement]) -> DataFrame:
-    """What is said of each claimed gain, by network, in percentage points: a column for each.
+    """The statistics for each claimed gain, in percentage points: a column for each network.
 
-    The family of tests against no gain, which Holm's procedure adjusts, is the networks of the table.
+    Holm's procedure adjusts the tests against no gain, over all networks in the table.
     """
     adjusted = gains.holm([found.over_images.p_value() for found in judged.values()])
     return DataFrame(
@@ -115,9 +115,9 @@ def _shown(test: Equivalence) -> str:
 
 
 def trials(tried: Sequence[Trial]) -> DataFrame:
-    """What was tried on the validation images: what each trial changed in its recipe, and its score.
+    """Trials on the validation images: how each differs from its recipe, and its score.
 
-    By data set, network and epochs, the best first.
+    They are sorted by data set, network and epochs, the best first.
     """
 
     def order(trial: Trial) -> tuple[str, str, int, float]:
@@ -152,9 +152,9 @@ def _changed(config: TrainingConfig) -> str:
 
 
 def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> DataFrame:
-    """The validation accuracies of pairs of a quantized network and its baseline, after the last epoch.
+    """The validation accuracies of quantized networks and their baselines after the last epoch.
 
-    By data set, network and epochs, the best for the baseline first.
+    They are sorted by data set, network and epochs, and then by the baseline's accuracy, the best first.
     """
     percents = ["unquantized, %", "quantized, %", "difference"]
     rows = []
@@ -179,7 +179,7 @@ def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> Dat
 
 
 def run_details(result: Result) -> Markdown:
-    """Where a result comes from, as a table; a released result file is a link."""
+    """The origin of a result, as a table with a link to a released result file."""
     name = f"{result.config.name}.json"
     linked = result.released and paths.results_directory() == paths.REPOSITORY / "data" / "results"
     commit, _, changes = str(result.made["commit"]).partition(" ")
@@ -197,10 +197,10 @@ def run_details(result: Result) -> Markdown:
 
 
 def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
-    """Networks with the fewest bits that keep the accuracy on the validation images: a line for each kind of scale.
+    """Networks with the fewest bits that preserve the accuracy on the validation images: a row for each kind of scale.
 
-    Where none of the bits do there are no scores, since the test images were not read.  Energies are those with memory:
-    of 32-bit floating point as trained, of whole numbers as rounded.
+    If no number of bits does, there are no scores, since the test images were not read.  Energies include memory: those
+    of the trained network are for 32-bit floating point, those of the rounded one for integers.
     """
     rows = []
     for result, measured in networks:
