@@ -8,7 +8,7 @@ import pytest
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.paper import seed_statistics, weighted_decoder
 from tqttfs_lite.paper.seed_statistics import Difference, Group
-from tqttfs_lite.paper.weighted_decoder import FORMS, RECIPE, Case
+from tqttfs_lite.paper.weighted_decoder import RECIPE, Case
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def found() -> list[Case]:
 def test_a_case_is_a_network_trained_both_ways_in_everything_else_alike(found: list[Case]) -> None:
     assert found
     for case in found:
-        assert replace(case.recipe.config, **FORMS[case.form]) == case.weighted.config
+        assert replace(case.recipe.config, **weighted_decoder.forms(case.dataset)[case.form]) == case.weighted.config
         assert case.meeting >= case.recipe.fewest_steps
         assert case.steps.mean == pytest.approx(case.weighted.steps.mean - case.recipe.steps.mean)
         assert {*case.weighted.used_files, *case.weighted.dials} < set(case.used_files)
