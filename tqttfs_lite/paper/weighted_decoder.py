@@ -68,6 +68,11 @@ class Case(NamedTuple):
         return difference(self.weighted.accuracy, self.recipe.accuracy)
 
     @property
+    def silent(self) -> Difference:
+        """How many more images they leave silent, as trained, in percent of all."""
+        return difference(self.weighted.silent, self.recipe.silent)
+
+    @property
     def meeting(self) -> float:
         """The mean steps nearest to those of the weighted spikes, as trained, that the recipe's networks reach too."""
         return max(self.weighted.steps.mean, self.recipe.fewest_steps or 0.0)
@@ -105,6 +110,15 @@ def curves(found: Sequence[Case]) -> dict[str, dict[str, Sequence[tuple[float, S
     return drawn
 
 
+def trained(found: Sequence[Case]) -> dict[str, dict[str, tuple[float, float]]]:
+    """By network and decoder, the mean steps and the accuracy in percent, as trained."""
+    points: dict[str, dict[str, tuple[float, float]]] = {}
+    for case in found:
+        for name, group in ((RECIPE, case.recipe), (case.form, case.weighted)):
+            points.setdefault(case.network, {})[name] = (group.steps.mean, group.accuracy.mean)
+    return points
+
+
 def verdict(found: Sequence[Case]) -> str:
     """What the networks say of the claim, in words; with other results it says something else.
 
@@ -115,8 +129,12 @@ def verdict(found: Sequence[Case]) -> str:
         return "No network has been trained with weighted spikes and seeds enough for a verdict."
     sooner = [case for case in judged if case.steps.interval[1] < 0]
     worse = [case for case in sooner if case.points.interval[1] < 0]
-    said = f"As trained, {len(sooner)} of {len(judged)} networks decide in fewer steps with weighted spikes"
-    said += f", and {len(worse)} of these are less accurate." if sooner else "."
+    louder = [case for case in judged if case.silent.interval[1] < 0]
+    said = (
+        f"As trained with weighted spikes, {len(sooner)} of {len(judged)} networks decide in fewer steps, and"
+        f" {len(louder)} leave fewer images silent"
+    )
+    said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
     there = [points for case in judged if (points := case.points_there)]
     behind = sum(points.interval[1] < 0 for points in there)
     ahead = sum(points.interval[0] > 0 for points in there)
@@ -126,5 +144,5 @@ def verdict(found: Sequence[Case]) -> str:
             " more accurate."
         )
     if sooner and behind > ahead:
-        said += " So the claim holds as far as it goes: the steps are fewer, and accuracy pays for them."
+        said += " So the claim holds as it is worded, but accuracy pays for the steps."
     return said
