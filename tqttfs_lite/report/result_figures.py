@@ -458,10 +458,9 @@ def decoder_curves(
     figure, grid = panels(rows, 2, height=0.5 + 2.4 * rows)
     names = dict.fromkeys(name for curves in networks.values() for name in curves)
     looks = dict(zip(names, ((INK, "-"), (LAYERS[4], "--"), (LAYERS[1], "-.")), strict=False))
-    for axes, (title, curves) in zip_longest(grid.flat, networks.items(), fillvalue=("", None)):
-        if curves is None:
-            axes.axis("off")
-            continue
+    for axes in grid.flat[len(networks) :]:
+        axes.axis("off")
+    for axes, (title, curves) in zip(grid.flat, networks.items(), strict=False):
         for name, curve in curves.items():
             color, dashes = looks[name]
             _band(axes, curve, color, name)
@@ -469,8 +468,8 @@ def decoder_curves(
             axes.plot(*[[value] for value in trained[title][name]], "o", color=color, ls="")
         axes.set(title=title, xlabel="mean time steps", ylabel="test accuracy, %")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    handles = {line.get_label(): line for axes in grid.flat for line in axes.lines if line.get_label() in names}
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(handles))
+    handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in names}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
     return figure
 
 
