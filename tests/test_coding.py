@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.errors import InputError
+from tqttfs_lite.spiking.coding import NO_ANSWER, decode, decode_weighted, encode
 
 
 @given(st.integers(1, 254))
@@ -58,6 +59,47 @@ def test_a_spike_beats_a_higher_potential_that_did_not_fire() -> None:
 
 def test_equal_potentials_go_to_the_lower_class() -> None:
     assert decision(one_image([0.5, 0.5]), [0], 1) == (0, 1)
+
+
+def spikes(times: list[int], steps: list[int]) -> torch.Tensor:
+    """[K, 1, N]: each output fires at one of the steps, or at none."""
+    return torch.tensor(times) == torch.tensor(steps)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("times", "label", "step"),
+    [([3, 1, 5], 1, 2), ([9, 3, 9], 1, 4), ([5, 3, 3], 1, 4), ([9, 9, 9], NO_ANSWER, 8)],
+    ids=["all fire", "one fires", "two fire first", "silence"],
+)
+def test_the_weightiest_spikes_win(times: list[int], label: int, step: int) -> None:
+    found = decode_weighted(spikes(times, [1, 3, 5]), [1, 3, 5], 8, [0.9, 0.8, 0.1])
+    assert (int(found.label), int(found.step)) == (label, step)
+
+
+@given(st.data())
+def test_weighted_spikes_say_the_same_on_the_same_step_as_the_first_one(data: st.DataObject) -> None:
+    """Whatever the weights: an output fires once, so nothing later weighs as much.
+
+    Where one output fires before all others; the slides' decoder settles the other images by potentials.
+    """
+    K, N = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 5))
+    steps = sorted(data.draw(st.sets(st.integers(0, 9), min_size=K, max_size=K)))
+    fallen = data.draw(st.lists(st.floats(0.01, 10), min_size=K, max_size=K))
+    weights = [sum(fallen[k:]) for k in range(K)]
+    times = data.draw(st.lists(st.sampled_from([*steps, 10]), min_size=N, max_size=N))
+    S = spikes(times, steps)
+    weighted, slides = decode_weighted(S, steps, 10, weights), decode(torch.zeros(S.shape), S, steps, 10)
+    assert torch.equal(weighted.step, slides.step)
+    up_to_it = S & (torch.tensor(steps) < slides.step)[:, None, None]  # what was seen when inference stopped
+    assert torch.equal(decode_weighted(up_to_it, steps, 10, weights).label, weighted.label)
+    if min(times) < 10 and times.count(min(times)) == 1:
+        assert torch.equal(weighted.label, slides.label)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.5), (1.0, 1.0, 0.5), (1.0, 0.5, 0.0), (0.2, 0.5, 0.7)])
+def test_weights_that_do_not_fall_are_refused(weights: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="the 3 weights of spikes must be positive and fall with time, not"):
+        decode_weighted(spikes([1, 3], [1, 3, 5]), [1, 3, 5], 8, weights)
 
 
 def test_pixels_that_are_not_bytes_are_refused() -> None:

@@ -7,14 +7,19 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tqttfs_lite.errors import ConfigError
+from tqttfs_lite.errors import ConfigError, InputError
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
 from tqttfs_lite.experiments.training import train
 from tqttfs_lite.spiking import losses
 from tqttfs_lite.spiking.coding import decode
 from tqttfs_lite.spiking.firing import ticks
-from tqttfs_lite.spiking.losses import first_spike_time_loss, soft_decoder_loss, tick_correction
-from tqttfs_lite.spiking.network import clocks
+from tqttfs_lite.spiking.losses import (
+    first_spike_time_loss,
+    soft_decoder_loss,
+    temporal_weighting_loss,
+    tick_correction,
+)
+from tqttfs_lite.spiking.network import Output, clocks
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.surrogate import ATAN
 
@@ -164,10 +169,79 @@ def test_the_gradient_of_the_first_spike_time_loss_is_that_of_the_literal_neuron
     assert torch.allclose(V.grad, expected, atol=1e-6)
 
 
+POTENTIALS = [
+    [[0.2, 0.9, 1.4], [1.1, -0.3, 0.8], [0.5, 0.6, 0.7]],  # the last output fires, then the first; the other is silent
+    [[0.2, 0.9, 0.4], [1.1, 1.3, 0.8], [0.5, 0.6, 1.7]],  # two fire first together
+    [[0.0] * 3] * 3,  # silence
+]
+STEPS, WEIGHTS = (1, 4, 6), (0.7, 0.4, 0.25)
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+@pytest.mark.parametrize("V", POTENTIALS)
+def test_the_temporal_weighting_loss_is_a_cross_entropy_of_weighted_spikes(V: list[list[float]], label: int) -> None:
+    t = first_spike_time_by_hand(V, STEPS, 8)
+    loss = temporal_weighting_loss(
+        torch.tensor(V)[:, None], torch.tensor([label]), STEPS, 8, WEIGHTS, 5.0, step_cost=0.3
+    )
+    odds = [math.exp(5 * dict(zip(STEPS, WEIGHTS, strict=True)).get(time, 0)) for time in t]
+    assert loss.item() == pytest.approx(-math.log(odds[label] / sum(odds)) + 0.3 * (min(t) + 1), rel=1e-5)
+
+
+def test_the_gradient_of_the_temporal_weighting_loss_is_that_of_the_literal_neuron() -> None:
+    """dL/dV[k] = g'(V[k] - θ) · [not fired before k] · (weight at k · dL/dz - time left at k · price of the first)."""
+    V = torch.tensor(POTENTIALS[0], requires_grad=True)
+    temporal_weighting_loss(V[:, None], torch.tensor([1]), STEPS, 8, WEIGHTS, 5.0, step_cost=0.3).backward()
+    t = torch.tensor(first_spike_time_by_hand(POTENTIALS[0], STEPS, 8), dtype=torch.float32)
+    z = torch.tensor([0.4, 0.0, 0.7])
+    dL_dz = 5 * (torch.softmax(5 * z, dim=0) - torch.tensor([0.0, 1.0, 0.0]))
+    expected = torch.zeros_like(V)
+    for k, (step, weight) in enumerate(zip(STEPS, WEIGHTS, strict=True)):
+        through = weight * dL_dz - 0.3 * (t == t.min()) * (8 - step)
+        expected[k] = ATAN.derivative(V.detach()[k] - 1) * (t >= step) * through
+    assert torch.allclose(V.grad, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("V", POTENTIALS)
+def test_weights_on_a_straight_line_give_the_loss_of_first_spike_times(V: list[list[float]]) -> None:
+    """softmax(β (1 - t / T)) is softmax(-β t / T), silence included; the gradients are equal, too."""
+    losses_, gradients = [], []
+    for line in (True, False):
+        leaf = torch.tensor(V, requires_grad=True)
+        found = (
+            temporal_weighting_loss(
+                leaf[:, None], torch.tensor([1]), STEPS, 8, [1 - t / 8 for t in STEPS], 5.0, step_cost=0.3
+            )
+            if line
+            else first_spike_time_loss(leaf[:, None], torch.tensor([1]), STEPS, 8, 5.0, step_cost=0.3)
+        )
+        found.backward()
+        losses_.append(found.detach())
+        gradients.append(leaf.grad)
+    assert torch.allclose(*losses_)
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.5), (1.0, 1.0, 0.5), (1.0, 0.5, 0.0), (0.2, 0.5, 0.7)])
+def test_weights_that_do_not_fall_are_refused(weights: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="the 3 weights of spikes must be positive and fall with time, not"):
+        temporal_weighting_loss(torch.zeros(3, 1, 3), torch.tensor([0]), STEPS, 8, weights, 5.0)
+
+
+def test_training_weighs_a_spike_by_its_half_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(losses, "temporal_weighting_loss", lambda V, *given, **_: seen.append(given[3]) or V.sum())
+    config = recipe("784-16-10(2)", "mnist", 8, loss="temporal-weighting", half_life=2.0)
+    output = Output(torch.zeros(4, 1, 10), torch.zeros(4, 1, 10, dtype=torch.bool), (1, 3, 5, 7), range(1, 8, 2))
+    losses.LOSSES[config.loss](output, torch.tensor([0]), config)
+    assert seen == [pytest.approx((2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5))]
+
+
 def test_the_losses_are_computed_where_the_potentials_are() -> None:
     V, labels = torch.zeros(2, 3, 5, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
     assert soft_decoder_loss(V, labels, (1, 3), 1.0, 4.0, step_cost=0.1).device.type == "meta"
     assert first_spike_time_loss(V, labels, (1, 3), 4, 4.0, step_cost=0.1).device.type == "meta"
+    assert temporal_weighting_loss(V, labels, (1, 3), 4, (1.0, 0.5), 4.0, step_cost=0.1).device.type == "meta"
 
 
 def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> None:
@@ -175,10 +249,14 @@ def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> No
     assert replace(usual, loss="soft-decoder").hash[:8] == "650a2a72"
     others = {recipe("784-400-10(2)", "mnist", 8, loss=name).hash for name in losses.LOSSES}
     assert len(others) == len(losses.LOSSES) and usual.hash in others
-    with pytest.raises(ConfigError, match="loss must be soft-decoder or tick-corrected or first-spike-time, not 'mse'"):
+    with pytest.raises(ConfigError, match="or first-spike-time or temporal-weighting, not 'mse'"):
         recipe("784-400-10", "mnist", 8, loss="mse")
     with pytest.raises(ConfigError, match="silence_costs must be no with the loss first-spike-time"):
         recipe("784-400-10", "mnist", 8, loss="first-spike-time", silence_costs=True)
+    with pytest.raises(ConfigError, match="silence_costs must be no with the loss temporal-weighting"):
+        recipe("784-400-10", "mnist", 8, loss="temporal-weighting", silence_costs=True)
+    with pytest.raises(ConfigError, match="half_life must be 4, the default, with the loss tick-corrected, which"):
+        recipe("784-400-10", "mnist", 8, half_life=2.0)
     with pytest.raises(ConfigError, match="loss must be soft-decoder, the default, with rate coding"):
         recipe("784-400-10", "mnist", 8, coding="rate", step_cost=0.0, loss="tick-corrected")
 
@@ -189,7 +267,7 @@ def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> No
 def test_every_loss_trains_on_every_clock(network: str, loss: str) -> None:
     """Among them one that does not divide T = 8 and one that starts late."""
     config = TrainingConfig(network, "mnist", 8, epochs=4, batch_size=32, initial_gain=2.0, averaging=0.9, loss=loss)
-    config = replace(config, sharpness=8.0 if loss == "first-spike-time" else 4.0)
+    config = replace(config, sharpness=4.0 if loss in ("soft-decoder", "tick-corrected") else 8.0)
     assert train(config, progress=False).history[-1].validation_accuracy > 95
 
 

@@ -119,3 +119,11 @@ def test_the_soft_decoder_is_the_slides_where_it_is_sharp(result: Result, monkey
     assert sharp["steps"] == pytest.approx(result.test.mean_steps)
     assert abs(sharp["steps, soft"] - sharp["steps"]) < abs(blunt["steps, soft"] - blunt["steps"]) / 3
     assert sharp["decided below the threshold, %"] < blunt["decided below the threshold, %"] / 3
+
+
+def test_weighted_spikes_differ_from_the_first_one_in_ties_and_silence_alone(result: Result) -> None:
+    found = per_image.weighted_decoder(result, count=200)
+    assert found["right, %"] == pytest.approx(result.test.accuracy)
+    assert found["other step, %"] == 0
+    assert found["silent, %"] == pytest.approx(100 * result.test.silent / result.test.images)
+    assert 0 < found["silent, %"] <= found["other answer, %"] <= found["tied, %"] + found["silent, %"]

@@ -79,6 +79,20 @@ def test_every_reading_has_its_curves_and_the_papers_rings() -> None:
     assert reference.get_color() != ours.get_color()
 
 
+def test_every_network_has_a_line_for_each_decoder_and_its_disc() -> None:
+    curve = [(1.0, spread([80.0, 81.0])), (2.0, spread([84.0, 86.0]))]
+    networks = {"a": {"first": curve, "weighted": curve}, "b": {"first": curve}, "c": {"weighted": curve}}
+    trained = {name: dict.fromkeys(curves, (1.5, 83.0)) for name, curves in networks.items()}
+    figure = result_figures.decoder_curves(networks, trained)
+    both, one, other, empty = figure.axes
+    line, disc, weighted, _ = both.lines
+    assert (list(line.get_ydata()), list(disc.get_xdata())) == ([80.5, 85.0], [1.5])
+    assert line.get_color() == disc.get_color() == one.lines[0].get_color() != weighted.get_color()
+    assert other.lines[0].get_linestyle() == weighted.get_linestyle() != line.get_linestyle()
+    assert not empty.axison
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["first", "weighted"]
+
+
 def test_the_confusion_matrix_shades_mistakes_and_prints_counts() -> None:
     table = pd.DataFrame([[9, 1], [0, 8]], index=["a", "b"], columns=["a", "b"])
     (axes,) = result_figures.confusion_matrix(table).axes

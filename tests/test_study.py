@@ -50,8 +50,11 @@ def test_the_released_study_is_what_the_released_results_are() -> None:
     """
 
     def as_in_the_recipe(config: TrainingConfig) -> TrainingConfig:
-        sharpness = config.sharpness if config.loss != "first-spike-time" else TrainingConfig.sharpness
-        return replace(config, loss="tick-corrected", sharpness=sharpness)
+        if config.loss in ("first-spike-time", "temporal-weighting"):  # which have settings of their own
+            price = recipe(config.architecture, config.dataset, config.time_steps).step_cost
+            config = replace(config, loss="temporal-weighting", half_life=TrainingConfig.half_life)
+            config = replace(config, sharpness=TrainingConfig.sharpness, step_cost=price)
+        return replace(config, loss="tick-corrected")
 
     known = [result.config for result in results.read_all()]
     stored = {c for c in known if c.coding == "rate" or follows_recipe(as_in_the_recipe(c))}

@@ -136,7 +136,8 @@ class TrainingConfig:
         Field(
             description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
             " tick-corrected: the same, with an equal chance per time step on all clocks; first-spike-time: a softmax"
-            " over the output neurons' first-spike times; rate coding has its own loss, over spike counts"
+            " over the output neurons' first-spike times; temporal-weighting: a softmax over their spikes, which weigh"
+            " less the later they come; rate coding has its own loss, over spike counts"
         ),
     ] = "soft-decoder"
     sharpness: Annotated[
@@ -145,6 +146,14 @@ class TrainingConfig:
             gt=0,
             le=100,
             description="sharpness of the soft decoder, whose limit is the slides' decoder; otherwise of the softmax",
+        ),
+    ] = 4.0
+    half_life: Annotated[
+        Real,
+        Field(
+            gt=0,
+            le=1000,
+            description="time steps after which an output spike weighs half as much, in the loss temporal-weighting",
         ),
     ] = 4.0
     step_cost: Annotated[
@@ -206,6 +215,7 @@ class TrainingConfig:
             )
         layers = zip(architecture.sizes(), architecture.neuron_shapes(), strict=True)
         weights = sum(size.flops // size.neurons * channels for size, (channels, *_) in layers)
+        half_life = next(f.default for f in fields(self) if f.name == "half_life")
         images, largest_shift = dataset.sizes.train, min(dataset.shape[1:]) // 2
         for name, allowed, valid in (
             ("architecture", f"of at most {MOST_WEIGHTS:,} weights", weights <= MOST_WEIGHTS),
@@ -215,8 +225,13 @@ class TrainingConfig:
             ("silence_costs", "no with rate coding", ttfs or not self.silence_costs),
             (
                 "silence_costs",
-                "no with the loss first-spike-time, for which silence is a guess",
-                self.loss != "first-spike-time" or not self.silence_costs,
+                f"no with the loss {self.loss}, for which silence is a guess",
+                self.loss not in ("first-spike-time", "temporal-weighting") or not self.silence_costs,
+            ),
+            (
+                "half_life",
+                f"{half_life:g}, the default, with the loss {self.loss}, which weighs no spikes",
+                self.loss == "temporal-weighting" or self.half_life == half_life,
             ),
             ("loss", "soft-decoder, the default, with rate coding", ttfs or self.loss == "soft-decoder"),
             ("pooling", "max, the default, with rate coding, which has none", ttfs or self.pooling == "max"),

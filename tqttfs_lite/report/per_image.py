@@ -18,7 +18,7 @@ from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
 from tqttfs_lite.experiments.results import ANSWERS, Result, beside
 from tqttfs_lite.paper.seed_statistics import Group, Spread, paired, spread
 from tqttfs_lite.report import result_figures
-from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.coding import decode, decode_weighted, encode
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.losses import soft_choices, tick_correction
 from tqttfs_lite.spiking.notation import Architecture
@@ -210,6 +210,37 @@ def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> di
         "steps, soft": soft_steps,
         "decided below the threshold, %": 100 * early,
     }
+
+
+def weighted_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> dict[str, float]:
+    """What a decoder that weighs output spikes by their time makes of the spikes that the slides' decoder reads.
+
+    On the first `count` test images, in percent: right answers by either; images on which the answers or the steps
+    differ; and the two reasons that there are, outputs that fire first together and silence.  The output goes on
+    spiking beyond the decision, up to the end of time; the weights are 1 - t / T, and do not matter as long as they
+    fall.
+    """
+    T = result.config.time_steps
+    network, test = experiment.trained_network(result).eval(), load(result.config.dataset, "test")
+    sums = torch.zeros(6, dtype=torch.int64)
+    batches = (tensor[:count].split(batch_size) for tensor in (test.images, test.labels))
+    for images, labels in zip(*batches, strict=True):
+        answer, step, first, times = infer(network, encode(images, T), early_exit=False)
+        clock = network.layers[-1].clock
+        S = times[-1] == torch.tensor(clock, dtype=torch.uint8)[:, None, None]
+        weighted = decode_weighted(S, clock, T, [1 - t / T for t in clock])
+        sums += torch.stack(
+            [
+                (answer == labels).sum(),
+                (weighted.label == labels).sum(),
+                (weighted.label != answer).sum(),
+                (weighted.step != step).sum(),
+                (first.sum(dim=1) > 1).sum(),
+                (~first.any(dim=1)).sum(),
+            ]
+        )
+    names = ("right, %", "right, weighted, %", "other answer, %", "other step, %", "tied, %", "silent, %")
+    return dict(zip(names, (100 * sums / len(test.images[:count])).tolist(), strict=True))
 
 
 def on_training_images(result: Result, count: int = 5000, *, device: str = "cpu") -> Evaluation:

@@ -446,6 +446,33 @@ def _band(axes: Axes, curve: Sequence[tuple[float, Spread]], color: str, name: s
         axes.fill_between(steps, ends[:, 0], ends[:, 1], color=color, alpha=0.25, lw=0)
 
 
+def decoder_curves(
+    networks: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]],
+    trained: Mapping[str, Mapping[str, tuple[float, float]]],
+) -> Figure:
+    """A panel for each network: accuracy in percent by mean steps, a line for each decoder that it was trained for.
+
+    In bands over seeds; `trained` has the steps and the accuracy as trained, by network and decoder (discs).
+    """
+    rows = -(-len(networks) // 2)
+    figure, grid = panels(rows, 2, height=0.5 + 2.4 * rows)
+    names = dict.fromkeys(name for curves in networks.values() for name in curves)
+    looks = dict(zip(names, ((INK, "-"), (LAYERS[4], "--"), (LAYERS[1], "-.")), strict=False))
+    for axes in grid.flat[len(networks) :]:
+        axes.axis("off")
+    for axes, (title, curves) in zip(grid.flat, networks.items(), strict=False):
+        for name, curve in curves.items():
+            color, dashes = looks[name]
+            _band(axes, curve, color, name)
+            axes.lines[-1].set_linestyle(dashes)
+            axes.plot(*[[value] for value in trained[title][name]], "o", color=color, ls="")
+        axes.set(title=title, xlabel="mean time steps", ylabel="test accuracy, %")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in names}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
+    return figure
+
+
 def curves_by_reading(
     readings: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]], printed: Mapping[str, tuple[float, float]]
 ) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -79,3 +80,38 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     label = V[first, images].masked_fill(~contenders, -torch.inf).argmax(dim=1)
     at = on_device(tuple(steps), torch.int64, V.device)[first]
     return Decision(label, torch.where(decided, at + 1, time_steps))
+
+
+NO_ANSWER = -1
+
+
+def decode_weighted(
+    S: Bool[Tensor, "K B N"], steps: Sequence[int], time_steps: int, weights: Sequence[float]
+) -> Decision:
+    """The class whose spikes weigh most, where a spike weighs less the later it comes; without one, `NO_ANSWER`.
+
+    Our reading of the temporal weighting decoder of Che et al. (2024).  Their abstracts say that it sums the outputs'
+    spikes over time with weights; that the weights fall is known at second hand, and neither their values nor when
+    inference stops is known here.  But an output fires once, so no later spike weighs as much as the first: whatever
+    the weights, the sum is decided on the step of the first output spike, and inference stops there, as with `decode`.
+    The two differ where outputs fire first together, which here goes to the lower class, and in silence.
+
+    S are the output layer's spikes at `steps`, at most one for each neuron; those after the first may be left out.
+    Raises `InputError` for weights that are not positive and falling, one for each step.
+
+    >>> S = torch.tensor([[[False, True]], [[True, False]]])
+    >>> decode_weighted(S, steps=(0, 1), time_steps=2, weights=(1.0, 0.5))
+    Decision(label=tensor([1]), step=tensor([1]))
+    """
+    check_weights(weights, steps)
+    score = (S * S.new_tensor(weights, dtype=torch.float32)[:, None, None]).sum(dim=0)  # [B, N]
+    fired = S.any(dim=2)
+    decided = fired.any(dim=0)
+    at = on_device(tuple(steps), torch.int64, S.device)[fired.int().argmax(dim=0)]
+    return Decision(score.argmax(dim=1).masked_fill(~decided, NO_ANSWER), torch.where(decided, at + 1, time_steps))
+
+
+def check_weights(weights: Sequence[float], steps: Sequence[int]) -> None:
+    """Raise `InputError` for weights of spikes that are not positive and falling, one for each step."""
+    if len(weights) != len(steps) or not all(high > low for high, low in pairwise((*weights, 0.0))):
+        raise InputError(f"the {len(steps)} weights of spikes must be positive and fall with time, not {list(weights)}")

@@ -7,6 +7,7 @@
 | soft-decoder | minus the log-likelihood of the right answer under a soft version of the slides' decoder |
 | tick-corrected | the same, with a chance of deciding per time step that does not grow with the number of ticks |
 | first-spike-time | cross-entropy of a softmax over the output neurons' first-spike times |
+| temporal-weighting | cross-entropy of a softmax over the outputs' spikes, each weighted less the later it comes |
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from tqttfs_lite.spiking.coding import check_weights
 from tqttfs_lite.spiking.firing import fire
 from tqttfs_lite.spiking.kernels.operators import on_device
 from tqttfs_lite.spiking.network import Output
@@ -39,6 +41,8 @@ class Settings(Protocol):
     def neuron(self) -> Neuron: ...
     @property
     def sharpness(self) -> float: ...
+    @property
+    def half_life(self) -> float: ...
     @property
     def step_cost(self) -> float: ...
     @property
@@ -72,10 +76,20 @@ def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Sett
     return first_spike_time_loss(V, labels, output.clock, T, settings.sharpness, settings.neuron, step_cost=cost)
 
 
+def temporal_weighting(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
+    """`temporal_weighting_loss` on the ticks of the output's clock, with weights that halve in every half-life."""
+    V, T, cost = output.V[: len(output.clock)], settings.time_steps, settings.step_cost
+    weights = tuple(2 ** (-t / settings.half_life) for t in output.clock)
+    return temporal_weighting_loss(
+        V, labels, output.clock, T, weights, settings.sharpness, settings.neuron, step_cost=cost
+    )
+
+
 LOSSES: dict[str, Loss] = {
     "soft-decoder": soft_decoder,
     "tick-corrected": tick_corrected,
     "first-spike-time": first_spike_time,
+    "temporal-weighting": temporal_weighting,
 }
 
 
@@ -191,8 +205,51 @@ def first_spike_time_loss(
     >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, 8.0, step_cost=0.1).item(), 4)
     0.4067
     """
-    C = fire(V.float(), steps, steps, replace(neuron, response=None))
-    until_next = on_device((*steps, time_steps), torch.int64, V.device).diff()  # [K]
-    t = steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)  # [B, classes]
+    t = _first_spike_times(_states(V, steps, neuron), steps, time_steps)
     cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels)
     return cross_entropy + step_cost * (t.amin(dim=1) + 1).mean()
+
+
+def temporal_weighting_loss(
+    V: Float[Tensor, "K B classes"],
+    labels: Int64[Tensor, " B"],
+    steps: Sequence[int],
+    time_steps: int,
+    weights: Sequence[float],
+    sharpness: float,
+    neuron: Neuron = TQ_TTFS,
+    *,
+    step_cost: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of softmax(β z), where the score z of an output is its spike's weight, and a price of time.
+
+    `weights` are those of a spike at each of the steps, and fall with time; an output that never fires scores 0.
+    It trains for `coding.decode_weighted`.  With the weights 1 - t / T it is `first_spike_time_loss`.
+
+    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 where there is none.
+    `steps` are the ticks of V, without a last step on which nothing can fire.
+    Raises `InputError` for weights that are not positive and falling, one for each step.
+
+    >>> V = torch.tensor([[[0.0, 2.0]], [[2.0, 2.0]]])  # one image, whose outputs fire at time steps 1 and 0
+    >>> round(temporal_weighting_loss(V, torch.tensor([1]), (0, 1), 2, (1.0, 0.5), sharpness=4.0).item(), 4)
+    0.1269
+    """
+    check_weights(weights, steps)
+    C = _states(V, steps, neuron)
+    falls = -on_device((*weights, 0.0), torch.float32, V.device).diff()  # from a spike on they add up to its weight
+    score = (C * falls[:, None, None]).sum(dim=0)  # [B, classes]
+    cross_entropy = functional.cross_entropy(sharpness * score, labels)
+    return cross_entropy + step_cost * (_first_spike_times(C, steps, time_steps).amin(dim=1) + 1).mean()
+
+
+def _states(V: Float[Tensor, "K B classes"], steps: Sequence[int], neuron: Neuron) -> Float[Tensor, "K B classes"]:
+    """The cumulative firing state of the outputs at their own ticks, with the gradient of the hidden layers."""
+    return fire(V.float(), steps, steps, replace(neuron, response=None))
+
+
+def _first_spike_times(
+    C: Float[Tensor, "K B classes"], steps: Sequence[int], time_steps: int
+) -> Float[Tensor, "B classes"]:
+    """The steps on which each output has not fired yet; T where it never does."""
+    until_next = on_device((*steps, time_steps), torch.int64, C.device).diff()  # [K]
+    return steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)

@@ -1,0 +1,90 @@
+"""The follow-up's claim: cases from the released results, and a verdict that says what the differences say."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.paper import seed_statistics, weighted_decoder
+from tqttfs_lite.paper.seed_statistics import Difference, Group
+from tqttfs_lite.paper.weighted_decoder import RECIPE, Case
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Case]:
+    return weighted_decoder.cases(seed_statistics.released())
+
+
+def test_a_case_is_a_network_trained_both_ways_in_everything_else_alike(found: list[Case]) -> None:
+    assert found
+    for case in found:
+        assert replace(case.recipe.config, **weighted_decoder.forms(case.dataset)[case.form]) == case.weighted.config
+        assert case.meeting >= case.recipe.fewest_steps
+        assert case.steps.mean == pytest.approx(case.weighted.steps.mean - case.recipe.steps.mean)
+        assert {*case.weighted.used_files, *case.weighted.dials} < set(case.used_files)
+
+
+def test_where_the_recipe_cannot_decide_as_early_both_are_compared_at_its_earliest(found: list[Case]) -> None:
+    early = next(c for c in found if c.weighted.steps.mean < c.recipe.fewest_steps)
+    assert early.meeting == early.recipe.fewest_steps
+    at = [group.at_steps(early.meeting).mean for group in (early.weighted, early.recipe)]
+    assert early.points_there.mean == pytest.approx(at[0] - at[1])
+
+
+def test_every_case_has_a_curve_beside_the_recipes(found: list[Case]) -> None:
+    drawn = weighted_decoder.curves(found)
+    assert {(network, name) for network, panel in drawn.items() for name in panel if name != RECIPE} == {
+        (case.network, case.form) for case in found
+    }
+    discs = weighted_decoder.trained(found)
+    assert {network: list(panel) for network, panel in discs.items()} == {n: list(panel) for n, panel in drawn.items()}
+    for case in found:
+        curve = drawn[case.network][case.form]
+        at, accuracy = discs[case.network][case.form]
+        assert curve[0][0] <= at <= curve[-1][0]
+        assert min(point.mean for _, point in curve) - 1 < accuracy < max(point.mean for _, point in curve) + 1
+
+
+def case(**differences: float | None) -> Any:
+    """A case whose differences are these means, known to ± 0.1 or so."""
+    found = {
+        name: mean if mean is None else Difference(mean, 0.05, 10.0, (3, 10)) for name, mean in differences.items()
+    }
+    return judged(**found)
+
+
+def judged(**differences: Difference | None) -> Any:
+    group = Group(recipe("784-400-10", "mnist", 8), ())
+    return type("Judged", (Case,), differences)("mnist", "weights that halve", group, group)
+
+
+@pytest.mark.parametrize(
+    ("differences", "words"),
+    [
+        (
+            {"steps": -1.0, "silent": -5.0, "points": -1.0, "points_there": -0.5},
+            "1 of 1 networks decide in fewer steps, and 1 leave fewer images silent; 1 of the 1 that decide sooner are"
+            " less accurate. At equal mean steps, 1 of 1 are less accurate than the recipe's network, and 0 more"
+            " accurate. So",
+        ),
+        (
+            {"steps": -1.0, "silent": 0.0, "points": 0.0, "points_there": 0.5},
+            "and 0 leave fewer images silent; 0 of the 1 that decide sooner are less accurate. At equal mean steps,"
+            " 0 of 1 are less accurate than the recipe's network, and 1 more accurate.",
+        ),
+        (
+            {"steps": 0.0, "silent": 5.0, "points": -1.0, "points_there": None},
+            "0 of 1 networks decide in fewer steps, and 0 leave fewer images silent.",
+        ),
+    ],
+)
+def test_the_verdict_follows_the_differences(differences: dict[str, float | None], words: str) -> None:
+    said = weighted_decoder.verdict([case(**differences)])
+    assert words in said
+    assert ("So the claim holds" in said) == words.endswith("So")
+
+
+def test_one_seed_is_no_verdict() -> None:
+    one = Difference(-1.0, float("nan"), float("nan"), (1, 10))
+    assert weighted_decoder.verdict([judged(steps=one)]).startswith("No network has been trained with weighted spikes")

@@ -1,0 +1,148 @@
+"""The claim of a follow-up, that outputs' spikes weighted by their time decide sooner: with our networks.
+
+Che et al. (2024) compare their decoder with that of TQ-TTFS.  On the same spikes the two stop on the same step, since
+an output fires once and its later spike weighs less (`coding.decode_weighted`).  So what can differ is the training:
+networks whose loss is the cross-entropy of the weighted spikes, here beside those of the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tqttfs_lite.experiments.config import TrainingConfig
+from tqttfs_lite.paper import comparisons, operating_points, reported
+from tqttfs_lite.paper.operating_points import READINGS
+from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread, difference
+
+RECIPE = "first spike, the recipe"
+# Mean steps at which curves are drawn: these networks decide from the first tick on.
+CURVE_STEPS = {"mnist": [n / 20 for n in range(20, 81)], "fashion-mnist": [n / 5 for n in range(5, 61)]}
+
+
+def forms(dataset: str) -> dict[str, dict[str, Any]]:
+    """By the form of the weights, how the trainings differ from the recipe.
+
+    On a straight line, 1 - t / T, the loss is that of first-spike times, whose sharpness was not searched for.  Weights
+    that halve do so at T / 2; their sharpness, their half-life and the price of time were chosen on MNIST's validation
+    images.
+    """
+    half_life = comparisons.paper_time_steps(dataset) / 2
+    return {
+        "weights on a straight line": {"loss": "first-spike-time", "sharpness": 16.0},
+        "weights that halve": {
+            "loss": "temporal-weighting",
+            "sharpness": 8.0,
+            "half_life": half_life,
+            "step_cost": 0.0,
+        },
+    }
+
+
+class Case(NamedTuple):
+    """One network, trained by the recipe and with weighted spikes."""
+
+    dataset: str
+    form: str  # of the weights
+    recipe: Group
+    weighted: Group
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The names of the files behind them."""
+        return tuple(file for group in (self.recipe, self.weighted) for file in (*group.used_files, *group.dials))
+
+    @property
+    def network(self) -> str:
+        """As the book calls it."""
+        return f"{self.dataset}, {comparisons.short(self.recipe.config.architecture)}"
+
+    @property
+    def steps(self) -> Difference:
+        """By how many mean steps the weighted spikes decide later, as trained."""
+        return difference(self.weighted.steps, self.recipe.steps)
+
+    @property
+    def points(self) -> Difference:
+        """By how many points of accuracy they are better, as trained."""
+        return difference(self.weighted.accuracy, self.recipe.accuracy)
+
+    @property
+    def silent(self) -> Difference:
+        """How many more images they leave silent, as trained, in percent of all."""
+        return difference(self.weighted.silent, self.recipe.silent)
+
+    @property
+    def meeting(self) -> float:
+        """The mean steps nearest to those of the weighted spikes, as trained, that the recipe's networks reach too."""
+        return max(self.weighted.steps.mean, self.recipe.fewest_steps or 0.0)
+
+    @property
+    def points_there(self) -> Difference | None:
+        """Likewise, both at those mean steps; None where a network was not measured at other thresholds."""
+        found = [group.at_steps(self.meeting) for group in (self.weighted, self.recipe)]
+        return difference(found[0], found[1]) if found[0] and found[1] else None
+
+
+def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
+    """The networks for which the slides claim a gain, and their baselines, that were trained with weighted spikes."""
+    found = []
+    for claim in reported.improvements():
+        for degrees in (None, claim.degrees):
+            names = (claim.dataset, claim.network, degrees)
+            recipe = comparisons.by_recipe(groups, *names)
+            for form, changes in forms(claim.dataset).items():
+                weighted = comparisons.by_recipe(groups, *names, **changes)
+                if recipe and weighted:
+                    found.append(Case(claim.dataset, form, recipe, weighted))
+    return found
+
+
+def curves(found: Sequence[Case]) -> dict[str, dict[str, Sequence[tuple[float, Spread]]]]:
+    """By network and decoder, the accuracy of its seeds in percent at mean steps, as the output threshold is varied."""
+    drawn: dict[str, dict[str, Sequence[tuple[float, Spread]]]] = {}
+    for case in found:
+        panel = drawn.setdefault(case.network, {})
+        for name, group in ((RECIPE, case.recipe), (case.form, case.weighted)):
+            if name not in panel:
+                grid = CURVE_STEPS[case.dataset]
+                panel[name] = operating_points.curve(group.read_dials(), group.config.time_steps, READINGS[0], grid)
+    return drawn
+
+
+def trained(found: Sequence[Case]) -> dict[str, dict[str, tuple[float, float]]]:
+    """By network and decoder, the mean steps and the accuracy in percent, as trained."""
+    points: dict[str, dict[str, tuple[float, float]]] = {}
+    for case in found:
+        for name, group in ((RECIPE, case.recipe), (case.form, case.weighted)):
+            points.setdefault(case.network, {})[name] = (group.steps.mean, group.accuracy.mean)
+    return points
+
+
+def verdict(found: Sequence[Case]) -> str:
+    """What the networks say of the claim, in words; with other results it says something else.
+
+    A difference counts if its 95 % interval is on one side of zero, and each side has at least three seeds.
+    """
+    judged = [case for case in found if min(case.steps.seeds) >= FEWEST]
+    if not judged:
+        return "No network has been trained with weighted spikes and seeds enough for a verdict."
+    sooner = [case for case in judged if case.steps.interval[1] < 0]
+    worse = [case for case in sooner if case.points.interval[1] < 0]
+    louder = [case for case in judged if case.silent.interval[1] < 0]
+    said = (
+        f"As trained with weighted spikes, {len(sooner)} of {len(judged)} networks decide in fewer steps, and"
+        f" {len(louder)} leave fewer images silent"
+    )
+    said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
+    there = [points for case in judged if (points := case.points_there)]
+    behind = sum(points.interval[1] < 0 for points in there)
+    ahead = sum(points.interval[0] > 0 for points in there)
+    if there:
+        said += (
+            f" At equal mean steps, {behind} of {len(there)} are less accurate than the recipe's network, and {ahead}"
+            " more accurate."
+        )
+    if sooner and behind > ahead:
+        said += " So the claim holds as it is worded, but accuracy pays for the steps."
+    return said
