@@ -69,7 +69,7 @@ PARTS = {
     "data/results/": "One result file per trained network",
     "data/answers/": "The trained networks' answers to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
-    "data/search/": "The trials that chose the settings, scored on validation images",
+    "data/search/": "The trials that chose the settings and those of random searches, scored on validation images",
     "data/rankings/": "What searches for quantization degrees counted on the validation images",
     "data/benchmarks/": "Speed measurements",
     "data/paper/": "The tables of the paper's slides and of other works",
