@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pandas import DataFrame
 
 from tqttfs_lite.errors import one_sentence
-from tqttfs_lite.experiments import datasets, devices, random_settings, results, used_files
+from tqttfs_lite.experiments import devices, random_settings, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, unquantized, variant
 from tqttfs_lite.experiments.experiment import run_together
 from tqttfs_lite.experiments.results import Trial
@@ -75,8 +75,15 @@ class Search:
         return TARGETS[self.claim.dataset]
 
     def reached(self, mean_steps: float) -> Float[np.ndarray, "2 draws"]:
-        """The validation accuracy in percent of each side's draws within so many mean time steps."""
-        return np.array([[reached(trial, self.claim.dataset, mean_steps) for trial in draw] for draw in self.draws]).T
+        """The validation accuracy in percent of each side's draws within so many mean time steps.
+
+        One that is never so fast, or diverged, counts as the least accurate of all that are.
+        """
+        values = self._in_time(mean_steps)
+        return np.where(np.isnan(values), min(values[~np.isnan(values)], default=0.0), values)
+
+    def _in_time(self, mean_steps: float) -> Float[np.ndarray, "2 draws"]:
+        return np.array([[reached(trial, mean_steps) for trial in draw] for draw in self.draws]).T
 
     def expected(self, mean_steps: float) -> Expected:
         """What the best of so many draws reaches within so many mean time steps."""
@@ -127,12 +134,14 @@ class Search:
         rows = []
         for target in self.targets:
             (gained, low, high), tested = self.gain(target), self.tested(target, groups)
-            unquantized, quantized = self.expected(target).best[:, -1]
+            unquantized, quantized = self.reached(target).max(axis=1)
+            in_time = (~np.isnan(self._in_time(target))).sum(axis=1)
             rows.append(
                 {
                     "network": self.name,
                     "steps": f"{target:g}",
                     "draws": len(self.draws),
+                    "in time": ", ".join(map(str, in_time)),
                     "best unquantized, %": f"{unquantized:.2f}",
                     "best quantized, %": f"{quantized:.2f}",
                     "gain, half the draws": "" if isnan(gained) else f"{gained:+.2f} ({low:.2f} to {high:.2f})",
@@ -158,18 +167,17 @@ class Search:
         )
 
 
-def reached(trial: Trial | None, dataset: str, mean_steps: float) -> float:
+def reached(trial: Trial | None, mean_steps: float) -> float:
     """The best validation accuracy in percent over the output thresholds that take no more mean time steps.
 
-    That of a guess where none does, and for a training that diverged.
+    No number where all take more, and for a training that diverged.
     """
-    guess = 100 / len(datasets.get(dataset).classes)
     if not (trial and trial.curve):
-        return guess
+        return nan
     images = trial.curve.images
     means, percents = ([100 * c / images for c in counts] for counts in (trial.curve.steps, trial.curve.correct))
     threshold = best_within(trial.thresholds, means, percents, 100 * mean_steps)
-    return guess if threshold is None else float(np.interp(threshold, trial.thresholds, percents))
+    return nan if threshold is None else float(np.interp(threshold, trial.thresholds, percents))
 
 
 def _name(claim: Improvement) -> str:
