@@ -122,11 +122,16 @@ def test_stored_trials_are_found_and_a_gap_is_a_training_that_diverged(
     assert "fashion-mnist, SMLP 1-2-4; fashion-mnist, SCNN" in missing and "mnist, SMLP 1-2;" not in missing[:40]
 
 
-def test_a_search_is_run_and_its_best_settings_are_released(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_is_run_and_its_best_settings_are_released(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert home.exists()
+    monkeypatch.setattr(random_settings, "EPOCHS", 1)
+    monkeypatch.setattr(random_search, "_networks", lambda _: (replace(PLAIN, epochs=2), replace(QUANTIZED, epochs=2)))
     random_search.main(["--networks", CLAIM.network, "--draws", "1", "--seeds", "1", "--device", "cpu"])
     said, _, listed = capsys.readouterr().out.partition("\n")
     assert said == "mnist, SMLP 1-2: 1 random settings were tried with each side, too few to compare the two."
-    (found,), _ = random_search.stored()
     asked = study.configurations(yaml.safe_load(listed))
-    assert asked == list(found.chosen(TARGET)) and all(results.find(config, released_only=True) for config in asked)
+    assert [config.epochs for config in asked] == [2, 2]
+    assert asked == list(random_search.stored()[0][0].chosen(TARGET))
+    assert all(results.find(config, released_only=True) for config in asked)

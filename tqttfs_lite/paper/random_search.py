@@ -94,7 +94,7 @@ class Search:
         return Expected(best, ends, best[1] - best[0], np.percentile(resampled[1] - resampled[0], [2.5, 97.5], axis=0))
 
     def chosen(self, mean_steps: float) -> tuple[TrainingConfig, TrainingConfig]:
-        """Each side's best draw within so many mean time steps, with the recipe's epochs and seed 0: not tried yet."""
+        """Each side's best draw within so many mean time steps, as it is trained to the end; here with seed 0."""
         best = zip(_networks(self.claim), self.reached(mean_steps).argmax(axis=1), strict=True)
         drawn = ((config, random_settings.draw(config, int(place) + 1)[-1]) for config, place in best)
         first, second = (replace(found, epochs=config.epochs, seed=config.seed) for config, found in drawn)
