@@ -73,7 +73,7 @@ PARTS = {
     "data/results/": "One result file per trained network",
     "data/answers/": "The trained networks' answers to each test image",
     "data/dials/": "Counts of trained networks at other output thresholds",
-    "data/search/": "The trials that chose the settings, scored on validation images",
+    "data/search/": "The trials that chose the settings and those of random searches, scored on validation images",
     "data/anytime/": "What conventional networks that are given the step can know after each step",
     "data/conventional/": "Networks of the same shapes that do not spike",
     "data/fixed_point/": "Trained networks with weights of few bits",

@@ -22,6 +22,7 @@ from tqttfs_lite.experiments import (
     conventional,
     datasets,
     paths,
+    random_settings,
     results,
     search,
     used_files,
@@ -31,7 +32,7 @@ from tqttfs_lite.experiments.config import TrainingConfig, training_command
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.search import Scores
 from tqttfs_lite.experiments.used_files import MIME
-from tqttfs_lite.paper import benchmarks, ladder, reported
+from tqttfs_lite.paper import benchmarks, ladder, random_search, reported
 
 TODAY = "again, with the library as it is now:"  # the recipe at that commit may have been another one
 FEW = 6  # results that are listed one by one; more of them by configuration
@@ -180,16 +181,23 @@ def _beside(files: Files) -> list[str]:
 
 
 def _trials(files: Files) -> list[str]:
-    trials = [results.read_trial(paths.search_directory() / name) for name in files["search"]]
+    """Trials one by one, and all random settings of a network together."""
+    groups: defaultdict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for name in files["search"]:
+        trial = results.read_trial(paths.search_directory() / name)
+        title, again = _title(trial.config), training_command(trial.config, "--validation-only")
+        if random_settings.is_drawn(trial.config):
+            title, again = f"{title}, random settings", random_search.COMMAND
+        groups[title, again].append(trial)
     return [
         _item(
-            f"{_title(trial.config)}, on the validation images",
-            _stored(trial, f"seed {trial.config.seed}"),
-            *_made([trial.made]),
+            f"{title}, on the validation images",
+            ", ".join(_stored(trial, f"seed {trial.config.seed}") for trial in group),
+            *_made(trial.made for trial in group),
             TODAY,
-            again=training_command(trial.config, "--validation-only"),
+            again=again,
         )
-        for trial in trials
+        for (title, again), group in groups.items()
     ]
 
 

@@ -27,7 +27,7 @@ from tqttfs_lite.experiments import bit_widths, conventional, experiment, paths,
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.used_files import MIME
-from tqttfs_lite.paper import degree_search
+from tqttfs_lite.paper import degree_search, random_search
 
 PAGES = build.toc_pages(build.REPOSITORY / "book" / "_toc.yml")
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -314,6 +314,13 @@ def test_conventional_networks_and_weights_of_few_bits_have_their_own_commands()
     assert f'"../data/{stored[0].used_files[0]}"' in mark and "learning rate" in mark
     _, measured = bit_widths.released()[0]
     assert commands(marks.mark(measured.used_files)) == [bit_widths.COMMAND]
+
+
+def test_random_settings_of_a_network_are_listed_together() -> None:
+    searches, _ = random_search.stored()
+    mark = marks.mark(searches[0].used_files)
+    assert commands(mark) == [random_search.COMMAND] * 2  # one for each side
+    assert mark.count("<a href=") == len(searches[0].used_files) > 2 and mark.count("random settings") == 2
 
 
 def test_a_file_of_an_unknown_folder_is_an_error() -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.operating_points import Operating
+from tqttfs_lite.paper.random_search import Expected
 from tqttfs_lite.paper.seed_statistics import spread
 from tqttfs_lite.report import result_figures, style
 
@@ -248,3 +250,13 @@ def test_a_sweep_of_degrees_has_a_line_for_each() -> None:
     ]
     panels = result_figures.degree_sweep(rows).axes
     assert [list(axes.containers[0][0].get_xdata()) for axes in panels] == [[90.0, 91.0], [9.0, 9.1], [180.0, 182.0]]
+
+
+def test_a_random_search_has_a_row_of_panels_for_each_network() -> None:
+    best = np.array([[80.0, 85.0], [81.0, 84.0]])
+    found = Expected(best, np.stack([best - 1, best + 1]), best[1] - best[0], np.zeros((2, 2)))
+    axes = result_figures.random_search({name: {"2 steps": found, "3 steps": found} for name in ("one", "two")}).axes
+    assert [panel.get_title() for panel in axes] == ["2 steps", "3 steps"] * 2
+    assert [list(line.get_ydata()) for line in axes[0].lines] == best.tolist()
+    assert list(axes[0].lines[0].get_xdata()) == [1, 2]
+    assert [line.get_label() for line in axes[0].lines] == ["unquantized", "quantized"]

@@ -21,6 +21,7 @@ from tqttfs_lite.experiments.config import family
 from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper.operating_points import Operating
+from tqttfs_lite.paper.random_search import SIDES, Expected
 from tqttfs_lite.paper.seed_statistics import Spread
 from tqttfs_lite.report.style import CARD, COLORS, FAINT, INK, MUTED, WIDTH, panels
 from tqttfs_lite.spiking.neuron import THRESHOLD
@@ -209,6 +210,29 @@ def degree_search(
     ranks.set(xlabel="shared network, %", ylabel="trained for real, %")
     ranks.margins(0.15)
     ranks.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    return figure
+
+
+def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
+    """The best of so many random settings on average, in bands of 95 %: a row of panels for each network.
+
+    Each has a panel for each of its targets, by title, and all have as many; accuracies are in percent.
+    """
+    figure, grid = panels(
+        len(networks), len(next(iter(networks.values()))), height=0.7 + 2.2 * len(networks), sharey="row"
+    )
+    for row, (name, targets) in zip(grid, networks.items(), strict=True):
+        for axes, (title, found) in zip(row, targets.items(), strict=True):
+            draws = range(1, len(found.gain) + 1)
+            for side, color, best, low, high in zip(SIDES, NETWORKS, found.best, *found.ends, strict=True):
+                axes.plot(draws, best, color=color, label=side)
+                axes.fill_between(draws, low, high, color=color, alpha=0.25, lw=0)
+            axes.set_title(title)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        row[0].set_ylabel(f"{name}\nvalidation accuracy, %")
+    for axes in grid[-1]:
+        axes.set_xlabel("random settings tried")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
