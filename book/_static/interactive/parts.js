@@ -40,6 +40,43 @@ export function wholeNumbers(from, to) {
   return Array.from({ length: to - from + 1 }, (_, n) => [from + n, String(from + n)]);
 }
 
+/** A number that takes effect once it is one within its limits. */
+export function number(attributes, set) {
+  const control = html("input", { type: "number", ...attributes });
+  control.addEventListener("input", () => {
+    const valid = control.value !== "" && control.checkValidity();
+    control.setAttribute("aria-invalid", String(!valid));
+    if (valid) set(control.valueAsNumber);
+  });
+  return control;
+}
+
+/** Squares in rows. */
+export function grid(columns, rows, kind) {
+  return Array.from({ length: columns * rows }, (_, i) =>
+    svg("rect", { class: kind, x: i % columns, y: Math.floor(i / columns), width: 1, height: 1 }),
+  );
+}
+
+export function map(cells, side, label) {
+  return svg("svg", { viewBox: `0 0 ${side} ${side}`, class: "map", role: "img", "aria-label": label }, ...cells);
+}
+
+/** Fill a table whose rows begin with their names. */
+export function fillTable(table, caption, head, rows) {
+  table.replaceChildren(
+    html("caption", {}, caption),
+    html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col" }, text)))),
+    html(
+      "tbody",
+      {},
+      ...rows.map(([name, ...values]) =>
+        html("tr", {}, html("th", { scope: "row" }, name), ...values.map((value) => html("td", {}, value))),
+      ),
+    ),
+  );
+}
+
 /** A file that the build wrote beside the scripts. */
 export async function read(name, as = "json") {
   const response = await fetch(new URL(name, import.meta.url));
