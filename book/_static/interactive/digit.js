@@ -1,7 +1,7 @@
 /** A digit, drawn or from the test set, and the race of its spikes through the trained network on two clocks. */
 
 import { SIDE, centred } from "./drawing.js";
-import { THETA, causalEnergies, clocks, counts, infer, slidesEnergies, withWeights } from "./model.js";
+import { THETA, clocks, counts, energies, frequencyCoefficients, infer, readWeights } from "./model.js";
 import { outputBars, paper, verdict } from "./network.js";
 import { choice, field, fillTable, grid, html, map, read, start, svg, wholeNumbers } from "./parts.js";
 
@@ -9,13 +9,14 @@ const STEP_MS = 600; // between two steps while it plays
 const LAYERS = ["input", "hidden", "output"];
 
 start("digit", async (body) => {
-  const [data, buffer] = await Promise.all([read("digit.json"), read("digit.bin", "arrayBuffer")]);
+  const data = await read("digit.json");
   const { T, baselineSteps, images } = data;
-  const trained = withWeights(data.layers, buffer, data.weightUnit);
+  const names = images.map(({ label }) => label);
+  const trained = readWeights(await read(data.weights, "arrayBuffer"));
   // The same weights twice: on the clock of the unquantized network, and on the one that the reader chooses.
   const plain = race(trained.map(() => 1));
   plain.title.textContent = `${plain.degrees.join("-")}, unquantized`;
-  const chosen = race(trained.map(({ q }) => q));
+  const chosen = race([...data.degrees]);
   const races = [plain, chosen];
 
   let image = images[data.start]; // of the test set, which they are
@@ -169,7 +170,7 @@ start("digit", async (body) => {
   /** What has happened by the step shown, or at the end the verdict. */
   function inWords({ found, degrees }) {
     if (!shown) return "";
-    if (shown >= found.step) return verdict(found, T);
+    if (shown >= found.step) return verdict(found, T, names);
     const above = found.potentials[shown - 1].flatMap((v, j) => (v > THETA ? [j] : []));
     if (!above.length) return `Step ${shown} of ${T}: no output spike yet.`;
     const tick = degrees.at(-1) * Math.ceil(shown / degrees.at(-1));
@@ -183,12 +184,13 @@ start("digit", async (body) => {
     const V = step ? found.potentials[step - 1] : Array(10).fill(0);
     const all = races.flatMap((one) => one.found?.potentials.flat() ?? []);
     const decided = step > 0 && step === found.step;
-    outputBars(picture, V, { step, all, ...(decided && { first: found.first, label: found.label }) });
+    outputBars(picture, V, { step, all, names, ...(decided && { first: found.first, label: found.label }) });
   }
 
   function showCosts(layers) {
-    const slides = slidesEnergies(layers, chosen.found.step, baselineSteps);
-    const causal = causalEnergies(layers);
+    const alphas = frequencyCoefficients(chosen.found.step, baselineSteps, chosen.degrees);
+    const slides = energies(layers, data.prices.slides, alphas);
+    const causal = energies(layers, data.prices.causal);
     const total = (values) => values.reduce((sum, value) => sum + value, 0);
     fillTable(
       table,

@@ -31,8 +31,16 @@ export function field(label, control) {
 
 /** A select with these options, as [value, text]. */
 export function choice(options, selected, change) {
-  const items = options.map(([value, text]) => html("option", { value, selected: value === selected }, text));
-  return html("select", { change: (event) => change(event.target.value) }, ...items);
+  const select = html("select", { change: (event) => change(event.target.value) });
+  offer(select, options, selected);
+  return select;
+}
+
+/** Put other options into a select. */
+export function offer(select, options, selected) {
+  select.replaceChildren(
+    ...options.map(([value, text]) => html("option", { value, selected: value === selected }, text)),
+  );
 }
 
 /** Whole numbers from one to another, as the options of a choice. */
