@@ -384,7 +384,8 @@ def test_weights_are_loaded_when_the_reader_says_so(browser: webdriver.Chrome, o
     assert browser.switch_to.active_element == find_all(figure, "select")[1]
     network = Select(find(figure, "select"))
     network.select_by_index(2)
-    size = interactive.weights_file(interactive.PERCEPTRONS[2]).stat().st_size
+    other = interactive.PERCEPTRONS[2]
+    size = interactive.weights_file(other).stat().st_size + len(interactive.few_pixels(other.dataset))
     assert find(figure, ".load").text == f"Load {size / 1e6:.2f} MB"
     assert find(figure, ".status").text == "The weights of this network are not loaded yet."
     assert not find(figure, ".said").is_displayed()

@@ -178,7 +178,10 @@ export function counts(layers, { times, step }) {
 
 /** Nanojoules by layer: what is counted, times the prices that the build took from the library, times alpha. */
 export function energies(counted, prices, alphas = counted.map(() => 1)) {
-  return counted.map((layer, l) => alphas[l] * sum(Object.keys(prices[l]).map((what) => prices[l][what] * layer[what])));
+  return counted.map((layer, l) => {
+    const spent = Object.entries(prices[l]).map(([what, price]) => price * layer[what]);
+    return alphas[l] * sum(spent);
+  });
 }
 
 /** The slides' alpha_l = T_1 / (T_0 q_l), for the steps of an inference and of the unquantized network's. */

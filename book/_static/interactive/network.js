@@ -6,7 +6,7 @@ import { grid, html, linear, map, svg } from "./parts.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Paper with a pen that mouse, finger and keyboard move; `changed` is called after every stroke.  Without it, no pen. */
+/** Paper with a pen, for mouse, finger and keyboard; without `changed`, which every stroke calls, it has no pen. */
 export function paper(changed) {
   const pixels = new Uint8Array(SIDE * SIDE);
   const pen = { x: SIDE / 2, y: SIDE / 2, down: false }; // one state, whoever moves it

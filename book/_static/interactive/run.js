@@ -46,9 +46,11 @@ start("run", async (body) => {
 
   function want(chosen) {
     wanted = chosen;
+    const { pixels, indices, sheet } = datasets[wanted.dataset];
+    const bytes = wanted.bytes + (pixels ? 0 : indices.flat().length * sheet.pixels.length);
     const loaded = Boolean(wanted.layers);
     load.hidden = loaded;
-    load.textContent = `Load ${(wanted.bytes / 1e6).toFixed(2)} MB`;
+    load.textContent = `Load ${(bytes / 1e6).toFixed(2)} MB`;
     status.textContent = loaded ? "" : "The weights of this network are not loaded yet.";
     shown.hidden = !loaded;
     if (loaded) show();
@@ -175,7 +177,7 @@ start("run", async (body) => {
     const rows = times.flatMap((layer, l) => {
       const on = Array(T + 1).fill(0); // by step, counted from 1
       for (const time of layer) if (time < T) on[time + 1]++;
-      const spiked = layer.length - layer.filter((time) => time === T).length;
+      const spiked = layer.filter((time) => time < T).length;
       words.push(`${layerName(l)}: ${spiked} of ${layer.length} have spiked`);
       const bottom = ROW * l + 16 + BARS;
       const y = linear([0, Math.max(1, ...on)], [0, BARS]);
@@ -187,7 +189,7 @@ start("run", async (body) => {
         svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: bottom, y2: bottom }),
         ...on.flatMap((count, t) =>
           count
-            ? [svg("rect", { class: t === step ? "bar fires" : "bar", x: x(t) - wide / 2, y: bottom - y(count), width: wide, height: y(count) })]
+            ? [svg("rect", { class: t === step ? "bar fires" : "bar", ...placed(x(t), bottom, wide, y(count)) })]
             : [],
         ),
       ];
@@ -234,6 +236,8 @@ start("run", async (body) => {
   want(wanted);
 });
 
+const placed = (middle, bottom, width, height) => ({ x: middle - width / 2, y: bottom - height, width, height });
+
 function inContext({ label, index }, found, classes) {
   const right = found.label === label ? "right" : "wrong";
   return `This is ${right}: test image ${index} has the label ${classes[label]}.`;
@@ -250,7 +254,9 @@ function* settingsInWords(trained, now) {
   const same = now.degrees.join() === trained.degrees.join() && now.T === trained.T && now.theta === trained.theta;
   yield same ? `These are the settings of the training: ${before}.` : `The weights were trained with ${before}.`;
   if (now.T !== trained.T) yield `Now the pixels' spikes are spread over ${now.T} steps, in the same order.`;
-  if (now.theta !== trained.theta)
-    yield `Its spikes are those of θ = ${trained.theta} with every weight multiplied by ${trained.theta} / ${now.theta}.`;
-  if (!same) yield "Nothing is trained again, so the book's accuracies are not those of these settings.";
+  if (now.theta !== trained.theta) {
+    const factor = `${trained.theta} / ${now.theta}`;
+    yield `Its spikes are those of θ = ${trained.theta} with every weight multiplied by ${factor}.`;
+  }
+  if (!same) yield "Nothing is trained again for these settings, so the accuracy as trained does not carry over.";
 }
