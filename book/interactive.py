@@ -10,25 +10,36 @@ its content, so that no browser mixes an old script with new data.
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tqttfs_lite.energy.models import CAUSAL
+from tqttfs_lite.energy.models import (
+    BULK,
+    CAUSAL,
+    MEMORY,
+    SLIDES,
+    Counts,
+    causal_energies,
+    layer_energies,
+    memory_energies,
+)
 from tqttfs_lite.experiments import datasets, experiment, results
-from tqttfs_lite.experiments.checkpoints import GRID
 from tqttfs_lite.experiments.config import TrainingConfig, family, follows_recipe, recipe
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group, Spread
-from tqttfs_lite.report import method_figures, result_figures, style
+from tqttfs_lite.report import method_figures, per_image, result_figures, style
 from tqttfs_lite.spiking.coding import decode, encode
+from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.notation import Architecture
 
 SCRIPTS = "interactive"  # in the book's static files
@@ -43,6 +54,14 @@ NEURON: dict[str, Any] = {
     "weights": [0.75, 0.5, -0.5, 0.5, 0.75, 0.75],
 }
 DIGIT = recipe("784-400(1)-10(2)", "mnist", time_steps=8)
+# The published perceptrons: of each data set without quantization, and with the degrees that the slides single out.
+PERCEPTRONS = [
+    recipe(network, dataset, comparisons.paper_time_steps(dataset))
+    for dataset, plain, degrees, _ in reported.improvements()
+    if family(Architecture.parse(plain)) == "SMLP"
+    for network in (plain, str(Architecture.parse(plain).with_quantization(degrees)))
+]
+IMAGES_OF_A_CLASS = 3
 DATASETS = {name: datasets.get(name).title for name in reported.ACCURACY}
 FIRST_DIGIT = 3  # the class whose image is there at the start
 
@@ -72,6 +91,11 @@ FIGURES = {
         f"The ten output potentials for a test image of a {FIRST_DIGIT} over the time steps, with the threshold; the"
         " chosen class is drawn in colour and the step of the decision is marked.",
     ),
+    "run": Interactive(
+        "book/run_it",
+        "Two columns, the FashionMNIST perceptron without and with temporal quantization; in each, the spikes of one"
+        " test image as dashes, layer by layer over the time steps, and a line at the step of the decision.",
+    ),
     "tradeoff": Interactive(
         "notebooks/09_audit",
         "Two scatter plots, MNIST and FashionMNIST, of accuracy against causal energy on a logarithmic axis; networks"
@@ -83,7 +107,7 @@ FIGURES = {
 def install(html: Path) -> None:
     """Complete the interactive figures of a built book.
 
-    Raises `FigureError` where a page does not have its figure exactly once, or a weight does not fit.
+    Raises `FigureError` where a page does not have its figure exactly once.
     """
     folder = html / "_static" / SCRIPTS
     write(folder)
@@ -123,12 +147,17 @@ def write(folder: Path) -> None:
     digit, points = digit_data(), tradeoff_data()
     _write_json(folder / "neuron.json", NEURON)
     _write_json(folder / "digit.json", digit)
-    (folder / "digit.bin").write_bytes(digit_weights())
+    _write_json(folder / "run.json", run_data())
+    for config in {DIGIT, *PERCEPTRONS}:
+        shutil.copy(weights_file(config), folder)
+    for name in {config.dataset for config in PERCEPTRONS}:
+        (folder / f"{name}.bin").write_bytes(few_pixels(name))
     _write_json(folder / "tradeoff.json", points)
     with plt.rc_context(style.STYLE):
         for name, picture in (
             ("neuron", neuron_picture()),
             ("digit", digit_picture(digit)),
+            ("run", run_picture()),
             ("tradeoff", tradeoff_picture(points)),
         ):
             style.save_svg(picture, folder / f"{name}.svg")
@@ -144,53 +173,109 @@ def neuron_picture() -> Figure:
     return method_figures.membrane_traces(S_in, W, NEURON["q"], NEURON["theta"])
 
 
-def digit_result() -> results.Result:
-    """The released result whose weights the digit figure runs."""
-    return results.read(results.result_file(DIGIT, released=True))
+def released(config: TrainingConfig) -> results.Result:
+    return results.read(results.result_file(config, released=True))
 
 
-def digit_weights() -> bytes:
-    """The weights of every layer, an input's side by side, as little-endian 16-bit multiples of 2^-12.
+def prices(architecture: Architecture) -> dict[str, list[dict[str, float]]]:
+    """Nanojoules for one of each thing that is counted of a layer of a perceptron, by accounting and layer.
 
-    Raises `FigureError` for weights that are none.
+    Every accounting is linear in these counts; the slides' formula is then multiplied by alpha, layer by layer.
     """
-    parts = []
-    for weight in experiment.trained_network(digit_result()).parameters():
-        multiples = (weight.detach().T / GRID).numpy()
-        stored = multiples.astype("<i2")
-        if not np.array_equal(stored, multiples):
-            raise FigureError("a weight is no 16-bit multiple of 2^-12")
-        parts.append(stored.tobytes())
-    return b"".join(parts)
+    plain = Architecture.parse(architecture.unquantized)  # its layers tick on every step
+    none, one = [0.0] * len(plain.layers), [1.0] * len(plain.layers)
+    units = {
+        "spikes": Counts(plain, 0, one, none, none),
+        "arriving": Counts(plain, 0, none, one, none),
+        "additions": Counts(plain, 0, none, none, one),
+        "ticks": Counts(plain, 1, none, none, none),
+    }
+    models: dict[str, Callable[[Counts], list[float]]] = {
+        SLIDES: lambda counts: layer_energies(counts.sizes, counts.spikes),
+        CAUSAL: causal_energies,
+        MEMORY: memory_energies,
+        BULK: partial(memory_energies, bulk=True),
+    }
+    return {
+        name: [
+            dict(zip(units, of_layer, strict=True))
+            for of_layer in zip(*(energies(counts) for counts in units.values()), strict=True)
+        ]
+        for name, energies in models.items()
+    }
 
 
 def digit_data() -> dict[str, Any]:
-    """The network's shape, T_0 of the unquantized network, and the first test image of every class."""
+    """The network's weights and prices, T_0 of the unquantized network, and the first test image of every class."""
     architecture = Architecture.parse(DIGIT.architecture)
-    plain = recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps)
-    baseline = results.read(results.result_file(plain, released=True))
+    baseline = released(recipe(architecture.unquantized, DIGIT.dataset, DIGIT.time_steps))
     test = datasets.load(DIGIT.dataset, "test")
     names = datasets.get(DIGIT.dataset).classes
     images = [
         {"label": names[label], "index": index, "pixels": test.images[index].flatten().tolist()}
         for label, index in datasets.first_of_each_class(test).items()
     ]
-    sizes = architecture.sizes()
+    of_accounting = prices(architecture)
     return {
         "T": DIGIT.time_steps,
         "start": FIRST_DIGIT,
         "baselineSteps": baseline.test.mean_steps,
-        "layers": [
-            {"inputs": size.flops // size.neurons, "neurons": size.neurons, "q": q}
-            for size, q in zip(sizes, architecture.quantization, strict=True)
-        ],
-        "weightUnit": GRID,
+        "degrees": architecture.quantization,
+        "weights": weights_file(DIGIT).name,
+        "prices": {"slides": of_accounting[SLIDES], "causal": of_accounting[CAUSAL]},
         "images": images,
     }
 
 
+def weights_file(config: TrainingConfig) -> Path:
+    """The released weights of a configuration, which the figures read as they are."""
+    return results.checkpoint_file(config, released=True)
+
+
+def run_data() -> dict[str, Any]:
+    """The published perceptrons: how they were trained, their weights and prices, and some test images of each set."""
+    return {
+        "longest": LONGEST_TIME,
+        "datasets": {name: _few_images(name) for name in dict.fromkeys(config.dataset for config in PERCEPTRONS)},
+        "accountings": {"slides": SLIDES, "others": [CAUSAL, MEMORY, BULK]},
+        "networks": [
+            {
+                "dataset": config.dataset,
+                "architecture": (architecture := Architecture.parse(config.architecture)).unquantized,
+                "degrees": architecture.quantization,
+                "T": config.time_steps,
+                "theta": config.theta,
+                "weights": weights_file(config).name,
+                "bytes": weights_file(config).stat().st_size,
+                "prices": prices(architecture),
+            }
+            for config in PERCEPTRONS
+        ],
+    }
+
+
+def _few_images(name: str) -> dict[str, Any]:
+    """A data set's title and classes, and which test images there are: the first few of every class, class by class."""
+    dataset, labels = datasets.get(name), datasets.load(name, "test").labels
+    of_class = ((labels == label).nonzero().flatten() for label in range(len(dataset.classes)))
+    first = [indices[:IMAGES_OF_A_CLASS].tolist() for indices in of_class]
+    return {"title": dataset.title, "classes": dataset.classes, "images": f"{name}.bin", "indices": first}
+
+
+def run_picture() -> Figure:
+    """The still picture: the last two of `PERCEPTRONS`, which are of one shape, on one image."""
+    pair = {Architecture.parse(config.architecture).short_form: released(config) for config in PERCEPTRONS[-2:]}
+    return per_image.raster(pair)
+
+
+def few_pixels(name: str) -> bytes:
+    """The pixels of the images that `run_data` lists, one after the other, a byte each."""
+    indices = [index for of_class in _few_images(name)["indices"] for index in of_class]
+    return bytes(datasets.load(name, "test").images[indices].flatten().tolist())
+
+
 def digit_picture(digit: dict[str, Any]) -> Figure:
-    network = experiment.trained_network(digit_result()).eval()
+    network = experiment.trained_network(released(DIGIT)).eval()
     pixels = torch.tensor(digit["images"][FIRST_DIGIT]["pixels"], dtype=torch.uint8)
     with torch.no_grad():
         V, S, steps, _ = network(encode(pixels[None], DIGIT.time_steps))

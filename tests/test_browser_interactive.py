@@ -12,9 +12,12 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from book import build, interactive
-from tqttfs_lite.experiments import experiment
+from tqttfs_lite.experiments import datasets, experiment
 from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.inference import infer
+from tqttfs_lite.spiking.network import from_state_dict
+from tqttfs_lite.spiking.neuron import Neuron
 
 SECONDS = 30
 PHONE = {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}
@@ -30,6 +33,8 @@ def opened(browser: webdriver.Chrome, address: str) -> Iterator[Opened]:
         wait(browser, lambda: browser.find_elements("css selector", f"#interactive-{name}[data-ready]"))
         figure = browser.find_element("id", f"interactive-{name}")
         browser.execute_script("arguments[0].scrollIntoView()", figure)
+        if name == "run":
+            load_weights(browser, figure)
         return figure
 
     reduce_motion(browser, True)
@@ -55,6 +60,12 @@ def find(figure: WebElement, selector: str) -> WebElement:
 
 def find_all(figure: WebElement, selector: str) -> list[WebElement]:
     return figure.find_elements("css selector", selector)
+
+
+def load_weights(browser: webdriver.Chrome, figure: WebElement) -> None:
+    """Have the run figure load the network that is chosen."""
+    find(figure, ".load").click()
+    wait(browser, lambda: not find(figure, ".load").is_displayed())
 
 
 def said(figure: WebElement) -> str:
@@ -118,7 +129,7 @@ def test_on_a_phone_nothing_leaves_the_card(browser: webdriver.Chrome, opened: O
 # What of a figure ends beyond its card; a table may scroll by itself, but needs not.
 OUTSIDE = """
 const card = arguments[0].getBoundingClientRect();
-return [...arguments[0].querySelectorAll("svg text, button, select, input, p, h4, td, th, figcaption")]
+return [...arguments[0].querySelectorAll("svg text, button:not([hidden]), select, input, p, h4, td, th, figcaption")]
     .filter((element) => {
         const { left, right } = element.getBoundingClientRect();
         return left < card.left || right > card.right;
@@ -243,8 +254,8 @@ def test_a_test_image_is_decided_and_counted(browser: webdriver.Chrome, opened: 
     figure = opened("digit")
     images = interactive.digit_data()["images"]
     pixels = torch.tensor([image["pixels"] for image in images], dtype=torch.uint8)
-    network = experiment.trained_network(interactive.digit_result()).eval()
-    plain = experiment.trained_network(interactive.digit_result(), "1-1").eval()
+    network = experiment.trained_network(interactive.released(interactive.DIGIT)).eval()
+    plain = experiment.trained_network(interactive.released(interactive.DIGIT), "1-1").eval()
     answers = [infer(each, encode(pixels, each.time_steps)).label.tolist() for each in (plain, network)]
     for image, *labels in zip(images, *answers, strict=True):
         button(figure, f"test image of a {image['label']}").click()
@@ -357,6 +368,110 @@ def test_a_digit_is_drawn_with_the_keyboard(browser: webdriver.Chrome, opened: O
     assert verdict(figure).endswith("1.")
     press(browser, Keys.TAB)
     assert find(figure, ".pen-state").text == ""
+
+
+# The perceptrons, run
+
+FETCHED = """return performance.getEntriesByType("resource").map(({ name }) => name)
+    .filter((name) => /(safetensors|bin)$/.test(name)).map((name) => name.split("/").at(-1))"""
+
+
+def test_weights_are_loaded_when_the_reader_says_so(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("run")
+    config = interactive.PERCEPTRONS[0]
+    files = [f"{config.dataset}.bin", interactive.weights_file(config).name]
+    assert browser.execute_script(FETCHED) == files
+    assert browser.switch_to.active_element == find_all(figure, "select")[1]
+    network = Select(find(figure, "select"))
+    network.select_by_index(2)
+    other = interactive.PERCEPTRONS[2]
+    size = interactive.weights_file(other).stat().st_size + len(interactive.few_pixels(other.dataset))
+    assert find(figure, ".load").text == f"Load {size / 1e6:.2f} MB"
+    assert find(figure, ".status").text == "The weights of this network are not loaded yet."
+    assert not find(figure, ".said").is_displayed()
+    network.select_by_index(0)
+    assert not find(figure, ".load").is_displayed() and "The decision is" in said(figure)
+    assert browser.execute_script(FETCHED) == files
+
+
+def test_weights_that_do_not_come_are_asked_for_again(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("run")
+    Select(find(figure, "select")).select_by_index(1)
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*.safetensors"]})
+    find(figure, ".load").click()
+    wait(browser, lambda: "could not be loaded" in find(figure, ".status").text)
+    browser.get_log("browser")  # has the error that was meant
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    load_weights(browser, figure)
+    assert "The decision is" in said(figure)
+
+
+def test_what_is_picked_is_what_the_library_computes(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("run")
+    config = interactive.PERCEPTRONS[3]
+    Select(find(figure, "select")).select_by_index(3)
+    load_weights(browser, figure)
+    assert "These are the settings of the training: 1-2-4, T = 16 and θ = 1." in find(figure, ".trained").text
+    for choice, q in zip(find_all(figure, "select")[1:], (1, 3, 2), strict=True):
+        Select(choice).select_by_value(str(q))
+    for control, value in zip(find_all(figure, "input[type=number]"), ("12", "0.6"), strict=True):
+        control.send_keys(Keys.CONTROL, "a")
+        control.send_keys(value)
+    assert "over 12 steps" in find(figure, ".trained").text and "multiplied by 1 / 0.6" in find(figure, ".trained").text
+    weights = experiment.trained_network(interactive.released(config)).state_dict()
+    network = from_state_dict(weights, "784-400(1)-400(3)-10(2)", 12, neuron=Neuron(0.6)).eval()
+    names, test = datasets.get(config.dataset).classes, datasets.load(config.dataset, "test")
+    for label, indices in enumerate(interactive.run_data()["datasets"][config.dataset]["indices"]):
+        index = indices[1] if label == 0 else indices[0]  # the first one of class 0 is there at the start
+        button(figure, names[label]).click()
+        found = infer(network, encode(test.images[[index]], 12))
+        answer, step = int(found.label), int(found.step)
+        assert re.search(
+            rf"(decision is|decides:) {names[answer]}\. This is {'right' if answer == label else 'wrong'}", said(figure)
+        )
+        assert f"test image {index} has the label {names[label]}." in said(figure)
+        assert f"tep {step} of 12" in said(figure) or (not found.first.any() and "by step 12." in said(figure))
+        spikes = [int((times < 12).sum()) for times in found.firing_times]
+        rows = [row.text.split()[-2] for row in find_all(figure, "table tbody tr")[1:4]]
+        assert rows == [str(count) for count in spikes]
+    button(figure, "As trained").click()
+    assert "These are the settings of the training" in find(figure, ".trained").text
+
+
+def test_only_settings_that_can_fire_are_offered(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("run")
+    steps, threshold = find_all(figure, "input[type=number]")
+    _, hidden, output = map(Select, find_all(figure, "select"))
+    hidden.select_by_value("5")
+    assert [option.text for option in output.options] == ["1", "2", "3", "4", "5", "6", "7", "8"]
+    output.select_by_value("7")
+    assert [option.text for option in hidden.options] == ["1", "2", "3", "4", "5", "6", "7"]
+    assert steps.get_attribute("max") == str(LONGEST_TIME)
+    before = said(figure)
+    for control, value in ((steps, "6"), (steps, "3.5"), (threshold, "-1"), (threshold, "")):
+        control.send_keys(Keys.CONTROL, "a")
+        control.send_keys(value or Keys.DELETE)
+        assert control.get_attribute("aria-invalid") == "true"
+        assert said(figure) == before
+    button(figure, "As trained").click()
+    assert {control.get_attribute("aria-invalid") for control in (steps, threshold)} == {"false"}
+
+
+def test_a_drawing_runs_through_the_published_networks(browser: webdriver.Chrome, opened: Opened) -> None:
+    figure = opened("run")
+    button(figure, "Clear").click()
+    assert "label" not in said(figure)
+    browser.execute_script("arguments[0].focus()", find(figure, ".paper"))
+    press(browser, *[Keys.ARROW_UP] * 9, Keys.SPACE, *[Keys.ARROW_DOWN] * 18)
+    assert re.search(r"(decision is|decides:) 1\.$", said(figure))
+    Select(find(figure, "select")).select_by_index(1)
+    load_weights(browser, figure)
+    assert ink(browser, figure) > 30, "the drawing stays for the other network"
+    assert re.search(r"(decision is|decides:) 1\.$", said(figure))
+    Select(find(figure, "select")).select_by_index(2)
+    load_weights(browser, figure)
+    assert not find_all(figure, ".paper")
 
 
 # The networks

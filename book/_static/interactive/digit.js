@@ -1,47 +1,36 @@
 /** A digit, drawn or from the test set, and the race of its spikes through the trained network on two clocks. */
 
-import { SIDE, centred, stroke } from "./drawing.js";
-import { THETA, causalEnergies, clocks, counts, infer, slidesEnergies, withWeights } from "./model.js";
-import { choice, field, html, linear, read, start, svg, wholeNumbers } from "./parts.js";
+import { SIDE, centred } from "./drawing.js";
+import { THETA, clocks, counts, energies, frequencyCoefficients, infer, readWeights } from "./model.js";
+import { outputBars, paper, verdict } from "./network.js";
+import { choice, field, fillTable, grid, html, map, read, start, svg, wholeNumbers } from "./parts.js";
 
 const STEP_MS = 600; // between two steps while it plays
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const LAYERS = ["input", "hidden", "output"];
 
 start("digit", async (body) => {
-  const [data, buffer] = await Promise.all([read("digit.json"), read("digit.bin", "arrayBuffer")]);
+  const data = await read("digit.json");
   const { T, baselineSteps, images } = data;
-  const trained = withWeights(data.layers, buffer, data.weightUnit);
+  const names = images.map(({ label }) => label);
+  const trained = readWeights(await read(data.weights, "arrayBuffer"));
   // The same weights twice: on the clock of the unquantized network, and on the one that the reader chooses.
   const plain = race(trained.map(() => 1));
   plain.title.textContent = `${plain.degrees.join("-")}, unquantized`;
-  const chosen = race(trained.map(({ q }) => q));
+  const chosen = race([...data.degrees]);
   const races = [plain, chosen];
 
-  let pixels = new Uint8Array(SIDE * SIDE); // on the paper
   let image = images[data.start]; // of the test set, which they are
   let drawn = false; // unless they were drawn on since
   let last = 0; // step of the later of both decisions, 0 where the chosen degrees can never fire
   let shown = 0; // the step that is shown, counted from 1
   let timer = 0; // while it plays
-  const pen = { x: SIDE / 2, y: SIDE / 2, down: false };
 
   // What is drawn on, and what is seen of the network.
 
-  const ink = grid(SIDE, SIDE, "ink");
-  const cursor = svg("circle", { class: "pen", r: 1.1 });
-  const paper = svg(
-    "svg",
-    {
-      viewBox: `0 0 ${SIDE} ${SIDE}`,
-      class: "paper",
-      tabindex: 0,
-      role: "application",
-      "aria-label": "Paper of 28 by 28 pixels. Arrow keys move the pen, space puts it down or lifts it.",
-    },
-    ...ink,
-    cursor,
-  );
+  const sheet = paper(() => {
+    drawn = true;
+    run();
+  });
   const cells = [grid(SIDE, SIDE, "cell input"), grid(20, 20, "cell hidden")];
   const announced = html("p", { class: "announced", "aria-live": "polite" }); // for screen readers, quiet while it plays
   const table = html("table", {});
@@ -52,7 +41,6 @@ start("digit", async (body) => {
   const tickMarks = html("datalist", { id: "digit-ticks" });
   const ticksInWords = html("span", { class: "ticks" });
   time.addEventListener("input", () => (pause(), show(time.valueAsNumber)));
-  const penState = html("span", { class: "pen-state" });
 
   body.append(
     html(
@@ -83,7 +71,7 @@ start("digit", async (body) => {
     html(
       "div",
       { class: "race" },
-      html("div", { class: "drawn" }, html("h4", {}, "Draw here ", penState), paper),
+      html("div", { class: "drawn" }, html("h4", {}, "Draw here ", sheet.penState), sheet.element),
       html("div", { class: "inputs" }, html("h4", {}, "784 inputs"), map(cells[0], SIDE, "input spikes so far")),
       html("div", { class: "hidden-layer" }, html("h4", {}, "400 hidden"), map(cells[1], 20, "hidden spikes so far")),
       ...races.map(({ title, say, picture }, r) => html("div", { class: `outputs race-${r}` }, title, say, picture)),
@@ -92,70 +80,18 @@ start("digit", async (body) => {
     html("div", { class: "scroll" }, table),
   );
 
-  // The pen: one state, whoever moves it.
-
-  function movePen(x, y) {
-    const from = { x: pen.x, y: pen.y };
-    [pen.x, pen.y] = [x, y].map((place) => Math.min(SIDE - 0.5, Math.max(0.5, place)));
-    if (pen.down) {
-      stroke(pixels, from, pen);
-      drawn = true;
-      run();
-    }
-    showPen();
-  }
-
-  function putPen(down) {
-    pen.down = down;
-    if (down) movePen(pen.x, pen.y); // a dot
-    showPen();
-  }
-
-  function showPen() {
-    cursor.setAttribute("cx", pen.x);
-    cursor.setAttribute("cy", pen.y);
-    cursor.classList.toggle("down", pen.down);
-    penState.textContent = pen.down ? "(pen is down)" : "";
-  }
-
-  function placeOf(event) {
-    const { left, top, width, height } = paper.getBoundingClientRect();
-    return [((event.clientX - left) / width) * SIDE, ((event.clientY - top) / height) * SIDE];
-  }
-
-  paper.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    paper.setPointerCapture(event.pointerId);
-    pen.down = false; // the way to here is no stroke
-    movePen(...placeOf(event));
-    putPen(true);
-  });
-  paper.addEventListener("pointermove", (event) => {
-    if (paper.hasPointerCapture(event.pointerId) && pen.down) movePen(...placeOf(event));
-  });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
-    paper.addEventListener(end, () => putPen(false));
-  }
-  window.addEventListener("blur", () => putPen(false));
-  paper.addEventListener("keydown", (event) => {
-    if (event.key in ARROWS) movePen(pen.x + ARROWS[event.key][0], pen.y + ARROWS[event.key][1]);
-    else if (event.key === " ") putPen(!pen.down);
-    else return;
-    event.preventDefault();
-  });
-
   // What the network is given.
 
   function take(taken) {
     image = taken;
-    pixels = Uint8Array.from(image.pixels);
+    sheet.pixels.set(image.pixels);
     drawn = false;
     run();
     if (last && !matchMedia("(prefers-reduced-motion: reduce)").matches) playFromStart();
   }
 
   function clear() {
-    pixels.fill(0);
+    sheet.pixels.fill(0);
     drawn = true;
     run();
   }
@@ -167,12 +103,12 @@ start("digit", async (body) => {
 
   function run() {
     pause();
-    ink.forEach((cell, i) => cell.style.setProperty("--ink", pixels[i] / 255));
+    sheet.show();
     for (const one of races) infers(one);
     const { found, degrees } = chosen;
     last = found ? Math.max(...races.map((one) => one.found.step)) : 0;
     chosen.title.textContent = `${degrees.join("-")}, as chosen`;
-    if (found) fillTable(counts(chosen.network, found));
+    if (found) showCosts(counts(chosen.network, found));
     else table.replaceChildren();
     const ticks = found ? wholeNumbers(1, T).filter(([step]) => step % degrees.at(-1) === 0) : [];
     tickMarks.replaceChildren(...ticks.map(([value]) => html("option", { value })));
@@ -189,7 +125,7 @@ start("digit", async (body) => {
     one.found = null;
     try {
       clocks(one.degrees, T);
-      one.found = infer(one.network, drawn ? centred(pixels) : pixels, T);
+      one.found = infer(one.network, drawn ? centred(sheet.pixels) : sheet.pixels, T);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       one.never = error.message;
@@ -234,7 +170,7 @@ start("digit", async (body) => {
   /** What has happened by the step shown, or at the end the verdict. */
   function inWords({ found, degrees }) {
     if (!shown) return "";
-    if (shown >= found.step) return verdict(found);
+    if (shown >= found.step) return verdict(found, T, names);
     const above = found.potentials[shown - 1].flatMap((v, j) => (v > THETA ? [j] : []));
     if (!above.length) return `Step ${shown} of ${T}: no output spike yet.`;
     const tick = degrees.at(-1) * Math.ceil(shown / degrees.at(-1));
@@ -242,78 +178,32 @@ start("digit", async (body) => {
     return `Step ${shown} of ${T}: ${listed(above)} above θ, but the clock does not tick. ${when}`;
   }
 
-  function verdict({ label, step, first }) {
-    const winners = first.flatMap((fires, j) => (fires ? [j] : []));
-    if (!winners.length) return `No output neuron has fired by step ${T}. The highest potential decides: ${label}.`;
-    if (winners.length === 1)
-      return `Step ${step} of ${T}: output neuron ${label} fires first. The decision is ${label}.`;
-    return `Step ${step} of ${T}: ${winners.join(" and ")} fire together, and the higher potential decides: ${label}.`;
-  }
-
-  /** The output potentials as bars, from 0 to the side; an output neuron that fires is filled. */
+  /** One axis for both; a race that is decided waits for the other. */
   function drawRace({ found, picture }) {
-    const step = found ? Math.min(shown, found.step) : 0; // a race that is decided waits for the other
+    const step = found ? Math.min(shown, found.step) : 0;
     const V = step ? found.potentials[step - 1] : Array(10).fill(0);
-    const all = races.flatMap((one) => one.found?.potentials.flat() ?? []); // one axis for both
-    const x = linear([Math.min(-0.5, ...all), Math.max(1.5, ...all)], [20, 188]);
+    const all = races.flatMap((one) => one.found?.potentials.flat() ?? []);
     const decided = step > 0 && step === found.step;
-    const bars = V.flatMap((v, j) => {
-      const fires = decided && found.first[j];
-      const wins = decided && found.label === j;
-      const y = 12.5 * j;
-      const bar = { x: Math.min(x(0), x(v)), y, width: Math.abs(x(v) - x(0)), height: 9.5 };
-      return [
-        svg("text", { class: wins ? "end wins" : "end", x: 12, y: y + 8.5 }, `${j}`),
-        svg("rect", { class: `bar${fires ? " fires" : v > THETA ? " above" : ""}`, ...bar }),
-        ...(wins ? [svg("text", { class: "wins", x: x(Math.max(v, 0)) + 2, y: y + 8.5 }, "◂")] : []),
-      ];
-    });
-    picture.setAttribute(
-      "aria-label",
-      `output potentials at step ${step}: ${V.map((v, j) => `${j}: ${v.toFixed(2)}`).join(", ")}`,
-    );
-    picture.replaceChildren(
-      ...bars,
-      svg("line", { class: "axis", x1: x(0), x2: x(0), y1: 0, y2: 126 }),
-      svg("line", { class: "theta", x1: x(THETA), x2: x(THETA), y1: 0, y2: 126 }),
-      svg("text", { class: "middle", x: x(0), y: 138 }, "0"),
-      svg("text", { class: "middle", x: x(THETA), y: 138 }, "θ"),
-    );
+    outputBars(picture, V, { step, all, names, ...(decided && { first: found.first, label: found.label }) });
   }
 
-  function fillTable(layers) {
-    const slides = slidesEnergies(layers, chosen.found.step, baselineSteps);
-    const causal = causalEnergies(layers);
+  function showCosts(layers) {
+    const alphas = frequencyCoefficients(chosen.found.step, baselineSteps, chosen.degrees);
+    const slides = energies(layers, data.prices.slides, alphas);
+    const causal = energies(layers, data.prices.causal);
     const total = (values) => values.reduce((sum, value) => sum + value, 0);
-    const rows = [
-      ["input", layers[0].arriving, "", "", ""],
-      ...layers.map(({ spikes, additions }, l) => [LAYERS[l + 1], spikes, additions, slides[l], causal[l]]),
-      ["all", "", total(layers.map(({ additions }) => additions)), total(slides), total(causal)],
-    ];
-    const head = ["layer", "spikes", "additions", "slides, nJ", "causal, nJ"];
-    table.replaceChildren(
-      html(
-        "caption",
-        {},
-        `Up to the decision of ${chosen.degrees.join("-")}, for ${drawn ? "your drawing" : `test image ${image.index}, a ${image.label}`}`,
-      ),
-      html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col" }, text)))),
-      html(
-        "tbody",
-        {},
-        ...rows.map(([name, ...values]) =>
-          html(
-            "tr",
-            {},
-            html("th", { scope: "row" }, name),
-            ...values.map((value, c) => html("td", {}, written(value, c))),
-          ),
-        ),
-      ),
+    fillTable(
+      table,
+      `Up to the decision of ${chosen.degrees.join("-")}, for ${drawn ? "your drawing" : `test image ${image.index}, a ${image.label}`}`,
+      ["layer", "spikes", "additions", "slides, nJ", "causal, nJ"],
+      [
+        ["input", layers[0].arriving, "", "", ""],
+        ...layers.map(({ spikes, additions }, l) => [LAYERS[l + 1], spikes, additions, slides[l], causal[l]]),
+        ["all", "", total(layers.map(({ additions }) => additions)), total(slides), total(causal)],
+      ].map(([name, ...values]) => [name, ...values.map(written)]),
     );
   }
 
-  showPen();
   take(image);
 });
 
@@ -337,15 +227,4 @@ const listed = (classes) => `${classes.join(" and ")} ${classes.length === 1 ? "
 function written(value, column) {
   if (value === "") return "";
   return column < 2 ? value.toLocaleString("en") : value.toFixed(2);
-}
-
-/** Squares in rows. */
-function grid(columns, rows, kind) {
-  return Array.from({ length: columns * rows }, (_, i) =>
-    svg("rect", { class: kind, x: i % columns, y: Math.floor(i / columns), width: 1, height: 1 }),
-  );
-}
-
-function map(cells, side, label) {
-  return svg("svg", { viewBox: `0 0 ${side} ${side}`, class: "map", role: "img", "aria-label": label }, ...cells);
 }

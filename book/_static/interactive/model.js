@@ -8,7 +8,6 @@
 
 export const THETA = 1;
 export const V_RESET = 0;
-export const ADDITION_PJ = 0.9; // E_AC, 45 nm CMOS
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const weighted = (W, spikes) => sum(W.map((w, i) => w * spikes[i]));
@@ -72,13 +71,39 @@ export function clocks(degrees, T) {
   });
 }
 
-/** The layers with their weights, which follow one another in the buffer as 16-bit multiples of a unit. */
-export function withWeights(layers, buffer, unit) {
-  let start = 0;
-  return layers.map((layer) => {
-    const multiples = new Int16Array(buffer, 2 * start, layer.inputs * layer.neurons);
-    start += multiples.length;
-    return { ...layer, W: Float64Array.from(multiples, (multiple) => multiple * unit) };
+/** Whether degrees leave every layer a tick after its first input. */
+export function canFire(degrees, T) {
+  try {
+    return clocks(degrees, T).length > 0;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+/** The number that the 16 bits of a finite float16 stand for. */
+export function float16(bits) {
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  const magnitude = exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24;
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+/**
+ * The layers { inputs, neurons, W } of a released checkpoint, a safetensors file: the length of its header in 8 bytes,
+ * the header in JSON, and the weights of each layer in float16, a neuron's side by side.
+ */
+export function readWeights(buffer) {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+  const tensors = Object.keys(header).filter((name) => name !== "__metadata__");
+  return tensors.map((_, l) => {
+    const { shape, data_offsets: [start] } = header[`synapses.${l}.weight`];
+    const [neurons, inputs] = shape;
+    const W = new Float64Array(inputs * neurons);
+    new Uint16Array(buffer, 8 + length + start, W.length).forEach((bits, k) => {
+      W[(k % inputs) * neurons + Math.floor(k / inputs)] = float16(bits);
+    });
+    return { inputs, neurons, W };
   });
 }
 
@@ -89,6 +114,9 @@ export function withWeights(layers, buffer, unit) {
  * arrives adds as many numbers as there are neurons.  Returns the label; the step of the decision, counted from 1, T
  * where no output neuron fires; which output neurons fire first; the spike times of the input and of every layer, T
  * where there is no spike by the decision; and the output potentials by step.
+ *
+ * Released weights are multiples of 2^-12, whose sums float64 holds exactly, as float32 does in the library: the spikes
+ * are equal in any order of adding.
  */
 export function infer(layers, pixels, T, theta = THETA) {
   clocks(degreesOf(layers), T);
@@ -137,28 +165,26 @@ export function decode(V, first) {
 
 const degreesOf = (layers) => layers.map(({ q }) => q);
 
-/** What an inference takes, by layer: its spikes, those that arrive at it, and the additions that these cause. */
+/** What an inference takes, by layer: its spikes, those that arrive, the additions that these cause, and its ticks. */
 export function counts(layers, { times, step }) {
   const spikes = times.map((layer) => layer.filter((time) => time < step).length);
-  return layers.map(({ inputs, neurons, q }, l) => ({
-    neurons,
-    q,
-    flops: inputs * neurons,
+  return layers.map(({ neurons, q }, l) => ({
     spikes: spikes[l + 1],
     arriving: spikes[l],
     additions: spikes[l] * neurons,
+    ticks: step / q,
   }));
 }
 
-/** Nanojoules by layer by the slides' formula, E_AC FLOPs(l) alpha_l spikes / neurons, alpha_l = T_1 / (T_0 q_l). */
-export function slidesEnergies(layers, steps, baselineSteps) {
-  return layers.map(({ flops, spikes, neurons, q }) => {
-    const alpha = steps / (baselineSteps * q);
-    return (ADDITION_PJ * flops * alpha * spikes) / neurons / 1000;
+/** Nanojoules by layer: what is counted, times the prices that the build took from the library, times alpha. */
+export function energies(counted, prices, alphas = counted.map(() => 1)) {
+  return counted.map((layer, l) => {
+    const spent = Object.entries(prices[l]).map(([what, price]) => price * layer[what]);
+    return alphas[l] * sum(spent);
   });
 }
 
-/** Nanojoules by layer of the additions that arriving spikes cause. */
-export function causalEnergies(layers) {
-  return layers.map(({ additions }) => (ADDITION_PJ * additions) / 1000);
+/** The slides' alpha_l = T_1 / (T_0 q_l), for the steps of an inference and of the unquantized network's. */
+export function frequencyCoefficients(steps, baselineSteps, degrees) {
+  return degrees.map((q) => steps / (baselineSteps * q));
 }

@@ -2,7 +2,7 @@
 
 import { ifNeuron, spikeTrains, tqTtfsNeuron, ttfsNeuron } from "./model.js";
 import { TASKS } from "./tasks.js";
-import { field, html, linear, read, start, svg, wholeNumbers } from "./parts.js";
+import { field, html, linear, number, read, start, svg, wholeNumbers } from "./parts.js";
 
 const [WIDTH, LEFT, RIGHT] = [330, 30, 18]; // of a panel, in its own units
 const [INPUT, MEMBRANE, GAP] = [64, 96, 30]; // heights
@@ -188,30 +188,23 @@ start("neuron", async (body) => {
           html("span", { class: "name" }, `spike ${i + 1}`),
           field(
             "t",
-            number({ min: 0, max: T - 1, step: 1, value: time }, (value) => (state.times[i] = value)),
+            number({ min: 0, max: T - 1, step: 1, value: time }, (value) => {
+              state.times[i] = value;
+              draw();
+            }),
           ),
           field(
             "w",
-            number({ ...WEIGHT, value: state.weights[i] }, (value) => (state.weights[i] = value)),
+            number({ ...WEIGHT, value: state.weights[i] }, (value) => {
+              state.weights[i] = value;
+              draw();
+            }),
           ),
           html("button", { type: "button", "aria-label": `remove spike ${i + 1}`, click: () => remove(i) }, "×"),
         ),
       ),
     );
     add.disabled = state.times.length === MOST_SPIKES;
-  }
-
-  /** A number that takes effect once it is one within its limits. */
-  function number(attributes, set) {
-    const control = html("input", { type: "number", ...attributes });
-    control.addEventListener("input", () => {
-      const valid = control.value !== "" && control.checkValidity();
-      control.setAttribute("aria-invalid", String(!valid));
-      if (!valid) return;
-      set(control.valueAsNumber);
-      draw();
-    });
-    return control;
   }
 
   function remove(i) {

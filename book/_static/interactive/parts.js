@@ -31,13 +31,58 @@ export function field(label, control) {
 
 /** A select with these options, as [value, text]. */
 export function choice(options, selected, change) {
-  const items = options.map(([value, text]) => html("option", { value, selected: value === selected }, text));
-  return html("select", { change: (event) => change(event.target.value) }, ...items);
+  const select = html("select", { change: (event) => change(event.target.value) });
+  offer(select, options, selected);
+  return select;
+}
+
+/** Put other options into a select. */
+export function offer(select, options, selected) {
+  select.replaceChildren(
+    ...options.map(([value, text]) => html("option", { value, selected: value === selected }, text)),
+  );
 }
 
 /** Whole numbers from one to another, as the options of a choice. */
 export function wholeNumbers(from, to) {
   return Array.from({ length: to - from + 1 }, (_, n) => [from + n, String(from + n)]);
+}
+
+/** A number that takes effect once it is one within its limits. */
+export function number(attributes, set) {
+  const control = html("input", { type: "number", ...attributes });
+  control.addEventListener("input", () => {
+    const valid = control.value !== "" && control.checkValidity();
+    control.setAttribute("aria-invalid", String(!valid));
+    if (valid) set(control.valueAsNumber);
+  });
+  return control;
+}
+
+/** Squares in rows. */
+export function grid(columns, rows, kind) {
+  return Array.from({ length: columns * rows }, (_, i) =>
+    svg("rect", { class: kind, x: i % columns, y: Math.floor(i / columns), width: 1, height: 1 }),
+  );
+}
+
+export function map(cells, side, label) {
+  return svg("svg", { viewBox: `0 0 ${side} ${side}`, class: "map", role: "img", "aria-label": label }, ...cells);
+}
+
+/** Fill a table whose rows begin with their names. */
+export function fillTable(table, caption, head, rows) {
+  table.replaceChildren(
+    html("caption", {}, caption),
+    html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col" }, text)))),
+    html(
+      "tbody",
+      {},
+      ...rows.map(([name, ...values]) =>
+        html("tr", {}, html("th", { scope: "row" }, name), ...values.map((value) => html("td", {}, value))),
+      ),
+    ),
+  );
 }
 
 /** A file that the build wrote beside the scripts. */
