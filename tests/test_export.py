@@ -181,7 +181,7 @@ def test_the_command_writes_a_new_folder(
     assert main(command) == 0
     assert capsys.readouterr().out.count("written") == len([*(home / "travels").iterdir()]) == files
     assert main(command) == 1
-    assert "name a new folder" in capsys.readouterr().err
+    assert "choose a new folder" in capsys.readouterr().err
 
 
 def sequential(bias: bool = False) -> nn.Sequential:
