@@ -148,7 +148,7 @@ def take_test(content: dict[str, Any]) -> None:
         (set_weights, "weights other than the result's"),
         (set_correct, "correct must be from 0 to"),
         (set_images, "the same validation images"),
-        (take_test, "the fewest bits that keep the accuracy"),
+        (take_test, "if and only if some number of bits preserves the accuracy"),
     ],
 )
 def test_a_file_that_no_run_wrote_is_refused(

@@ -181,7 +181,7 @@ def test_the_command_writes_a_new_folder(
     assert main(command) == 0
     assert capsys.readouterr().out.count("written") == len([*(home / "travels").iterdir()]) == files
     assert main(command) == 1
-    assert "name a new folder" in capsys.readouterr().err
+    assert "choose a new folder" in capsys.readouterr().err
 
 
 def sequential(bias: bool = False) -> nn.Sequential:
@@ -214,8 +214,8 @@ def replaced(name: str, value: torch.Tensor) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        (sequential(bias=True).state_dict(), "0.bias cannot be taken over: these neurons have no bias"),
-        (replaced("1.running_mean", torch.zeros(3)), "1.running_mean .* a weight and nothing else"),
+        (sequential(bias=True).state_dict(), "0.bias cannot be used: these neurons have no bias"),
+        (replaced("1.running_mean", torch.zeros(3)), "1.running_mean .* only weights"),
         (replaced("5.weight", torch.zeros(10, 10)), "has 2 layers with weights, not 3"),
         (replaced("4.weight", torch.zeros(10, 100)), r"4.weight must be of shape \[10, 588\], not \[10, 100\]"),
         (replaced("4.weight", torch.full((10, 588), torch.nan)), "4.weight has values that are not finite"),

@@ -119,7 +119,7 @@ def test_the_least_of_an_unreachable_budget_is_that_of_all_seeds(monkeypatch: py
 
 
 def test_a_budget_of_energy_needs_degree_1_and_one_of_steps_does_not() -> None:
-    with pytest.raises(InputError, match="1 has to be among the degrees"):
+    with pytest.raises(InputError, match="add 1 to the degrees"):
         search.search(CONFIG, Budget.parse("energy=80%"), degrees=(2, 4), device="cpu", tell=lambda _: None)
     found = search.search(
         CONFIG, Budget(8.0, "steps"), degrees=(2, 4), trainings=1, device="cpu", progress=False, tell=lambda _: None

@@ -59,9 +59,7 @@ def layer_energies(
     """
     alphas = [1.0] * len(sizes) if alphas is None else alphas
     if not len(sizes) == len(spikes) == len(alphas):
-        raise InputError(
-            f"{len(sizes)} layers, {len(spikes)} spike counts and {len(alphas)} alphas do not fit together"
-        )
+        raise InputError(f"{len(sizes)} layers, {len(spikes)} spike counts and {len(alphas)} alphas do not match")
     if any(count < 0 for count in [*spikes, *alphas, addition_pj]):
         raise InputError("spikes, alphas and the energy of an addition cannot be negative")
     return [

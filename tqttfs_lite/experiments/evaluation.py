@@ -112,11 +112,12 @@ def evaluate(
     batch_size: int = 500,
     progress: bool = False,
 ) -> Evaluation:
-    """Evaluate a network on images of bytes and their labels, from 0 to classes - 1; returns counts over all images.
+    """Evaluate a network on images, with pixels from 0 to 255, and their labels, from 0 to classes - 1.
 
     Every image is run through the network in float32, up to its decision, and decoded as on the slides.  The
     computation runs on the network's device; images and labels may be on any device.  The network is left in eval mode.
-    Raises `InputError` if there is not exactly one label of type torch.int64, and in range, for each image.
+    Returns counts over all images, with properties such as `accuracy` in percent, `mean_steps` and `mean_spikes`.
+    Raises `InputError` unless there is at least one image and a valid label, of type torch.int64, for each.
 
     >>> from tqttfs_lite.spiking.network import SpikingNetwork
     >>> network = SpikingNetwork(Architecture.parse("8x8-20-10(2)"), time_steps=8)

@@ -35,6 +35,8 @@ AGAIN = ".again"  # the purpose of a retraining, which does not resume from the 
 def run(config: TrainingConfig, *, release: bool = False, device: str | None = None, progress: bool = True) -> Result:
     """The result of a configuration: read from its file if there is one, otherwise trained, evaluated once and stored.
 
+    Its `test` is the evaluation on the test set; `trained_network` gives its network.
+
     `release=True` moves the result to the released results if it is not there yet.  `device` is cpu, cuda, cuda:1, mps
     or auto, which is also the default: cuda if available, otherwise cpu.  It is recorded in the result.  If two
     processes ask for the same configuration, only one of them trains it, and the other waits.

@@ -53,6 +53,8 @@ def train(
 ) -> Trained:
     """Train a configuration from scratch, or resume it from the last checkpoint if it was interrupted.
 
+    Returns the `network`, with averaged weights rounded as for a release, and its `history`.
+
     `device` is cpu, cuda, cuda:1, mps or auto, which is also the default: cuda if available, otherwise cpu.  The
     trained network stays on it.  Random numbers depend only on the seed and the number of the epoch.  Therefore, with
     the same machine and number of threads, a resumed run ends with exactly the same weights as an uninterrupted one.

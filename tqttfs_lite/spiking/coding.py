@@ -63,6 +63,7 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     V and S are the output layer's membrane potentials and spikes at `steps`, which count from 0.  If several neurons
     fire first on the same step, the one with the highest V on that step wins; if none fires, the one with the highest V
     on the last step.  Between equal potentials the lower class wins, so that decisions are reproducible.
+    Returns the `label` and decision `step` of each image; the step counts from 1, and is T if no neuron fires.
     Raises `InputError` if the shapes of V and S and the number of `steps` do not match, or if S is not Boolean.
 
     >>> V = torch.tensor([[[0.5, 0.0]], [[1.25, 1.5]]])
@@ -71,7 +72,7 @@ def decode(V: Float[Tensor, "K B N"], S: Bool[Tensor, "K B N"], steps: Sequence[
     """
     if V.ndim != 3 or S.shape != V.shape or not 0 < len(steps) == len(V) or S.dtype != torch.bool:
         found = f"{list(V.shape)} and {list(S.shape)} of {S.dtype} at {len(steps)} steps"
-        raise InputError(f"potentials and Boolean spikes must be [K, B, N] at K steps, not {found}")
+        raise InputError(f"potentials and Boolean spikes must have the shape [K, B, N] for K steps, not {found}")
     fired = S.any(dim=2)  # [K, B]
     decided = fired.any(dim=0)  # [B]
     first = torch.where(decided, fired.int().argmax(dim=0), len(V) - 1)

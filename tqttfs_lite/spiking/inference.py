@@ -33,6 +33,10 @@ def infer(network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."], *, early
     is computed at the ticks of its own clock, for the images that are still undecided.  With `early_exit=False`, all
     images run to the last time step, and the firing times include those after the decision.
 
+    Returns the `label` and decision `step` of each image, the output neurons that fire `first`, and the `firing_times`
+    of every layer.  The decision step counts from 1, and is T for a silent image; firing times count from 0, and are T
+    for neurons that do not fire.
+
     Raises `InputError` if the images do not have the size that the architecture requires or if a spike time is above T.
     """
     T, layers = network.time_steps, network.layers

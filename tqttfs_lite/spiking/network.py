@@ -152,8 +152,8 @@ def from_state_dict(
     network = SpikingNetwork(parsed, time_steps, neuron=neuron, pooling=pooling)
     for name in weights:
         if name.split(".")[-1] != "weight":
-            why = "these neurons have no bias" if name.endswith("bias") else "a layer has a weight and nothing else"
-            raise InputError(f"{name} cannot be taken over: {why}")
+            why = "these neurons have no bias" if name.endswith("bias") else "a layer has only weights"
+            raise InputError(f"{name} cannot be used: {why}")
     if len(weights) != len(network.layers):
         raise InputError(f"{parsed} has {len(network.layers)} layers with weights, not {len(weights)}")
     for layer, (name, weight) in zip(network.layers, weights.items(), strict=True):

@@ -50,7 +50,7 @@ class Neuron:
 
 def _check_threshold(theta: float) -> None:
     if not V_RESET <= theta < inf:
-        raise InputError(f"the threshold theta must be a number that is at least V_reset = {V_RESET}, not {theta}")
+        raise InputError(f"the threshold theta must be finite and at least V_reset = {V_RESET}, not {theta}")
 
 
 TQ_TTFS = Neuron()
@@ -138,4 +138,4 @@ def _check(S_in: Tensor, W: Tensor, theta: float) -> None:
     _check_threshold(theta)
     if S_in.ndim != 3 or not len(S_in) or W.ndim != 2 or S_in.shape[2] != W.shape[1]:
         found = f"{list(S_in.shape)} and {list(W.shape)}"
-        raise InputError(f"spikes and weights must be [T, B, N_in] and [N_out, N_in], not {found}")
+        raise InputError(f"spikes and weights must have the shapes [T, B, N_in] and [N_out, N_in], not {found}")

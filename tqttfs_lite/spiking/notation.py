@@ -224,7 +224,7 @@ class Architecture:
             raise InputError("the last layer is the output layer and must be fully connected, such as 10")
         for layer in self.layers:
             if not all(is_whole(number) and number >= 1 for number in vars(layer).values()):
-                raise InputError(f"every number of layer {layer} must be an integer of at least 1")
+                raise InputError(f"every number in layer {layer} must be an integer of at least 1")
         self.shapes()
 
 
