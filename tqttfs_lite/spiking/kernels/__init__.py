@@ -1,4 +1,4 @@
-"""The method's `operators`; importing this registers the compiled implementations that this machine supports."""
+"""The method's `operators`; importing this registers the compiled implementations that this machine can run."""
 
 import torch
 

@@ -1,11 +1,11 @@
-"""The operators on CPUs: C++ files in this folder, which are compiled on first use and cached.
+"""The operators on processors: C++, beside this module, compiled on first use and kept.
 
-Plain PyTorch reads or writes the membrane potentials about ten times; `fire` reads them once in the forward and once in
-the backward pass, and keeps one byte per neuron.  `convolve` does not even store them: since each pixel spikes once, it
-takes one addition for each weight of a neuron's window plus one for each tick, instead of their product.
-`charge` does the same for fully connected layers, but stores the potentials.
-Plain PyTorch takes over if there is no C++ compiler, if the type is neither float32 nor bfloat16, and in all other
-cases that a kernel does not support.
+Plain PyTorch walks through the membrane potentials about ten times; `fire` reads them once forward and once backward
+and remembers one byte per neuron.  `convolve` does not even store them: it is a convolution of an image whose pixels
+spike once, which takes an addition for each weight of a neuron's window and one for each tick, not their product.
+`charge` is the same for fully connected layers, whose potentials it stores.
+Where there is no C++ compiler, for other types than float32 and bfloat16, and for what else a kernel does not cover,
+plain PyTorch does the same.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ compiled = torch.ops.tqttfs_cpu
 
 @cache
 def available() -> bool:
-    """Load the kernels, compiling them if necessary; returns False, and logs the reason, if that is not possible.
+    """Compile the kernels, or find them compiled; False, with a line in the log, where that cannot be done.
 
-    Setting the environment variable TQTTFS_FUSED=0 disables them.
+    The environment variable TQTTFS_FUSED=0 switches them off.
     """
     if os.environ.get("TQTTFS_FUSED") == "0":
         return False
     try:
         torch.ops.load_library(_compiled())
     except (OSError, RuntimeError) as reason:
-        log.warning("training uses plain PyTorch, which is several times slower than the compiled kernels: %s", reason)
+        log.warning("training runs in plain PyTorch, several times slower, without its compiled kernel: %s", reason)
         return False
     return True
 
 
 def covers(dtype: torch.dtype, pool: int = 1) -> bool:
-    """Whether there are kernels for states of this type and this pooling window."""
+    """Whether the kernels are there, for states of this type and this pooling window."""
     return dtype in TYPES and pool in (1, 2) and available()
 
 
@@ -125,7 +125,7 @@ def convolve_backward(
 
 
 def _convolves(W: Tensor, dtype: torch.dtype, pool: int) -> bool:
-    """Whether the kernels support this convolution: of grayscale images, with float32 weights."""
+    """Whether the kernels convolve these images: gray ones alone, with weights in float32."""
     return W.shape[1] == 1 and W.dtype == torch.float32 and covers(dtype, pool)
 
 
@@ -146,7 +146,7 @@ for _function in (fire, fire_backward, read, convolve, convolve_backward, charge
 
 
 def _compiled() -> Path:
-    """The kernels' library, which is compiled for this CPU and this version of PyTorch unless it is cached."""
+    """The kernel's library, compiled for this processor and this PyTorch unless that was done before."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
     if compiler is None:
         raise RuntimeError("there is no C++ compiler (on Debian and Ubuntu: apt-get install g++)")

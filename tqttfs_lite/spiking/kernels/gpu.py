@@ -1,9 +1,9 @@
 """The operators on NVIDIA GPUs: Triton, compiled on first use.
 
-As on CPUs, firing reads the membrane potentials once in the forward and once in the backward pass, and keeps one byte
-per neuron; the convolution of an image, whose pixels spike once each, does not even store them.  The clocks are
-compile-time constants of a kernel, so that its loops over time steps are unrolled.  On a machine without a GPU,
-Triton's interpreter (TRITON_INTERPRET=1) runs the same kernels for the tests.
+As on processors, firing reads the membrane potentials once forward and once backward and remembers one byte per neuron,
+and the convolution of an image whose pixels spike once does not even store them.  The clocks are constants of a kernel,
+so that its loops over time steps are unrolled.  Triton's interpreter runs the same kernels on any machine
+(TRITON_INTERPRET=1), which is how they are tested where there is no GPU.
 """
 
 from __future__ import annotations

@@ -1,20 +1,20 @@
-"""The method's operators: the forward and backward computations of a layer, with implementations for every device.
+"""The method's operators: what a layer computes, forward and backward, each with an implementation for every device.
 
 | operator | from | to |
 |---|---|---|
-| fire | membrane potentials of a layer | its states as the next layer reads them, and its firing times |
-| read | firing times | the states |
-| convolve | firing times of an image's pixels | the same as fire, after a convolution |
-| average | the states of an image | the means of its pooling windows |
+| fire | membrane potentials of a layer | its state as the next layer reads it, and its firing times |
+| read | firing times | the state |
+| convolve | firing times of an image's pixels | what fire gives, behind a convolution |
+| average | the state of an image | the means of its pooling windows |
 | charge | firing times | membrane potentials of a fully connected layer |
-| fire_and_charge | membrane potentials of a layer | those of the next layer, if it is fully connected |
+| fire_and_charge | membrane potentials of a layer | those of the fully connected layer behind it |
 
-They are registered with PyTorch as `torch.ops.tqttfs.*`, so that PyTorch chooses the implementation by the device of
-the tensors: plain PyTorch, in this module; C++ on CPUs, in `cpu`; Triton on NVIDIA GPUs, in `gpu`.  They implement the
-slides' neuron, which keeps all of an input spike's potential, with the surrogate `Atan(alpha)`.  `firing` calls them
-and explains the mathematics.
+They are PyTorch's own kind of operator, `torch.ops.tqttfs.*`, so that PyTorch chooses the implementation by the device
+of the tensors: plain PyTorch, in this module; C++ on processors, `cpu`; Triton on NVIDIA GPUs, `gpu`.
+They are of the slides' neuron, on which an input spike has an effect that stays, with the surrogate `Atan(alpha)`.
+`firing` calls them, and has the mathematics.
 
-Images have their channels last, [..., H, W, C]; a vector of neurons is the channels of a 1x1 image.
+An image has its channels innermost, [..., H, W, C]; neurons in a row are the channels of an image of 1x1.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ ops = torch.ops.tqttfs
 
 
 @lru_cache(maxsize=4096)
-def on_device(values: tuple[int, ...] | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers as a tensor, copied to the device only once, because the host would wait for a copy in every step."""
+def on_device(values: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers as a tensor, copied to the device once: the host would wait for a copy in every step."""
     return torch.tensor(values, dtype=dtype, device=device)
 
 
 def column(steps: Sequence[int], like: Tensor) -> Tensor:
-    """Time steps as bytes, along the first axis of a tensor with as many axes as `like`."""
+    """Time steps as bytes, along the first axis of a tensor with as many axes as another has."""
     return on_device(tuple(steps), torch.uint8, like.device).view(-1, *[1] * (like.ndim - 1))
 
 
-# Plain PyTorch, for every device and type: the reference for the kernels.
+# Plain PyTorch, for every device and type: what the kernels are held to.
 
 
 def fire(
@@ -104,7 +104,7 @@ def fire_backward(
 
 
 def _pooled(V: Tensor, pool: int) -> tuple[Tensor, Tensor | None]:
-    """The highest potential of each window, and its position in the image."""
+    """The highest potential of each window, and where in its image it is."""
     if pool == 1:
         return V, None
     frames, where = functional.max_pool2d(V.flatten(0, 1).movedim(-1, 1), pool, return_indices=True)
