@@ -64,8 +64,9 @@ def judged(**differences: Difference | None) -> Any:
     [
         (
             {"steps": -1.0, "silent": -5.0, "points": -1.0, "points_there": -0.5},
-            "1 of 1 networks decide in fewer steps, and 1 leave fewer images silent; 1 of the 1 that decide sooner are"
-            " less accurate. At equal mean steps, 1 of 1 are less accurate than the recipe's network, and 0 more"
+            "With weights that halve, 1 of 1 networks decide in fewer steps as trained, and 1 leave fewer images"
+            " silent; 1 of the 1 that decide sooner are less accurate. At equal mean steps, 1 of 1 are less accurate"
+            " than the recipe's network, and 0 more"
             " accurate. So",
         ),
         (
@@ -75,7 +76,7 @@ def judged(**differences: Difference | None) -> Any:
         ),
         (
             {"steps": 0.0, "silent": 5.0, "points": -1.0, "points_there": None},
-            "0 of 1 networks decide in fewer steps, and 0 leave fewer images silent.",
+            "0 of 1 networks decide in fewer steps as trained, and 0 leave fewer images silent.",
         ),
     ],
 )

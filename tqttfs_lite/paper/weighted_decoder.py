@@ -131,8 +131,8 @@ def verdict(found: Sequence[Case]) -> str:
     worse = [case for case in sooner if case.points.interval[1] < 0]
     louder = [case for case in judged if case.silent.interval[1] < 0]
     said = (
-        f"As trained with weighted spikes, {len(sooner)} of {len(judged)} networks decide in fewer steps, and"
-        f" {len(louder)} leave fewer images silent"
+        f"With {' or '.join(dict.fromkeys(case.form for case in judged))}, {len(sooner)} of {len(judged)} networks"
+        f" decide in fewer steps as trained, and {len(louder)} leave fewer images silent"
     )
     said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
     there = [points for case in judged if (points := case.points_there)]
