@@ -60,7 +60,7 @@ ops = torch.ops.tqttfs
 
 
 @lru_cache(maxsize=4096)
-def on_device(values: tuple[int, ...] | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def on_device(values: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Numbers as a tensor, copied to the device once: the host would wait for a copy in every step."""
     return torch.tensor(values, dtype=dtype, device=device)
 
