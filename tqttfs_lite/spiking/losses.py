@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -236,8 +237,8 @@ def temporal_weighting_loss(
     """
     check_weights(weights, steps)
     C = _states(V, steps, neuron)
-    falls = -on_device((*weights, 0.0), torch.float32, V.device).diff()  # from a spike on they add up to its weight
-    score = (C * falls[:, None, None]).sum(dim=0)  # [B, classes]
+    falls = [high - low for high, low in pairwise((*weights, 0.0))]  # from a spike on they add up to its weight
+    score = torch.stack([fall * state for fall, state in zip(falls, C, strict=True)]).sum(dim=0)  # [B, classes]
     cross_entropy = functional.cross_entropy(sharpness * score, labels)
     return cross_entropy + step_cost * (_first_spike_times(C, steps, time_steps).amin(dim=1) + 1).mean()
 
