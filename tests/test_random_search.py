@@ -73,7 +73,7 @@ def test_draws_are_resampled_in_pairs() -> None:
 def test_the_sentence_says_which_side_is_ahead() -> None:
     rights = [500, 600, 650, 700, 710, 720, 730, 740]
     better = [right + 50 for right in rights]
-    names = "2.3 and 2.5 and 3"
+    names = "2.3 or 2.5 or 3"
     assert searched(rights, better).sentence().endswith(f"within {names} mean time steps, quantized.")
     assert searched(better, rights).sentence().endswith(f"within {names} mean time steps, unquantized.")
     assert searched(rights, rights).sentence().endswith(f"within {names} mean time steps, neither.")

@@ -160,7 +160,7 @@ class Search:
             _, low, high = self.gain(target)
             leader = SIDES[1] if low > 0 else SIDES[0] if high < 0 else "neither"
             leads.setdefault(leader, []).append(f"{target:g}")
-        said = "; ".join(f"within {' and '.join(steps)} mean time steps, {who}" for who, steps in leads.items())
+        said = "; ".join(f"within {' or '.join(steps)} mean time steps, {who}" for who, steps in leads.items())
         return (
             f"{told}, for {random_settings.EPOCHS} epochs and with one seed each."
             f" Which side is ahead by the best of {self.half} of them, on the validation images: {said}."
