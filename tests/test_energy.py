@@ -46,7 +46,7 @@ def test_impossible_numbers_are_refused() -> None:
         frequency_coefficients(0, 4, [1])
     with pytest.raises(ValueError, match="1 or more"):
         frequency_coefficients(4, 4, [0])
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do not match"):
         layer_energies([LayerSize(10, 1000)], [5.0, 1.0])
     with pytest.raises(ValueError, match="negative"):
         layer_energies([LayerSize(10, 1000)], [-5.0])

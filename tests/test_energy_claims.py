@@ -125,7 +125,7 @@ def test_a_network_that_does_not_spike_multiplies_where_an_input_is_not_zero() -
     ours = group(PLAIN, BEFORE)
     saved = energy_claims.over_conventional(ours, [result])[CAUSAL]
     assert saved.mean == pytest.approx(reduction_percent(0.9 * 228 / 1000, found[CAUSAL]))
-    with pytest.raises(ValueError, match="not tested"):
+    with pytest.raises(ValueError, match="has no test score"):
         energy_claims.conventional_energies(result.model_copy(update={"test": None}))
 
 

@@ -180,7 +180,8 @@ def test_the_seeds_of_a_network_are_one_job_and_every_gpu_has_its_own(tmp_path: 
     gpus = ("devices=cuda:0,cuda:1", "at_once=2")
     plan = output("study", *digits(tmp_path), *gpus, "--dry-run", "--printshellcmds", "--quiet", "host", data=tmp_path)
     found = re.findall(r"tqttfs train .* --seed (\S+) .* --device (\S+)", plan)
-    assert sorted(found) == [("0,1", "cuda:0"), ("2", "cuda:1")]
+    seeds, devices = zip(*found, strict=True)
+    assert sorted(seeds) == ["0,1", "2"] and sorted(devices) == ["cuda:0", "cuda:1"]
     assert sorted(re.findall(r"resources: .*gpu=1.*, (cuda_\d)=1", plan)) == ["cuda_0", "cuda_1"]
 
 

@@ -64,7 +64,7 @@ def test_the_search_trains_the_best_of_the_shared_network_and_a_second_one_costs
 ) -> None:
     told: list[str] = []
     found = find("steps=6", tell=told.append)
-    assert "9 choices of degrees were scored before" in told[0] and "2 to train, about" in told[1]
+    assert "9 choices of degrees have been scored before" in told[0] and "2 to train, about" in told[1]
     accuracies = [choice.point.accuracy for choice in found.shared]
     assert accuracies == sorted(accuracies, reverse=True)
     assert list(found.finalists) == [choice.setting for choice in found.shared[:2]]
@@ -81,7 +81,7 @@ def test_the_search_trains_the_best_of_the_shared_network_and_a_second_one_costs
     monkeypatch.setattr(search, "evaluations", lambda *_, **__: pytest.fail("it was scored before"))
     told.clear()
     assert find("steps=6", tell=told.append) == found
-    assert "were scored before" in told[0] and "0 to train, about 0.0 minutes" in told[1]
+    assert "have been scored before" in told[0] and "0 to train, about 0.0 minutes" in told[1]
 
 
 def test_what_is_scored_is_what_the_trained_network_counts() -> None:

@@ -50,8 +50,10 @@ def test_the_released_study_is_what_the_released_results_are() -> None:
     """
 
     def as_in_the_recipe(config: TrainingConfig) -> TrainingConfig:
+        price = recipe(config.architecture, config.dataset, config.time_steps).step_cost
+        if config.loss == "tick-corrected" and config.step_cost == 0.0:  # a rung of chapter 9's ladder
+            config = replace(config, step_cost=price)
         if config.loss in ("first-spike-time", "temporal-weighting"):  # which have settings of their own
-            price = recipe(config.architecture, config.dataset, config.time_steps).step_cost
             config = replace(config, loss="temporal-weighting", half_life=TrainingConfig.half_life)
             config = replace(config, sharpness=TrainingConfig.sharpness, step_cost=price)
         return replace(config, loss="tick-corrected")
