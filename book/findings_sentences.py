@@ -8,7 +8,7 @@ from book.compared import Compared, Finding, Savings, by_clocks_alone, fewer_ste
 from book.wording import interval, listed, seeds
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
+from tqttfs_lite.paper import comparisons, energy_claims, gains, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.report import energy_views, per_image
 
@@ -20,11 +20,11 @@ def gains_sentence(compared: Sequence[Compared]) -> str:
         low, high = one.gain.interval
         verdict = "gains" if low > 0 else "loses" if high < 0 else "none" if one.equivalent else "open"
         points = one.gain._replace(mean=-one.gain.mean) if verdict == "loses" else one.gain
-        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)} (slides: +{one.claim.points})")
+        beside = f"; [margin](#decided-beforehand): ±{gains.MARGINS[one.claim.dataset]:g}" if verdict == "none" else ""
+        told[verdict].append(f"{points.text(2)} points for the {name(one.claim)} (slides: +{one.claim.points}{beside})")
     said = [f"Quantization {verb} {'; '.join(told[verb])}." for verb in ("gains", "loses") if told[verb]]
     if told["none"]:
-        told_none = "; ".join(told["none"])
-        said.append(f"A difference too small to matter, within the [margin](#decided-beforehand): {told_none}.")
+        said.append(f"The difference is too small to matter: {'; '.join(told['none'])}.")
     if told["open"]:
         said.append(f"Our seeds show neither a gain nor a loss: {'; '.join(told['open'])}.")
     return " ".join(said)
@@ -40,7 +40,7 @@ def energy_sentence(compared: Sequence[Compared], saved: Savings) -> str:
         f" (slides: {percent} %). But the formula rewards a slow clock by itself: with every spike and every decision"
         f" unchanged, it would give {by_clocks_alone(baseline, quantized):.1f} %."
         f" If the additions that arriving spikes cause are counted instead, the slides' own spikes save"
-        f" {min(papers.values()):.0f} to {max(papers.values()):.0f} %, depending on what pooling passes on, and ours"
+        f" {min(papers.values()):.0f} to {max(papers.values()):.0f} % under our assumptions about pooling, and ours"
         f" {interval(causal)} %, where a negative saving means more energy."
     )
 
@@ -61,27 +61,32 @@ def energy_at_equal_steps_sentence(compared: Sequence[Compared]) -> str:
 
 def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
-    told = []
+    told, alike = [], []
     for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
+        *_, before, output = claim.degrees.split("-")
+        alike += [name(claim)] * (before == output)  # with that clock, the output behaves as if it had its input's
         gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
         told.append(f"{name(claim)}: {', '.join(gained)}")
     if not told:
         return ""
+    same = f", so the {listed(alike)} then runs as if all of it were quantized, and differs only in its training"
     return (
         f"Gains from quantizing only a part of the network, in points: {'; '.join(told)}."
-        " With the hidden layers alone, the output still fires only on the ticks of the layer before it."
+        " With the hidden layers alone, the output still fires only on the ticks of the layer before it"
+        f"{same if alike else ''}."
     )
 
 
 def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """What the unquantized networks reach that were trained with fewer time steps; empty where none was."""
     said = []
-    for (claim, _, baseline, *_), found in fewer_steps(groups, compared):
+    for (claim, quantized, baseline, *_), found in fewer_steps(groups, compared):
         shown = [
             f"{group.accuracy.text(2)} % at {group.steps.mean:.2f} steps with T = {group.config.time_steps}"
             for group in [*found, baseline]
         ]
-        said.append(f"{name(claim)}, {listed(shown)}")
+        beside = f"{quantized.accuracy.text(2)} % at {quantized.steps.mean:.2f} steps"
+        said.append(f"{name(claim)}, {listed(shown)}; with degrees {claim.degrees}, {beside}")
     return f"Without quantization, but trained with fewer time steps: {'; '.join(said)}." if said else ""
 
 
@@ -144,10 +149,12 @@ def baselines_sentence(compared: Sequence[Compared]) -> str:
         better.append(f"{baseline.accuracy.mean - printed[baseline.config.architecture]:+.1f}")
     after = f", after {listed(reached)} steps" if reached else ""
     verb = "reaches" if len(reached) == 1 else "reach"
+    who = f"Of our {len(compared)} quantized networks, {len(reached)} {verb}"
+    if len(reached) == len(compared) > 1:
+        who = f"All {len(compared)} of our quantized networks reach"
     return (
-        f"Of our {len(compared)} quantized networks, {len(reached)} {verb} at least the accuracy printed on the slides"
-        f"{after}; our unquantized baselines differ from the slides' by {listed(better)} points, and any gain is"
-        " measured from there."
+        f"{who} at least the accuracy printed on the slides{after}; our unquantized baselines differ from the slides'"
+        f" by {listed(better)} points, and any gain is measured from there."
     )
 
 

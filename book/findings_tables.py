@@ -73,7 +73,7 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
     if not body:
         return ""
     return (
-        "All of this depends on a loss that charges every clock equally for waiting"
+        "Steps, silent images and energy depend on a loss that charges every clock equally for waiting"
         " ([chapter 4](../notebooks/04_mnist_smlp.ipynb)).\n"
         "The loss of our earlier recipe counted an image on a fine clock as decided before any output was above its"
         " threshold, so that waiting cost the network little; it became slow and often silent"

@@ -30,8 +30,8 @@ def test_a_gain_is_told_as_a_gain_a_loss_no_difference_or_open() -> None:
     assert findings_sentences.gains_sentence([better, worse, alike, unclear]) == (
         f"Quantization gains {better.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
         f" Quantization loses {lost.text(2)} points for the MNIST perceptron (slides: +0.5)."
-        " A difference too small to matter, within the [margin](#decided-beforehand):"
-        f" {alike.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
+        f" The difference is too small to matter: {alike.gain.text(2)} points for the MNIST perceptron"
+        " (slides: +0.5; [margin](#decided-beforehand): ±0.25)."
         " Our seeds show neither a gain nor a loss:"
         f" {unclear.gain.text(2)} points for the MNIST perceptron (slides: +0.5)."
     )

@@ -1,6 +1,6 @@
 """Random searches: what the best of so many settings reaches within a mean time, unquantized and quantized.
 
-    python -m tqttfs_lite.paper.random_search --draws 32 --seeds 8 --device cuda
+    python -m tqttfs_lite.paper.random_search --draws 32 --seeds 10 --device cuda
 
 tries random settings out on the validation images, the same for both sides, and trains the best of each side to the
 end, with new seeds.  A trial has the counts at all output thresholds, so one serves every mean time; the threshold is
