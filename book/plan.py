@@ -11,7 +11,7 @@ from book.compared import label, name
 from book.wording import listed, rows
 from tqttfs_lite.energy.models import SLIDES
 from tqttfs_lite.experiments import results
-from tqttfs_lite.experiments.config import family
+from tqttfs_lite.experiments.config import family, recipe
 from tqttfs_lite.experiments.results import Trial
 from tqttfs_lite.paper import comparisons, energy_claims, gains, operating_points, reported
 from tqttfs_lite.spiking.notation import Architecture
@@ -30,13 +30,14 @@ def parts() -> dict[str, str]:
 
 
 def tried(trials: Sequence[Trial], dataset: str, kind: str, *, quantized: bool) -> set[str]:
-    """The settings that differ among the trials of a family of networks."""
+    """The settings that differ among the trials of a family of networks, or from the recipe but for loss and epochs."""
     values: defaultdict[str, set[object]] = defaultdict(set)
     for config in (trial.config for trial in trials):
         architecture = Architecture.parse(config.architecture)
         found = (config.dataset, family(architecture), max(architecture.quantization) > 1)
         if found == (dataset, kind, quantized):
-            for setting, value in asdict(config).items():
+            usual = recipe(str(architecture), dataset, config.time_steps, loss=config.loss, epochs=config.epochs)
+            for setting, value in (*asdict(config).items(), *asdict(usual).items()):
                 values[setting].add(value)
     return {setting for setting, different in values.items() if len(different) > 1} - {"architecture", "seed"}
 

@@ -28,6 +28,12 @@ def test_a_setting_was_tried_where_trials_differ_in_it() -> None:
     assert fashion == "for the FashionMNIST perceptron, nothing with the baseline"
 
 
+def test_one_trial_has_tried_what_it_changed_in_the_recipe() -> None:
+    changed = replace(recipe("784-400-10", "mnist", 8), dropout=0.2, epochs=3, loss="soft-decoder")
+    trials = [Trial(changed, (), Evaluation(10, 9, 9, 0, 20, (0, 0)), {})]
+    assert "for the MNIST perceptron, `dropout` with the baseline; " in plan.tried_sentence(trials)
+
+
 def test_every_claim_has_its_margin_and_its_steps() -> None:
     _, _, *claims, energy = plan.hypotheses_table().splitlines()
     assert [
