@@ -213,9 +213,7 @@ class TrainingConfig:
                 f"T = {self.time_steps} time steps are too few for the first layer, which ticks only on the last one,"
                 " when every pixel of every image has spiked: use a smaller quantization degree or more time steps"
             )
-        layers = zip(architecture.sizes(), architecture.neuron_shapes(), strict=True)
-        weights = sum(size.flops // size.neurons * channels for size, (channels, *_) in layers)
-        half_life = next(f.default for f in fields(self) if f.name == "half_life")
+        weights, half_life = sum(architecture.weights()), TrainingConfig.half_life
         images, largest_shift = dataset.sizes.train, min(dataset.shape[1:]) // 2
         for name, allowed, valid in (
             ("architecture", f"of at most {MOST_WEIGHTS:,} weights", weights <= MOST_WEIGHTS),

@@ -210,6 +210,14 @@ def best_within(
     return float(grid[best]) if allowed.any() else None
 
 
+def highest_within(
+    thresholds: Sequence[float], costs: Sequence[float], scores: Sequence[float], limit: float
+) -> float | None:
+    """The score at `best_within`; None if every threshold costs more."""
+    threshold = best_within(thresholds, costs, scores, limit)
+    return None if threshold is None else float(np.interp(threshold, thresholds, scores))
+
+
 def ranked(scores: Scores, budget: Budget, baseline: models.Counts) -> list[Choice]:
     """The choices of degrees that stay within a budget, the most accurate first.
 

@@ -160,8 +160,9 @@ def within_steps(scores: Scores, mean_steps: float) -> dict[str, float]:
     found = {}
     for setting, each in scores.settings.items():
         means, right = [one.mean_steps for one in each], [one.accuracy for one in each]
-        if threshold := search.best_within(scores.thresholds, means, right, mean_steps):
-            found[setting] = float(np.interp(threshold, scores.thresholds, right))
+        best = search.highest_within(scores.thresholds, means, right, mean_steps)
+        if best is not None:
+            found[setting] = best
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 

@@ -25,7 +25,7 @@ from tqttfs_lite.experiments import devices, random_settings, results, used_file
 from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, unquantized, variant
 from tqttfs_lite.experiments.experiment import run_together
 from tqttfs_lite.experiments.results import Trial
-from tqttfs_lite.experiments.search import best_within
+from tqttfs_lite.experiments.search import highest_within
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import EQUAL_STEPS, paper_time_steps, short
 from tqttfs_lite.paper.degree_search import expected_bests
@@ -176,8 +176,8 @@ def reached(trial: Trial | None, mean_steps: float) -> float:
         return nan
     images = trial.curve.images
     means, percents = ([100 * c / images for c in counts] for counts in (trial.curve.steps, trial.curve.correct))
-    threshold = best_within(trial.thresholds, means, percents, 100 * mean_steps)
-    return nan if threshold is None else float(np.interp(threshold, trial.thresholds, percents))
+    best = highest_within(trial.thresholds, means, percents, 100 * mean_steps)
+    return nan if best is None else best
 
 
 def _name(claim: Improvement) -> str:
