@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import bit_widths, checkpoints, experiment, results
+from tqttfs_lite.experiments import bit_widths, checkpoints, experiment, finish, results
 from tqttfs_lite.experiments.bit_widths import FixedPoint
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.evaluation import evaluate
@@ -41,6 +42,16 @@ def released(home: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
 
 @pytest.fixture
 def measured(released: Result) -> FixedPoint:
+    return bit_widths.run(CONFIG, with_finish=False)
+
+
+@pytest.fixture
+def finished(released: Result, monkeypatch: pytest.MonkeyPatch) -> FixedPoint:
+    """Measured with a finish of an epoch, after which any accuracy is preserved."""
+    monkeypatch.setattr(bit_widths, "ALLOWED", 100.0)
+    monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (4, 3)})
+    monkeypatch.setattr(bit_widths, "SHARES", (1.0, 10.0))  # an epoch of two steps changes few weights
+    monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
     return bit_widths.run(CONFIG)
 
 
@@ -48,14 +59,14 @@ def test_scores_are_those_of_the_rounded_network(released: Result, measured: Fix
     held_out = experiment.load("mnist", "validation")
     network = experiment.trained_network(released)
     for scale in ("layer", "channel"):
-        scores = measured.scores(scale)
-        for bits, found in zip(measured.bits, scores.validation, strict=True):
+        scores = measured.rounded.scores(scale)
+        for bits, found in zip(measured.rounded.bits, scores.validation, strict=True):
             rounded = FixedPointNetwork(network, bits, per_channel=scale == "channel")
             assert evaluate(rounded, held_out.images, held_out.labels) == found
-            needed = scores.potential_bits[measured.bits.index(bits)]
+            needed = scores.potential_bits[measured.rounded.bits.index(bits)]
             largest = max(layer.largest_potential for layer in rounded.whole_layers)
             assert 2 ** (needed - 2) <= largest < 2 ** (needed - 1)
-    assert measured.layer != measured.channel
+    assert measured.rounded.layer != measured.rounded.channel
 
 
 def test_the_test_images_are_for_the_chosen_bits_and_read_after_the_choice(
@@ -65,43 +76,47 @@ def test_the_test_images_are_for_the_chosen_bits_and_read_after_the_choice(
     load = experiment.load
     monkeypatch.setattr(bit_widths, "load", lambda name, split: splits.append(split) or load(name, split))
     measured = bit_widths.measure(released)
-    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(scale)]
-    assert splits == ["validation"] * (2 * len(measured.bits) + 1) + ["test"] * len(chosen)
+    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(measured.rounded, scale)]
+    expected = ["validation"]
+    for scale in ("layer", "channel"):
+        expected += ["validation"] * len(measured.rounded.bits) + ["test"] * (scale in chosen)
+    assert splits == expected
     monkeypatch.setattr(bit_widths, "ALLOWED", 100.0)
     generous = bit_widths.measure(released)
-    assert generous.fewest_bits("layer") == generous.fewest_bits("channel") == 2
+    assert generous.fewest_bits(generous.rounded, "layer") == generous.fewest_bits(generous.rounded, "channel") == 2
     monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
     strict = bit_widths.measure(released)
-    assert strict.layer.test is None and strict.channel.test is None
+    assert strict.rounded.layer.test is None and strict.rounded.channel.test is None
 
 
 def test_a_second_run_reads_and_a_network_that_is_not_released_has_none(
     measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bit_widths, "measure", lambda result: pytest.fail("it was measured before"))
-    assert bit_widths.run(CONFIG) == measured
+    assert bit_widths.run(CONFIG, with_finish=False) == measured
     with pytest.raises(ResultError, match="is not released"):
         bit_widths.run(replace(CONFIG, seed=1))
 
 
 def test_verification_rounds_the_network_again(released: Result, measured: FixedPoint) -> None:
     assert all(entry.agrees for entry in verification.in_fixed_point(released))
-    scale = next(scale for scale in ("layer", "channel") if measured.scores(scale).test)
-    test = measured.scores(scale).test
+    scale = next(scale for scale in ("layer", "channel") if measured.rounded.scores(scale).test)
+    test = measured.rounded.scores(scale).test
     assert test
     another = replace(test, correct_if_tied=test.correct_if_tied + 1)
-    chosen = measured.chosen(scale)
-    held_out = [replace(s, silent=s.silent + (s is chosen)) for s in measured.scores(scale).validation]
+    chosen = measured.chosen(measured.rounded, scale)
+    held_out = [replace(s, silent=s.silent + (s is chosen)) for s in measured.rounded.scores(scale).validation]
     for split, changed in (("test", another), ("validation", tuple(held_out))):
-        scores = measured.scores(scale).model_copy(update={split: changed})
-        bit_widths.write(measured.model_copy(update={scale: scores}), released)
+        scores = measured.rounded.scores(scale).model_copy(update={split: changed})
+        part = measured.rounded.model_copy(update={scale: scores})
+        bit_widths.write(measured.model_copy(update={"rounded": part}), released)
         differing = [entry for entry in verification.in_fixed_point(released) if not entry.agrees]
-        assert [entry.what for entry in differing] == [f"its {split} counts, by {scale}"]
+        assert [entry.what for entry in differing] == [f"its {split} counts, rounded, by {scale}"]
 
 
 def test_what_was_not_tested_is_no_number_that_agrees(released: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
-    measured = bit_widths.run(CONFIG)
+    measured = bit_widths.run(CONFIG, with_finish=False)
     assert [*verification.in_fixed_point(released)] == []
     table = tables.fixed_point([(released, measured)])
     assert table["bits"].tolist() == ["none", "none"]
@@ -109,11 +124,11 @@ def test_what_was_not_tested_is_no_number_that_agrees(released: Result, monkeypa
 
 
 def drop_bits(content: dict[str, Any]) -> None:
-    content["bits"].pop()
+    content["rounded"]["bits"].pop()
 
 
 def turn_bits(content: dict[str, Any]) -> None:
-    content["bits"].reverse()
+    content["rounded"]["bits"].reverse()
 
 
 def set_seed(content: dict[str, Any]) -> None:
@@ -125,18 +140,18 @@ def set_weights(content: dict[str, Any]) -> None:
 
 
 def set_correct(content: dict[str, Any]) -> None:
-    content["layer"]["validation"][0]["correct"] = content["trained"]["images"] + 1
+    content["rounded"]["layer"]["validation"][0]["correct"] = content["trained"]["images"] + 1
 
 
 def set_images(content: dict[str, Any]) -> None:
-    content["channel"]["validation"][0]["images"] += 1
-    content["channel"]["validation"][0]["steps"] += 8
-    content["channel"]["validation"][0]["silent"] += 1
+    content["rounded"]["channel"]["validation"][0]["images"] += 1
+    content["rounded"]["channel"]["validation"][0]["steps"] += 8
+    content["rounded"]["channel"]["validation"][0]["silent"] += 1
 
 
 def take_test(content: dict[str, Any]) -> None:
     for scale in ("layer", "channel"):
-        content[scale]["test"] = None if content[scale]["test"] else content["trained"]
+        content["rounded"][scale]["test"] = None if content["rounded"][scale]["test"] else content["trained"]
 
 
 @pytest.mark.parametrize(
@@ -175,14 +190,75 @@ def test_the_figure_has_a_line_for_each_kind_of_scale_and_the_table_what_was_cho
 ) -> None:
     (axes,) = result_figures.bits_of_weights([measured]).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
-    assert lines["1-2, a scale a layer"] == [score.accuracy for score in measured.layer.validation]
-    assert lines["1-2, a scale a channel"] == [score.accuracy for score in measured.channel.validation]
+    assert lines["1-2, a scale per layer"] == [score.accuracy for score in measured.rounded.layer.validation]
+    assert lines["1-2, a scale per channel"] == [score.accuracy for score in measured.rounded.channel.validation]
     table = tables.fixed_point([(released, measured)])
-    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(scale)]
-    assert chosen and table["a scale a"].tolist() == chosen
-    row, test = table.iloc[0], measured.scores(chosen[0]).test
+    chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(measured.rounded, scale)]
+    assert chosen and table["scale per"].tolist() == chosen
+    row, test = table.iloc[0], measured.rounded.scores(chosen[0]).test
     assert test and row["test, %"] == f"{released.test.accuracy:.2f} → {test.accuracy:.2f}"
-    assert row["bits"] == measured.fewest_bits(chosen[0])
+    assert row["bits"] == measured.fewest_bits(measured.rounded, chosen[0])
     before, after = map(float, row["nJ"].split(" → "))
     assert after < before
     assert bit_widths.released() == []  # those of the paper's networks alone
+
+
+def test_a_finish_trains_what_it_stores(released: Result, finished: FixedPoint) -> None:
+    part = finished.finished
+    assert part and part.bits == (4, 3) and part.epochs == 1
+    assert [tried.share for tried in part.tried] == [*bit_widths.SHARES]
+    held_out = experiment.load("mnist", "validation")
+    network = experiment.trained_network(released)
+    for scale in bit_widths.SCALES:
+        integers = load_file(bit_widths.weights_file(released, scale))
+        again = finish.from_integers(released, [*integers.values()], 3, per_channel=scale == "channel")
+        assert evaluate(again, held_out.images, held_out.labels) == part.scores(scale).validation[1]
+        rounded = FixedPointNetwork(network, 3, per_channel=scale == "channel")
+        for layer, before in zip(again.whole_layers, rounded.whole_layers, strict=True):
+            assert layer.weight.abs().max() <= 3
+            assert torch.equal(layer.threshold, before.threshold)  # the scales are those of the trained network
+        assert any(
+            not torch.equal(layer.weight, before.weight)
+            for layer, before in zip(again.whole_layers, rounded.whole_layers, strict=True)
+        )
+    assert part.tried[[*bit_widths.SHARES].index(part.share)].correct == part.layer.validation[1].correct
+
+
+def test_a_finish_is_verified_from_its_integers(released: Result, finished: FixedPoint) -> None:
+    entries = [*verification.in_fixed_point(released)]
+    assert all(entry.agrees for entry in entries)
+    assert {entry.what for entry in entries} == {
+        f"its {split} counts, {part}, by {scale}"
+        for split in ("validation", "test")
+        for part in ("rounded", "finished")
+        for scale in bit_widths.SCALES
+    }
+    file = bit_widths.weights_file(released, "layer")
+    integers = load_file(file)
+    save_file({name: -w for name, w in integers.items()}, file)
+    with pytest.raises(ResultError, match="is missing or damaged"):
+        bit_widths.read(released)
+
+
+def test_a_finish_that_was_interrupted_goes_on(
+    released: Result, finished: FixedPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = results.beside(released, *results.FIXED_POINT)
+    bit_widths.write(finished.model_copy(update={"finished": None}), released)
+    monkeypatch.setattr(finish.FinishTrainer, "step", lambda self: pytest.fail("all of it was trained before"))
+    again = bit_widths.run(CONFIG)
+    assert again.finished and finished.finished
+    assert again.finished.model_dump(exclude={"made"}) == finished.finished.model_dump(exclude={"made"})
+    assert file.exists()
+
+
+def test_the_figure_and_the_table_show_a_finish(released: Result, finished: FixedPoint) -> None:
+    (axes,) = result_figures.bits_of_weights([finished]).axes
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    part = finished.finished
+    assert part
+    shown = lines["1-2, a scale per channel, with a finish"]
+    assert shown == [score.accuracy for score in part.channel.validation]
+    table = tables.fixed_point([(released, finished)])
+    assert table["finish"].tolist() == ["", "", "1 epochs", "1 epochs"]
+    assert table["bits"].tolist()[2:] == [3, 3]

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.fixed_point import FixedPointNetwork, scales
+from tqttfs_lite.spiking.fixed_point import FixedPointNetwork, Rounding, layer_scales, scales
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.neuron import Neuron
@@ -135,3 +135,24 @@ def test_what_is_refused(bits: int, neuron: Neuron, words: str) -> None:
 def test_it_is_for_inference_alone() -> None:
     with pytest.raises(InputError, match="`infer` and `evaluate`"):
         FixedPointNetwork(network("784-10"), 8)(encode(IMAGES, 8))
+
+
+def test_rounding_in_training_computes_with_multiples_and_passes_the_gradient() -> None:
+    rounding = Rounding(torch.tensor([0.5, 0.25]), bits=3)
+    W = torch.tensor([[0.6, -0.2, 9.0], [0.6, -0.2, -9.0]], requires_grad=True)
+    found = rounding(W)
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0, 1.5], [0.5, -0.25, -0.75]]))
+    upstream = torch.arange(6.0).view(2, 3)
+    found.backward(upstream)
+    assert torch.equal(W.grad, upstream)  # type: ignore[arg-type]
+
+
+def test_scales_of_a_training_are_used_instead_of_new_ones() -> None:
+    trained = network("784-20(1)-10(2)")
+    scale = layer_scales(trained, 4)
+    as_before = FixedPointNetwork(trained, 4, scale=scale)
+    for layer, same in zip(as_before.whole_layers, FixedPointNetwork(trained, 4).whole_layers, strict=True):
+        assert torch.equal(layer.weight, same.weight) and torch.equal(layer.threshold, same.threshold)
+    coarser = FixedPointNetwork(trained, 4, scale=[2 * s for s in scale])
+    for layer, s, weight in zip(coarser.whole_layers, scale, trained.parameters(), strict=True):
+        assert torch.equal(layer.weight, (weight.double() / (2 * s[:, None])).round().clamp(-7, 7).float())

@@ -1,39 +1,49 @@
 """Trained networks in fixed point: scores by the number of bits per weight, with a scale per layer or per channel.
 
-Every number of bits is evaluated on the validation images.  The fewest bits that preserve the accuracy are chosen on
-them, and only these are evaluated on the test set, once.  Potentials are integers (`spiking.fixed_point`).
+The weights are rounded as they were trained, and after a finish of a few epochs with rounded weights
+(`experiments.finish`).  Every number of bits is evaluated on the validation images.  The fewest bits that preserve the
+accuracy are chosen on them, and only these are evaluated on the test set, once.  Potentials are integers
+(`spiking.fixed_point`).
 
-    python -m tqttfs_lite.experiments.bit_widths        measures the missing networks of `NETWORKS`, seed 0
+    python -m tqttfs_lite.experiments.bit_widths        measures what is missing of `NETWORKS`, seed 0
 
-Results are in `data/fixed_point/`.
+Results are in `data/fixed_point/`, with the integer weights of the chosen networks of a finish.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import torch
 from pydantic import BaseModel, Field
+from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError, one_sentence
-from tqttfs_lite.experiments import experiment, results
+from tqttfs_lite.experiments import checkpoints, devices, experiment, finish, results
 from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
 from tqttfs_lite.experiments.datasets import load
-from tqttfs_lite.experiments.evaluation import Evaluation, evaluate
+from tqttfs_lite.experiments.evaluation import Count, Evaluation, evaluate
 from tqttfs_lite.experiments.results import FIXED_POINT, Result, beside
 from tqttfs_lite.experiments.training import reuse_memory
 from tqttfs_lite.spiking.fixed_point import FixedPointNetwork
 from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 
 Scale = Literal["layer", "channel"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 COMMAND = "python -m tqttfs_lite.experiments.bit_widths"
 # Bits per weight, by family; for a convolutional network, each takes minutes.
 BITS = {"SMLP": (8, 7, 6, 5, 4, 3, 2), "SCNN": (8, 6, 5, 4, 3)}
+FINISHED_BITS = {"SMLP": (8, 6, 5, 4, 3, 2), "SCNN": (8, 4, 3)}
+TRIED_BITS, SHARES = 3, (0.03, 0.1, 0.3)  # with these bits, the finish's share of the learning rate is chosen
 ALLOWED = 0.1  # percentage points of accuracy that rounding may cost
 NETWORKS = (
     ("mnist", "784-400(1)-10(1)", 8),
@@ -55,6 +65,41 @@ class Scores(BaseModel):
     test: Evaluation | None  # with the fewest bits that preserve the accuracy; None if none do
 
 
+class Rounded(BaseModel):
+    """The scores of a network by the number of bits, for both kinds of scale."""
+
+    model_config = STRICT
+
+    bits: tuple[int, ...]  # from many to few
+    layer: Scores
+    channel: Scores
+
+    def scores(self, scale: Scale) -> Scores:
+        found: Scores = getattr(self, scale)
+        return found
+
+
+class Tried(NamedTuple):
+    """A share of the training's learning rate that was tried for a finish, with a scale per layer."""
+
+    share: float
+    correct: Count  # validation images
+
+
+class Finished(Rounded):
+    """The scores after a finish, which starts anew from the trained network for every number of bits."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    tried: tuple[Tried, ...]
+    weights_sha256: dict[Scale, str]  # of the files with the integer weights that the test scores are for
+    made: dict[str, str | int]
+
+    @property
+    def share(self) -> float:
+        """The share of the training's learning rate that is right most often on the validation images."""
+        return max(self.tried, key=lambda tried: tried.correct).share
+
+
 class FixedPoint(BaseModel):
     """The scores of a trained network in fixed point, and as it was trained."""
 
@@ -63,10 +108,9 @@ class FixedPoint(BaseModel):
     config_sha256: str
     config: TrainingConfig
     checkpoint_sha256: str
-    bits: tuple[int, ...]  # from many to few
     trained: Evaluation  # on the validation images, with the released weights
-    layer: Scores
-    channel: Scores
+    rounded: Rounded  # without further training
+    finished: Finished | None
     made: dict[str, str | int]
 
     @property
@@ -74,18 +118,19 @@ class FixedPoint(BaseModel):
         """The name of its file."""
         return (f"{FIXED_POINT[0]}/{self.config.name}{FIXED_POINT[1]}",)
 
-    def scores(self, scale: Scale) -> Scores:
-        found: Scores = getattr(self, scale)
-        return found
+    @property
+    def parts(self) -> dict[str, Rounded]:
+        """The scores without and, if there are any, with a finish."""
+        return {"rounded": self.rounded} | ({"finished": self.finished} if self.finished else {})
 
-    def chosen(self, scale: Scale) -> Evaluation | None:
-        """The score on the validation images with the fewest bits that preserve the accuracy; None if none do."""
-        bits = self.fewest_bits(scale)
-        return self.scores(scale).validation[self.bits.index(bits)] if bits else None
-
-    def fewest_bits(self, scale: Scale) -> int | None:
+    def fewest_bits(self, part: Rounded, scale: Scale) -> int | None:
         """The fewest bits for which, as for all larger numbers, the accuracy loss is at most `ALLOWED` points."""
-        return fewest(self.bits, self.trained, self.scores(scale).validation)
+        return fewest(part.bits, self.trained, part.scores(scale).validation)
+
+    def chosen(self, part: Rounded, scale: Scale) -> Evaluation | None:
+        """The score on the validation images with the fewest bits that preserve the accuracy; None if none do."""
+        bits = self.fewest_bits(part, scale)
+        return part.scores(scale).validation[part.bits.index(bits)] if bits else None
 
 
 def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, ...]) -> int | None:
@@ -104,60 +149,130 @@ def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, 
     return kept
 
 
-def run(config: TrainingConfig) -> FixedPoint:
+def run(config: TrainingConfig, *, with_finish: bool = True) -> FixedPoint:
     """The scores of a configuration's released network: read from their file if there is one, otherwise measured.
 
-    Raises `ResultError` if it is not released, and the same errors as `read` and `measure`.
+    Raises `ResultError` if it is not released, and the same errors as `read`, `measure` and `measure_finish`.
     """
     if not (path := results.find(config, released_only=True)):
         raise ResultError(f"{config.name} is not released: there is nothing to round")
     result = results.read(path)
     if not beside(result, *FIXED_POINT).exists():
         write(measure(result), result)
+    measured = read(result)
+    if with_finish and not measured.finished:
+        write(measured.model_copy(update={"finished": measure_finish(measured, result)}), result)
     return read(result)
 
 
 def measure(result: Result) -> FixedPoint:
-    """Evaluate a result's network on the CPU; raises the same errors as `experiment.trained_network`."""
+    """Round a result's network, without further training, and evaluate it on the CPU.
+
+    Raises the same errors as `experiment.trained_network`.
+    """
     origin, network = experiment.made(torch.device("cpu")), experiment.trained_network(result)
-    bits = BITS[family(network.architecture)]
-    found = {}
-    for scale in get_args(Scale):
-        rounded = [_rounded(network, number, scale) for number in bits]
-        validation = tuple(_evaluate(each, result, "validation") for each in rounded)
-        needed = tuple(max(layer.potential_bits for layer in each.whole_layers) for each in rounded)
-        found[scale] = Scores(validation=validation, potential_bits=needed, test=None)
-    measured = FixedPoint(
+    trained, bits = _evaluate(network, result, "validation"), BITS[_family(result)]
+    found: dict[str, Scores] = {}
+    for scale in SCALES:
+        found[scale], _ = _score(partial(_rounded, network, scale), bits, trained, result)
+    return FixedPoint(
         config_sha256=result.config.hash,
         config=result.config,
         checkpoint_sha256=result.checkpoint_sha256,
-        bits=bits,
-        trained=_evaluate(network, result, "validation"),
-        **found,
+        trained=trained,
+        rounded=Rounded(bits=bits, **found),
+        finished=None,
         made=origin,
     )
-    tested: dict[str, Scores] = {
-        scale: measured.scores(scale).model_copy(update={"test": test})
-        for scale, test in scored(measured, result, "test").items()
-    }
-    return measured.model_copy(update=tested)
 
 
-def scored(measured: FixedPoint, result: Result, split: str) -> dict[Scale, Evaluation]:
-    """The scores on a split with the chosen bits, for each kind of scale that has some, from the checkpoint."""
-    network = experiment.trained_network(result)
-    scales: tuple[Scale, ...] = get_args(Scale)
-    chosen = {scale: measured.fewest_bits(scale) for scale in scales}
-    return {scale: _evaluate(_rounded(network, bits, scale), result, split) for scale, bits in chosen.items() if bits}
+def measure_finish(measured: FixedPoint, result: Result, *, device: str | None = None) -> Finished:
+    """Finish a result's network for each number of bits, evaluate it on the CPU, and store the chosen integer weights.
+
+    Raises the same errors as `finish.finished`.
+    """
+    make = partial(finish.finished, result, device=device)
+    origin, kind = experiment.made(devices.choose(device)), _family(result)
+    tried = tuple(
+        Tried(share, _evaluate(make(TRIED_BITS, per_channel=False, share=share), result, "validation").correct)
+        for share in SHARES
+    )
+    share = max(tried, key=lambda each: each.correct).share
+    found: dict[str, Scores] = {}
+    digests: dict[Scale, str] = {}
+    for scale in SCALES:
+        trained = partial(make, per_channel=scale == "channel", share=share)
+        found[scale], network = _score(trained, FINISHED_BITS[kind], measured.trained, result)
+        if network:
+            digests[scale] = _write_integers(network, weights_file(result, scale))
+    return Finished(
+        bits=FINISHED_BITS[kind],
+        **found,
+        epochs=finish.EPOCHS[kind],
+        tried=tried,
+        weights_sha256=digests,
+        made=origin,
+    )
 
 
-def _rounded(network: SpikingNetwork, bits: int, scale: Scale) -> FixedPointNetwork:
+def scored(measured: FixedPoint, result: Result, split: str) -> dict[tuple[str, Scale], Evaluation]:
+    """The scores on a split with the chosen bits, from the stored weights, for each part and kind of scale with some.
+
+    Raises `CheckpointError` if the stored weights are missing or are not those of the scores.
+    """
+    trained, found = experiment.trained_network(result), {}
+    for name, part in measured.parts.items():
+        for scale in SCALES:
+            if bits := measured.fewest_bits(part, scale):
+                if isinstance(part, Finished):
+                    integers = _read_integers(weights_file(result, scale), part.weights_sha256[scale])
+                    network = finish.from_integers(result, integers, bits, per_channel=scale == "channel")
+                else:
+                    network = _rounded(trained, scale, bits)
+                found[name, scale] = _evaluate(network, result, split)
+    return found
+
+
+def _score(
+    make: Callable[[int], FixedPointNetwork], bits: tuple[int, ...], trained: Evaluation, result: Result
+) -> tuple[Scores, FixedPointNetwork | None]:
+    """The scores of networks of these bits, and the network that was chosen and evaluated on the test set."""
+    networks = [make(number) for number in bits]
+    validation = tuple(_evaluate(network, result, "validation") for network in networks)
+    needed = tuple(max(layer.potential_bits for layer in network.whole_layers) for network in networks)
+    kept = fewest(bits, trained, validation)
+    chosen = networks[bits.index(kept)] if kept else None
+    test = _evaluate(chosen, result, "test") if chosen else None
+    return Scores(validation=validation, potential_bits=needed, test=test), chosen
+
+
+def _family(result: Result) -> str:
+    return family(Architecture.parse(result.config.architecture))
+
+
+def _rounded(network: SpikingNetwork, scale: Scale, bits: int) -> FixedPointNetwork:
     return FixedPointNetwork(network, bits, per_channel=scale == "channel")
 
 
 def _evaluate(network: SpikingNetwork, result: Result, split: str) -> Evaluation:
     data = load(result.config.dataset, split)
     return evaluate(network, data.images, data.labels, batch_size=100)  # convolving the input takes memory per tick
+
+
+def weights_file(result: Result, scale: Scale) -> Path:
+    """The file with the integer weights that were chosen after a finish."""
+    return beside(result, FIXED_POINT[0], f".{scale}.safetensors")
+
+
+def _write_integers(network: FixedPointNetwork, path: Path) -> str:
+    tensors = {f"layers.{n}.weight": layer.weight.to(torch.int8) for n, layer in enumerate(network.whole_layers)}
+    checkpoints.write_tensors(tensors, {"bits": network.bits}, path)
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _read_integers(path: Path, digest: str) -> list[Tensor]:
+    tensors, _ = checkpoints.read_tensors(path, digest)
+    return [tensors[f"layers.{n}.weight"] for n in range(len(tensors))]
 
 
 def write(measured: FixedPoint, result: Result) -> Path:
@@ -178,10 +293,13 @@ def read(result: Result) -> FixedPoint:
             raise ValueError("it was edited or renamed: its configuration is not the result's")
         if found.checkpoint_sha256 != result.checkpoint_sha256:
             raise ValueError("it was measured with weights other than the result's")
-        if list(found.bits) != sorted(set(found.bits), reverse=True):
-            raise ValueError("the numbers of bits must decrease")
-        for scale in get_args(Scale):
-            _check(found, scale)
+        for part in found.parts.values():
+            if list(part.bits) != sorted(set(part.bits), reverse=True):
+                raise ValueError("the numbers of bits must decrease")
+            for scale in SCALES:
+                _check(found, part, scale)
+        if found.finished:
+            _check_weights(found.finished, result)
     return found
 
 
@@ -192,17 +310,27 @@ def released() -> list[tuple[Result, FixedPoint]]:
     return [(result, read(result)) for result in found if beside(result, *FIXED_POINT).exists()]
 
 
-def _check(found: FixedPoint, scale: Scale) -> None:
+def _check(found: FixedPoint, part: Rounded, scale: Scale) -> None:
     """Raise `ValueError` for impossible counts."""
-    scores = found.scores(scale)
-    if not len(found.bits) == len(scores.validation) == len(scores.potential_bits):
-        raise ValueError(f"there must be {len(found.bits)} counts, one for each number of bits")
+    scores = part.scores(scale)
+    if not len(part.bits) == len(scores.validation) == len(scores.potential_bits):
+        raise ValueError(f"there must be {len(part.bits)} counts, one for each number of bits")
     for counts in (found.trained, *scores.validation, *([scores.test] if scores.test else [])):
         results.check_counts(counts, found.config)
     if any(counts.images != found.trained.images for counts in scores.validation):
         raise ValueError("all counts must be for the same validation images")
-    if (scores.test is None) != (found.fewest_bits(scale) is None):
+    if (scores.test is None) != (found.fewest_bits(part, scale) is None):
         raise ValueError("there must be test counts if and only if some number of bits preserves the accuracy")
+
+
+def _check_weights(finished: Finished, result: Result) -> None:
+    """Raise `ValueError` if the integer weights behind the test counts are not those that were stored."""
+    if set(finished.weights_sha256) != {scale for scale in SCALES if finished.scores(scale).test}:
+        raise ValueError("there must be weights if and only if there are test counts")
+    for scale, digest in finished.weights_sha256.items():
+        path = weights_file(result, scale)
+        if not path.exists() or sha256(path.read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{path.name} is missing or damaged")
 
 
 def main() -> None:
@@ -210,7 +338,9 @@ def main() -> None:
     reuse_memory()
     for dataset, architecture, time_steps in NETWORKS:
         measured = run(recipe(architecture, dataset, time_steps))
-        print(measured.config.name, *(f"{scale}: {measured.fewest_bits(scale)} bits" for scale in get_args(Scale)))
+        for name, part in measured.parts.items():
+            told = (f"{scale}: {measured.fewest_bits(part, scale)} bits" for scale in SCALES)
+            print(measured.config.name, name, *told, flush=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Trainer:
         self.device = device = data.images.device
         with SEEDING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = build(config).to(device)
+            self.network = self.start().to(device)
         self.averaged = deepcopy(self.network).requires_grad_(False)
         self.network.generator = self.generator = torch.Generator(device)
         self.batches = len(data) // config.batch_size
@@ -92,6 +92,10 @@ class Trainer:
         self._total = torch.zeros((), dtype=torch.float32, device=device)  # sum of the losses in this epoch
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._graph: torch.cuda.CUDAGraph | None = None
+
+    def start(self) -> Network:
+        """The network that is trained, with the weights with which its training starts."""
+        return build(self.config)
 
     def begin(self, epoch: int) -> None:
         """Shuffle the images; the random numbers of an epoch depend only on the seed and the epoch's number."""

@@ -234,9 +234,10 @@ def in_fixed_point(result: Result) -> Iterator[Entry]:
         return
     file = f"fixed_point/{result.config.name}.json"
     for split, scores in again.items():
-        for scale, found in scores.items():
-            expected = stored.chosen(scale) if split == "validation" else stored.scores(scale).test
-            yield _equal("checkpoints", file, f"its {split} counts, by {scale}", expected, found)
+        for (name, scale), found in scores.items():
+            part = stored.parts[name]
+            expected = stored.chosen(part, scale) if split == "validation" else part.scores(scale).test
+            yield _equal("checkpoints", file, f"its {split} counts, {name}, by {scale}", expected, found)
 
 
 def is_quick(config: TrainingConfig) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, groupby, zip_longest
-from typing import get_args
+from itertools import cycle, groupby, product, zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from pandas import DataFrame
 from torch import Tensor
 
-from tqttfs_lite.experiments.bit_widths import FixedPoint, Scale
+from tqttfs_lite.experiments.bit_widths import SCALES, FixedPoint
 from tqttfs_lite.experiments.config import family
 from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.training import Epoch
@@ -253,14 +252,21 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
             architecture = Architecture.parse(network.config.architecture)
             degrees, color = architecture.short_form, NETWORKS[max(architecture.quantization) > 1]
             axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
-            for scale, line in zip(get_args(Scale), ("o--", "o-"), strict=True):
-                percent = [score.accuracy for score in network.scores(scale).validation]
-                label = f"{degrees}, a scale a {scale}"
-                axes.plot(network.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
+            for part, scale in product(network.parts.values(), SCALES):
+                percent = [score.accuracy for score in part.scores(scale).validation]
+                finish = ", with a finish" if part is network.finished else ""
+                axes.plot(
+                    part.bits,
+                    percent,
+                    "o-" if scale == "channel" else "o--",
+                    color=color,
+                    markerfacecolor=color if finish else CARD,
+                    label=f"{degrees}, a scale per {scale}{finish}",
+                )
         trained = [network.trained.accuracy for network in group]
         axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
         axes.set_xlabel("bits of a weight")
-        axes.set_xticks(sorted({bits for network in group for bits in network.bits}))
+        axes.set_xticks(sorted({bits for network in group for bits in network.rounded.bits}))
         axes.margins(x=0.1)
         axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))

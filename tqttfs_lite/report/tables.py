@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import get_args, get_type_hints
+from itertools import product
+from typing import get_type_hints
 
 import pandas as pd
 from IPython.display import Markdown
@@ -13,7 +14,7 @@ from pandas import DataFrame
 from tqttfs_lite.energy.costs import BY_CAPACITY, INTEGERS, VARIANTS
 from tqttfs_lite.energy.models import memory_energies
 from tqttfs_lite.experiments import paths
-from tqttfs_lite.experiments.bit_widths import FixedPoint, Scale
+from tqttfs_lite.experiments.bit_widths import SCALES, Finished, FixedPoint
 from tqttfs_lite.experiments.config import TrainingConfig, changes
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import gains, reported
@@ -197,21 +198,27 @@ def run_details(result: Result) -> Markdown:
 
 
 def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
-    """Networks with the fewest bits that preserve the accuracy on the validation images: a row for each kind of scale.
+    """Networks with the fewest bits that preserve the accuracy on the validation images.
 
-    If no number of bits does, there are no scores, since the test images were not read.  Energies include memory: those
+    A row is for a kind of scale, without or with a finish.  If no number of bits preserves the accuracy, there are no
+    scores, since the test images were not read.  Energies include memory: those
     of the trained network are for 32-bit floating point, those of the rounded one for integers.
     """
     rows = []
     for result, measured in networks:
         architecture = Architecture.parse(result.config.architecture)
-        for scale in get_args(Scale):
-            scores, bits = measured.scores(scale), measured.fewest_bits(scale)
-            named = {"data": result.config.dataset, "degrees": architecture.short_form, "a scale a": scale}
+        for part, scale in product(measured.parts.values(), SCALES):
+            scores, bits = part.scores(scale), measured.fewest_bits(part, scale)
+            named: dict[str, object] = {
+                "data": result.config.dataset,
+                "degrees": architecture.short_form,
+                "finish": f"{part.epochs} epochs" if isinstance(part, Finished) else "",
+                "scale per": scale,
+            }
             if not (bits and scores.test):
                 rows.append({**named, "bits": "none"})
                 continue
-            needed = scores.potential_bits[measured.bits.index(bits)]
+            needed = scores.potential_bits[part.bits.index(bits)]
             costs = replace(VARIANTS[INTEGERS], weight_bits=bits, potential_bits=needed)
             trained, rounded = result.test, scores.test
             before = sum(memory_energies(trained.counts(architecture), BY_CAPACITY))

@@ -5,6 +5,9 @@ symmetric, and 0 stays 0.  Either the whole layer or each of its output channels
 has a single one because its potentials are compared with each other.  A scale is chosen from `FRACTIONS` for the least
 sum of squared rounding errors, and may clip a few of the largest weights.
 
+Weights can also be rounded during training: with `Rounding`, a layer computes with rounded weights, and the optimizer
+changes unrounded ones.
+
 Nothing else is rounded.  A potential is a sum of integers, which exceeds θ / s if and only if it exceeds the largest
 integer not above θ / s; this integer is the neuron's threshold.  Average pooling passes on how many neurons of a window
 have fired, and the next layer's threshold is multiplied by the number of neurons in a window.  float32 adds integers up
@@ -14,12 +17,13 @@ accumulator.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from tqttfs_lite.errors import InputError, is_whole
 from tqttfs_lite.spiking.firing import convolution_times, firing_time, trace
@@ -49,6 +53,43 @@ def rounded(W: Tensor, scale: Tensor, top: int) -> Tensor:
     return (W / scale).round().clamp(-top, top)
 
 
+def layer_scales(network: SpikingNetwork, bits: int, *, per_channel: bool = False) -> list[Float[Tensor, " _"]]:
+    """For each layer, the scale of every output channel; all are equal except in hidden layers with `per_channel`."""
+    found = []
+    for layer in network.layers:
+        rows = layer.weight.detach().double().flatten(1)
+        own = per_channel and layer is not network.layers[-1]
+        found.append(scales(rows if own else rows.view(1, -1), largest_integer(bits)).expand(len(rows)))
+    return found
+
+
+def largest_integer(bits: int) -> int:
+    """The largest weight of this many bits, one of which is the sign.
+
+    >>> largest_integer(4)
+    7
+    """
+    return int(2 ** (bits - 1) - 1)
+
+
+class Rounding(nn.Module):
+    """The rounded weights W̃ = s w of a layer, as a parametrization for training.
+
+    The gradient passes as if nothing were rounded, a straight-through estimator (Bengio et al., 2013,
+    arXiv:1308.3432).
+    """
+
+    def __init__(self, scale: Float[Tensor, " rows"], bits: int) -> None:
+        super().__init__()
+        self.top = largest_integer(bits)
+        self.scale: Tensor
+        self.register_buffer("scale", scale.float())
+
+    def forward(self, W: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
+        scale = self.scale.view(-1, *[1] * (W.ndim - 1))
+        return W + (rounded(W, scale, self.top) * scale - W).detach()
+
+
 class FixedPointLayer(SpikingLayer):
     """A layer with integer weights: called with its input states, it returns W C minus the neurons' thresholds."""
 
@@ -60,16 +101,14 @@ class FixedPointLayer(SpikingLayer):
         self.register_buffer("threshold", torch.zeros(self.shape[0], *[1] * (len(self.shape) - 1)))
 
     @torch.no_grad()
-    def take(self, W: Tensor, theta: float, bits: int, pooled: int, *, per_channel: bool) -> None:
-        """Round these weights, and set the thresholds that follow from them.
+    def take(self, W: Tensor, scale: Float[Tensor, " rows"], theta: float, bits: int, pooled: int) -> None:
+        """Round these weights, and set the thresholds that follow from their scales.
 
         Raises `InputError` if a potential might leave the range in which float32 is exact.
         """
-        top, rows = 2 ** (bits - 1) - 1, W.double().flatten(1)
-        s = scales(rows if per_channel else rows.view(1, -1), top).expand(len(W))
         self.pooled = pooled
-        self.weight.copy_(rounded(rows, s[:, None], top).view_as(W))
-        self.threshold.copy_((theta * pooled / s).floor().view_as(self.threshold))
+        self.weight.copy_(rounded(W.double().flatten(1), scale[:, None], largest_integer(bits)).view_as(W))
+        self.threshold.copy_((theta * pooled / scale).floor().view_as(self.threshold))
         if (reached := self.largest_potential) > EXACT:
             raise InputError(f"a potential of up to {reached} is not exact in float32: use fewer bits than {bits}")
 
@@ -98,14 +137,22 @@ class FixedPointLayer(SpikingLayer):
 class FixedPointNetwork(SpikingNetwork):
     """A trained network with integer weights of this many bits, for `infer` and `evaluate`.
 
-    `per_channel` gives each output channel of the hidden layers a scale of its own.
+    `per_channel` gives each output channel of the hidden layers a scale of its own.  `scale` is for weights that have
+    been trained with `Rounding`: the scales that it used, instead of those of `layer_scales`.
     Raises `InputError` if `bits` is not from 2 to 16, if the response is not a step, since potentials are then not sums
     of weights, or if a potential might leave the range in which float32 is exact.
     """
 
     layer_type = FixedPointLayer
 
-    def __init__(self, network: SpikingNetwork, bits: int, *, per_channel: bool = False) -> None:
+    def __init__(
+        self,
+        network: SpikingNetwork,
+        bits: int,
+        *,
+        per_channel: bool = False,
+        scale: Sequence[Float[Tensor, " _"]] | None = None,
+    ) -> None:
         if not is_whole(bits) or not 2 <= bits <= 16:
             raise InputError(f"weights must have from 2 to 16 bits, not {bits}")
         if network.neuron.response is not None:
@@ -115,9 +162,9 @@ class FixedPointNetwork(SpikingNetwork):
         neuron = replace(network.neuron, theta=0.0)  # the layers take their thresholds off
         super().__init__(network.architecture, network.time_steps, neuron=neuron, pooling=pooling)
         self.bits, self.per_channel = bits, per_channel
-        for layer, trained, window in zip(self.whole_layers, network.layers, (1, *windows), strict=False):
-            own = per_channel and trained is not network.layers[-1]
-            layer.take(trained.weight, network.neuron.theta, bits, window**2, per_channel=own)
+        scale = layer_scales(network, bits, per_channel=per_channel) if scale is None else scale
+        for layer, trained, s, window in zip(self.whole_layers, network.layers, scale, (1, *windows[:-1]), strict=True):
+            layer.take(trained.weight, s, network.neuron.theta, bits, window**2)
 
     @property
     def whole_layers(self) -> list[FixedPointLayer]:
