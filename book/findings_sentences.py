@@ -53,10 +53,18 @@ def energy_at_equal_steps_sentence(compared: Sequence[Compared]) -> str:
         return ""
     trained, equal = (rows.loc[name] for name in (energy_views.AS_TRAINED, energy_views.EQUAL_STEPS))
     return (
-        f"The energy of the {name(claim)} depends on its steps, too: seed 0 saves {trained[CAUSAL]:.1f} % of the causal"
-        f" count as trained and {equal[CAUSAL]:.1f} % at equal steps, on the first {trained['images']:.0f} test images"
-        " ([chapter 9](../notebooks/09_audit.ipynb))."
+        f"The energy of the {name(claim)} depends on its steps, too: by the causal count, seed 0"
+        f" {saved_or_needed(trained[CAUSAL])} as trained and {saved_or_needed(equal[CAUSAL])} at equal steps, on the"
+        f" first {trained['images']:.0f} test images ([chapter 9](../notebooks/09_audit.ipynb))."
     )
+
+
+def saved_or_needed(percent: float) -> str:
+    """
+    >>> saved_or_needed(12.34), saved_or_needed(-12.34)
+    ('saves 12.3 %', 'needs 12.3 % more')
+    """
+    return f"saves {percent:.1f} %" if percent >= 0 else f"needs {-percent:.1f} % more"
 
 
 def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:

@@ -253,12 +253,11 @@ def test_a_finish_that_was_interrupted_goes_on(
 
 
 def test_the_figure_and_the_table_show_a_finish(released: Result, finished: FixedPoint) -> None:
-    (axes,) = result_figures.bits_of_weights([finished]).axes
-    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     part = finished.finished
     assert part
-    shown = lines["1-2, a scale per channel, with a finish"]
-    assert shown == [score.accuracy for score in part.channel.validation]
+    for axes, shown in zip(result_figures.bits_of_weights([finished]).axes, (finished.rounded, part), strict=True):
+        lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+        assert lines["1-2, a scale per channel"] == [score.accuracy for score in shown.channel.validation]
     table = tables.fixed_point([(released, finished)])
     assert table["finish"].tolist() == ["", "", "1 epochs", "1 epochs"]
     assert table["bits"].tolist()[2:] == [3, 3]

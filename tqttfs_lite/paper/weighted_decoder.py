@@ -144,5 +144,8 @@ def verdict(found: Sequence[Case]) -> str:
             " more accurate."
         )
     if sooner and behind > ahead:
-        said += " So the claim holds as it is worded, but accuracy pays for the steps."
+        said += (
+            " So steps are saved, as the claim says, but accuracy pays for them; whether this is so with the follow-up's"
+            " own training, these networks cannot tell."
+        )
     return said

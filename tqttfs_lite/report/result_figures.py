@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, groupby, product, zip_longest
+from itertools import cycle, groupby, zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -236,42 +236,45 @@ def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
 
 
 def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
-    """Validation accuracy by the bits of a weight, beside that as trained: a panel for networks of the same neurons.
+    """Validation accuracy by the bits of a weight, beside that as trained: a column for networks of the same neurons.
 
-    What lies more than `SHOWN` points below the accuracy as trained is cut off.
+    The rows are rounding alone and, if any network has one, rounding with a finish.  What lies more than `SHOWN` points
+    below the accuracy as trained is cut off.
     """
 
     def kind(network: FixedPoint) -> tuple[str, str]:
         return network.config.dataset, family(Architecture.parse(network.config.architecture))
 
     groups = [list(group) for _, group in groupby(networks, kind)]
-    figure, (row,) = panels(1, max(1, len(groups)), height=3.0)
-    for axes, group in zip(row, groups, strict=False):
-        dataset, name = kind(group[0])
-        for network in group:
-            architecture = Architecture.parse(network.config.architecture)
-            degrees, color = architecture.short_form, NETWORKS[max(architecture.quantization) > 1]
-            axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
-            for part, scale in product(network.parts.values(), SCALES):
-                percent = [score.accuracy for score in part.scores(scale).validation]
-                finish = ", with a finish" if part is network.finished else ""
-                axes.plot(
-                    part.bits,
-                    percent,
-                    "o-" if scale == "channel" else "o--",
-                    color=color,
-                    markerfacecolor=color if finish else CARD,
-                    label=f"{degrees}, a scale per {scale}{finish}",
-                )
-        trained = [network.trained.accuracy for network in group]
-        axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
+    rows = {"rounded": "rounding alone"}
+    if any(network.finished for network in networks):
+        rows["finished"] = "with a finish"
+    figure, grid = panels(len(rows), max(1, len(groups)), height=3.0)
+    for row, (part, title) in zip(grid, rows.items(), strict=True):
+        for axes, group in zip(row, groups, strict=False):
+            dataset, name = kind(group[0])
+            for network in group:
+                _by_bits(axes, network, part)
+            trained = [network.trained.accuracy for network in group]
+            bits = sorted({bits for network in group for bits in network.rounded.bits}, reverse=True)
+            axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
+            axes.set(xticks=bits, xlim=(bits[0] + 0.5, bits[-1] - 0.5))
+        row[0].set_ylabel(f"{title}\nvalidation accuracy, %")
+    for axes in grid[-1][: len(groups)]:
         axes.set_xlabel("bits of a weight")
-        axes.set_xticks(sorted({bits for network in group for bits in network.rounded.bits}))
-        axes.margins(x=0.1)
-        axes.invert_xaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
-    row[0].set_ylabel("validation accuracy, %")
     return figure
+
+
+def _by_bits(axes: Axes, network: FixedPoint, part: str) -> None:
+    architecture = Architecture.parse(network.config.architecture)
+    color = NETWORKS[max(architecture.quantization) > 1]
+    axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
+    for scale, line in zip(SCALES, ("o--", "o-"), strict=True):
+        label = f"{architecture.short_form}, a scale per {scale}"
+        if scores := network.parts.get(part):
+            percent = [score.accuracy for score in scores.scores(scale).validation]
+            axes.plot(scores.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
 
 
 def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:
