@@ -1,6 +1,6 @@
-"""When the numbers were verified last, how far and where, as `tqttfs verify --record` wrote it down.
+"""When, how far and where the numbers were last verified, as recorded by `tqttfs verify --record`.
 
-A page that draws on results is flagged where that record does not speak for the library as it is now.
+A page that draws on results is flagged if that record does not hold for the library as it is now.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from tqttfs_lite.paper import verification
 
 MEANING = {
-    "arithmetic": "the slides' numbers from one another, and the checksums of all files",
-    "checkpoints": "also every stored network on the whole test set",
+    "arithmetic": "the slides' numbers, recomputed from one another, and the checksums of all files",
+    "checkpoints": "also every stored network, evaluated on the whole test set",
     "retrain": "also the slides' two MNIST perceptrons, trained from scratch",
     "full": "also every network of a recipe, trained from scratch",
 }
@@ -24,7 +24,7 @@ NAMED = 3  # changed files that a flag names
 
 
 def flag(record: Path) -> str:
-    """Why a reader should not take results for what today's library makes; empty where nothing speaks against it."""
+    """Why a reader should not take the results for those of today's library; empty if there is no reason."""
     if not record.is_file():
         return f"No verification was recorded where this book was built: {UNKNOWN}."
     last = json.loads(record.read_text("utf-8"))
@@ -40,7 +40,7 @@ def flag(record: Path) -> str:
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The names of the files that have another sum, are new or are gone.
+    """The names of the files that have another checksum, are new or are gone.
 
     >>> changed({"a.py": "1", "b.py": "2", "c.py": "3"}, {"b.py": "2", "c.py": "4", "d.py": "5"})
     ['a.py', 'c.py', 'd.py']
@@ -51,7 +51,7 @@ def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def sentences(record: Path) -> str:
     """The last verification in words; without a record, how to make one.
 
-    Its numbers are those that agreed and those that were looked at.
+    In the record, `numbers` is how many were recomputed, and `agreeing` how many of them agreed.
     """
     if not record.is_file():
         return "No verification has been recorded where this book was built: run `make test` to record one."

@@ -127,7 +127,7 @@ def _capacities(name: str, given: Sequence[float] | None, words: Sequence[int], 
 BY_CAPACITY = Costs()
 INTEGERS = "integers, 8-bit weights"
 FLAT = "a flat 5 pJ, no addresses"
-# Other prices for the same counts, named after the difference from the book's.
+# Other prices for the same counts, named after how they differ from the book's.
 VARIANTS: dict[str, Costs] = {
     "by capacity, capped at 1 MB": BY_CAPACITY,
     "extrapolated beyond 1 MB": replace(BY_CAPACITY, beyond="extrapolated"),

@@ -1,4 +1,4 @@
-"""What makes a trained network: one frozen configuration, stored in every result that it made."""
+"""What determines a trained network: one frozen configuration, stored in every result that it produced."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tqttfs_lite.spiking.surrogate import SURROGATES
 Coding = Literal["ttfs", "rate"]
 Config = TypeVar("Config")
 LARGEST_SEED = 2**63 - 1  # of PyTorch's generators
-LONGEST_NOTATION = 150  # it is part of file names, which systems limit to 255 bytes
-MOST_WEIGHTS = 10**9  # training takes five numbers for each: 20 GB
+LONGEST_NOTATION = 150  # it is part of file names, which file systems limit to 255 bytes
+MOST_WEIGHTS = 10**9  # training needs five numbers for each: 20 GB
 
 
 def _with_degrees(notation: str) -> str:
@@ -46,7 +46,7 @@ def _known_dataset(name: str) -> str:
 
 
 def _in(table: Mapping[str, object], setting: str) -> AfterValidator:
-    """Allow the names in a table, to which a researcher may have added."""
+    """Allow the names in a table, to which researchers may have added their own."""
 
     def check(name: str) -> str:
         if name not in table:
@@ -91,11 +91,11 @@ class TrainingConfig:
     """One training run, checked and in one canonical form from the start.
 
     Raises `InputError` for values that cannot be trained: `NotationError` for the architecture's text, `ConfigError`
-    for a setting, and a plain one where a layer could never fire.
+    for a setting, and a plain `InputError` if a layer could never fire.
 
-    The defaults are the plain case, training without any of these aids; `RECIPES` holds the choices.  A default
-    is never changed once results exist, and a new field's default is what was done before it came: the hash covers the
-    fields that differ from their defaults, so that old results stay valid.
+    The defaults are plain training, without any of the optional aids; `RECIPES` holds the chosen values.  A default is
+    never changed once results exist, and a new field's default is what was done before the field existed: the hash
+    covers only the fields that differ from their defaults, so that old results stay valid.
     """
 
     architecture: Annotated[
@@ -109,7 +109,7 @@ class TrainingConfig:
         Coding,
         Field(
             description="ttfs: a neuron fires at most once, and the first output spike decides; rate: the same"
-            " perceptron with IF neurons that fire many times; the class with the most spikes is the answer"
+            " perceptron with IF neurons that fire many times, and the class with the most spikes is the answer"
         ),
     ] = "ttfs"
     seed: Seed = 0
@@ -128,16 +128,18 @@ class TrainingConfig:
     ] = 0.01
     initial_gain: Annotated[
         Real,
-        Field(gt=0, le=100, description="weights start in U(±gain / sqrt(fan_in)); 1 is as in PyTorch's own layers"),
+        Field(
+            gt=0, le=100, description="initial weights are drawn from U(±gain / sqrt(fan_in)); 1 is PyTorch's default"
+        ),
     ] = 1.0
     loss: Annotated[
         str,
         _in(LOSSES, "loss"),
         Field(
             description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
-            " tick-corrected: the same, with an equal chance per time step on all clocks; first-spike-time: a softmax"
-            " over the output neurons' first-spike times; temporal-weighting: a softmax over their spikes, which weigh"
-            " less the later they come; rate coding has its own loss, over spike counts"
+            " tick-corrected: the same, with an equal chance of deciding per time step on all clocks; first-spike-time:"
+            " a softmax over the output neurons' first-spike times; temporal-weighting: a softmax over their spikes,"
+            " which weigh less the later they come; rate coding has its own loss, over spike counts"
         ),
     ] = "soft-decoder"
     sharpness: Annotated[
@@ -145,7 +147,8 @@ class TrainingConfig:
         Field(
             gt=0,
             le=100,
-            description="sharpness of the soft decoder, whose limit is the slides' decoder; otherwise of the softmax",
+            description="sharpness of the soft decoder, whose limit is the slides' decoder; with the other losses, of"
+            " the softmax",
         ),
     ] = 4.0
     half_life: Annotated[
@@ -196,7 +199,7 @@ class TrainingConfig:
     ] = "step"
 
     def __post_init__(self) -> None:
-        """Check the settings, each of which is allowed, against one another."""
+        """Check the settings, each of which is valid by itself, against one another."""
         architecture = Architecture.parse(self.architecture)
         first, *_ = clocks(architecture, self.time_steps)
         ttfs = self.coding == "ttfs"
@@ -239,12 +242,12 @@ class TrainingConfig:
 
     @property
     def neuron(self) -> Neuron:
-        """What the neurons of the network are."""
+        """The properties that all neurons of the network share."""
         return Neuron(self.theta, SURROGATES[self.surrogate](self.surrogate_alpha), RESPONSES[self.response])
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the settings that are not the defaults, as canonical JSON, in hexadecimal digits."""
+        """SHA-256 of the settings that differ from the defaults, as canonical JSON, in hexadecimal digits."""
         settings = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -259,16 +262,16 @@ class TrainingConfig:
 
 
 # Chosen on the validation split with quantized networks; the unquantized baseline is trained by the same recipe.
-# The loss favours no clock: without the correction a fine one decides too early.
-# With a gain of 1 the network is silent at first.  Without a price of time networks learn to wait for the end.
+# The loss favours no clock: without the correction, a fine one decides too early.
+# With a gain of 1, the network is silent at first.  Without a price of time, networks learn to wait for the end.
 # Flipping is off for MNIST, where a mirrored digit is another symbol, and for the FashionMNIST perceptron, where it
 # lowered the validation accuracy: all shoes face left.  The convolutional network uses it against overfitting, and
 # average pooling, which leaves fewer images silent where it is quantized, so that half the epochs suffice.
 _COMMON = {"loss": "tick-corrected", "initial_gain": 2.0, "dropout": 0.1, "shift": 1, "averaging": 0.999}
 _DIGITS = {**_COMMON, "step_cost": 0.003}
 _CLOTHES = {**_COMMON, "step_cost": 0.005}
-# For a data set without a recipe of its own: what the chosen ones have in common, but no dropout and no changed images,
-# which can cost more than they help, and small batches, since such a data set is often small.
+# For a data set without a recipe of its own: what the chosen ones have in common, but without dropout and augmentation,
+# which can cost more than they help, and with small batches, since such a data set is often small.
 DEFAULT_RECIPE: dict[str, Any] = {
     "loss": "tick-corrected",
     "initial_gain": 2.0,
@@ -285,7 +288,7 @@ RECIPES: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "SMLP"): {**DEFAULT_RECIPE, "learning_rate": 0.01},
     ("digits", "SCNN"): {**DEFAULT_RECIPE, "learning_rate": 0.02, "silence_costs": True},
 }
-# Rate coding is read at the end of time: a step has no price, and no tick decides.
+# Rate coding is read on the last time step: a step has no price, and no tick decides.
 RATE_CODING: dict[str, Any] = {"loss": "soft-decoder", "step_cost": 0.0}
 
 
@@ -297,9 +300,9 @@ def family(architecture: Architecture) -> str:
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The released recipe of the network's family on this data set, with your changes.
 
-    A data set that `RECIPES` does not have gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, or of all
-    images where there are fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats a
-    time step, and the plain values of `TrainingConfig` else.
+    A data set that is not in `RECIPES` gets `DEFAULT_RECIPE`: 20 epochs in batches of 32, or of all images if there are
+    fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats per time step, and
+    otherwise the defaults of `TrainingConfig`.
     Raises `ValueError` as `TrainingConfig` does.
 
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture
@@ -316,9 +319,9 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 
 
 def losses_alike(config: TrainingConfig) -> tuple[str, ...]:
-    """The names of the losses under which a configuration is trained alike, the recipe's first.
+    """The names of the losses with which a configuration is trained identically, the recipe's first.
 
-    With four output ticks the tick correction is 0, so that the corrected loss and the uncorrected one are the same.
+    With four output ticks, the tick correction is 0, so the corrected loss and the uncorrected one are the same.
 
     >>> losses_alike(recipe("784-400-10(2)", "mnist", 8)), losses_alike(recipe("784-400-10", "mnist", 8))
     (('tick-corrected', 'soft-decoder'), ('tick-corrected',))
@@ -330,7 +333,7 @@ def losses_alike(config: TrainingConfig) -> tuple[str, ...]:
 
 
 def follows_recipe(config: TrainingConfig) -> bool:
-    """Whether this is the released recipe, for whatever seed, with nothing changed."""
+    """Whether this is the released recipe, with any seed and nothing else changed."""
     return not changes(config)
 
 
@@ -345,7 +348,7 @@ def changes(config: TrainingConfig) -> dict[str, Any]:
 
 
 def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
-    """What trains a configuration again, with these seeds or its own, naming what differs from the recipe.
+    """The command that trains a configuration again, with these seeds or its own, naming what differs from the recipe.
 
     >>> config = recipe("784-400-10(2)", "mnist", 8, step_cost=0.01, flip=True)
     >>> training_command(config, "--release")
@@ -385,9 +388,10 @@ def _check_fit(architecture: Architecture, dataset: Dataset) -> None:
 
 
 def as_image(config: TrainingConfig) -> TrainingConfig:
-    """A perceptron's configuration in the spelling `28x28-…`, with the hash and the name that it had in it.
+    """A perceptron's configuration in the spelling `28x28-…`, with the hash and the name that go with it.
 
-    Results may be stored under them: a row of values, `784-…`, was not always the one spelling of a perceptron's input.
+    Results may be stored under these: a row of values, `784-…`, was not always the only spelling of a perceptron's
+    input.
     A convolutional network's configuration is returned as it is.
     """
     if family(Architecture.parse(config.architecture)) == "SCNN":
@@ -399,6 +403,6 @@ def as_image(config: TrainingConfig) -> TrainingConfig:
 
 
 def _image_size(dataset: Dataset) -> str:
-    """As the notation has it, such as 28x28 or 32x32x3."""
+    """The image size in the notation, such as 28x28 or 32x32x3."""
     channels, *size = dataset.shape
     return "x".join(map(str, [*size, *[channels] * (channels > 1)]))

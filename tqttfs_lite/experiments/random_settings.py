@@ -1,6 +1,6 @@
 """Settings drawn at random around a recipe: the same for a network and for its quantized versions.
 
-A recipe was chosen with quantized networks, and may suit these alone.  In a random search each side gets the same
+A recipe was chosen with quantized networks, and may suit these alone.  In a random search, each side gets the same
 settings and picks its own best of them, so that neither is tuned more than the other (Bergstra and Bengio 2012).
 """
 
@@ -29,13 +29,14 @@ SPANS = {
     "initial_gain": 2.0,  # from PyTorch's own width, with which networks begin silent, to four times as wide
     "surrogate_alpha": 2.0,  # hardly tried: how far from the threshold a potential still has a gradient
 }
-MOST_DROPOUT = 0.3  # a share, so uniform from 0, since none may be best over few epochs; the recipe's is 0.1
+MOST_DROPOUT = 0.3  # a share, so uniform from 0, since no dropout may be best over few epochs; the recipe's is 0.1
 
 
 def draw(config: TrainingConfig, draws: int) -> list[TrainingConfig]:
-    """A network with the first so many random settings around those that it has.
+    """A network with the first `draws` random settings around its own.
 
-    They depend on nothing but their number and the configuration's settings; networks of one recipe get the same.
+    They depend only on their place in the order and on the configuration's settings; networks with the same recipe get
+    the same.
     """
     generator = random.Random(FIRST_SEED)
     found = []
@@ -50,17 +51,17 @@ def draw(config: TrainingConfig, draws: int) -> list[TrainingConfig]:
 
 
 def is_drawn(config: TrainingConfig) -> bool:
-    """Whether a trial is of such a search, and not of one that chose the recipe."""
+    """Whether a trial belongs to such a search, and not to one that chose the recipe."""
     return config.seed >= FIRST_SEED
 
 
 def try_out(
     configs: Sequence[TrainingConfig], *, at_once: int = 1, device: str | None = None, progress: bool = True
 ) -> None:
-    """Store a trial of each configuration, in this order; one at which the training diverges gets none.
+    """Store a trial of each configuration, in this order; one whose training diverges gets none.
 
     Each has the counts of the validation images at all output thresholds; the test set is not read.
-    The arguments are those of `experiment.run_together`, which raises the same but for `DivergenceError`.
+    The arguments and the errors are those of `experiment.run_together`, but without `DivergenceError`.
     """
 
     def missing() -> list[TrainingConfig]:
@@ -70,7 +71,7 @@ def try_out(
     while left := missing():
         try:
             try_out_together(left, at_once=at_once, device=device, progress=progress)
-        except DivergenceError:  # of one of those that were trained side by side, of which none is stored
+        except DivergenceError:  # of one of those trained side by side, none of which is stored
             for config in missing()[:at_once]:
                 diverged.add(config)
                 with suppress(DivergenceError):

@@ -1,9 +1,9 @@
-"""Random searches: what the best of so many settings reaches within a mean time, unquantized and quantized.
+"""Random searches: what the best of a number of settings reaches within a mean time, unquantized and quantized.
 
     python -m tqttfs_lite.paper.random_search --draws 32 --seeds 10 --device cuda
 
 tries random settings out on the validation images, the same for both sides, and trains the best of each side to the
-end, with new seeds.  A trial has the counts at all output thresholds, so one serves every mean time; the threshold is
+end, with new seeds.  A trial has the counts at all output thresholds, so it serves every mean time; the threshold is
 chosen with the setting.
 """
 
@@ -43,8 +43,8 @@ FEWEST = 8  # draws for an interval
 class Expected(NamedTuple):
     """The accuracy in percent of the best of 1, 2, … draws on average, and by how much the quantized side leads.
 
-    The ends are of 95 % intervals by the bootstrap over draws, which both sides share.  They are too narrow where
-    nearly all draws are used: no resample has a better one than the best.
+    The ends are those of 95 % bootstrap intervals over draws, which both sides share.  They are too narrow where nearly
+    all draws are used: no resample has a better draw than the best one.
     """
 
     best: Float[np.ndarray, "2 draws"]  # of `SIDES`
@@ -75,9 +75,9 @@ class Search:
         return TARGETS[self.claim.dataset]
 
     def reached(self, mean_steps: float) -> Float[np.ndarray, "2 draws"]:
-        """The validation accuracy in percent of each side's draws within so many mean time steps.
+        """The validation accuracy in percent of each side's draws within this many mean time steps.
 
-        One that is never so fast, or diverged, counts as the least accurate of all that are.
+        A draw that is never that fast, or that diverged, counts as the least accurate of those that are.
         """
         values = self._in_time(mean_steps)
         return np.where(np.isnan(values), min(values[~np.isnan(values)], default=0.0), values)
@@ -86,7 +86,7 @@ class Search:
         return np.array([[reached(trial, mean_steps) for trial in draw] for draw in self.draws]).T
 
     def expected(self, mean_steps: float) -> Expected:
-        """What the best of so many draws reaches within so many mean time steps."""
+        """What the best of 1, 2, … draws reaches within this many mean time steps."""
         values = self.reached(mean_steps)
         chosen = np.random.default_rng(0).integers(len(self.draws), size=(RESAMPLES, len(self.draws)))
         best, resampled = expected_bests(values), expected_bests(values[:, chosen])
@@ -94,16 +94,16 @@ class Search:
         return Expected(best, ends, best[1] - best[0], np.percentile(resampled[1] - resampled[0], [2.5, 97.5], axis=0))
 
     def chosen(self, mean_steps: float) -> tuple[TrainingConfig, TrainingConfig]:
-        """Each side's best draw within so many mean time steps, as it is trained to the end; here with seed 0."""
+        """Each side's best draw within this many mean time steps, as it is trained to the end; here with seed 0."""
         best = zip(_networks(self.claim), self.reached(mean_steps).argmax(axis=1), strict=True)
         drawn = ((config, random_settings.draw(config, int(place) + 1)[-1]) for config, place in best)
         first, second = (replace(found, epochs=config.epochs, seed=config.seed) for config, found in drawn)
         return first, second
 
     def tested(self, mean_steps: float, groups: Mapping[TrainingConfig, Group]) -> Difference | None:
-        """How much the quantized side's best setting is above the other's on the test images, trained with new seeds.
+        """How far the quantized side's best setting is above the other's on the test images, trained with new seeds.
 
-        In points, at so many mean time steps; None where one is not trained yet or does not take so many.
+        In points, at this many mean time steps; None if one is not trained yet or does not reach this number.
         """
         before, after = (
             (group := groups.get(config)) and group.at_steps(mean_steps) for config in self.chosen(mean_steps)
@@ -112,13 +112,13 @@ class Search:
 
     @property
     def half(self) -> int:
-        """Half the draws: of so many, resamples still say something about the best."""
+        """Half the draws: for the best of this many, resamples are still informative."""
         return len(self.draws) // 2
 
     def gain(self, mean_steps: float) -> tuple[float, float, float]:
         """By how many points the quantized side's best of half the draws is above the other's, and the interval's ends.
 
-        No number where there are too few draws.
+        NaN if there are too few draws.
         """
         if len(self.draws) < FEWEST:
             return nan, nan, nan
@@ -170,7 +170,7 @@ class Search:
 def reached(trial: Trial | None, mean_steps: float) -> float:
     """The best validation accuracy in percent over the output thresholds that take no more mean time steps.
 
-    No number where all take more, and for a training that diverged.
+    NaN if all take more, or if the training diverged.
     """
     if not (trial and trial.curve):
         return nan
@@ -185,7 +185,7 @@ def _name(claim: Improvement) -> str:
 
 
 def _networks(claim: Improvement) -> tuple[TrainingConfig, TrainingConfig]:
-    """Both sides by the recipe."""
+    """The configurations of both sides, by the recipe."""
     config = recipe(claim.network, claim.dataset, paper_time_steps(claim.dataset))
     return unquantized(config), variant(config, claim.degrees)
 
@@ -198,7 +198,7 @@ def stored() -> tuple[list[Search], str]:
     for claim in reported.improvements():
         pairs = zip(*(random_settings.draw(config, most) for config in _networks(claim)), strict=True)
         draws = [(trials.get(plain), trials.get(quantized)) for plain, quantized in pairs]
-        while draws and not all(draws[-1]):  # of a search that goes on, the last ones are not there yet
+        while draws and not all(draws[-1]):  # while a search is running, its last draws are not there yet
             draws.pop()
         if draws:
             searches.append(Search(claim, tuple(draws)))
@@ -214,7 +214,7 @@ def fresh(searches: Iterable[Search]) -> list[TrainingConfig]:
 
 
 def as_study(configs: Iterable[TrainingConfig], seeds: Sequence[int]) -> str:
-    """The parts of a study that train these with such seeds, to put into `data/queue.yml`."""
+    """The parts of a study that trains these configurations with these seeds, to put into `data/queue.yml`."""
     parts: list[dict[str, Any]] = []
     for config in configs:
         network = Architecture.parse(config.architecture)

@@ -1,4 +1,4 @@
-"""The slides' claims that are not a single number, checked with the slides' tables, other works and our networks."""
+"""The slides' claims that are not a single number, checked against the slides' tables, other works and our networks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def best_of_its_structure(claim: reported.Improvement) -> Verdict:
 def best_degrees(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
     """Whether no other degrees, trained by our recipe with enough seeds, are more accurate than the slides' best ones.
 
-    The best of several is high partly by chance, so its interval has a Bonferroni correction: 95 % for all of them.
+    The best of several is high partly by chance, so its interval has a Bonferroni correction: 95 % for all together.
     """
     named = comparisons.by_recipe(groups, claim.dataset, claim.network, claim.degrees)
     others = [
@@ -102,7 +102,7 @@ def highest_of_known(claim: reported.Improvement) -> Verdict:
 
 
 def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Improvement) -> Verdict:
-    """Whether our network saves as much by the slides' formula, with the degrees for which the slides save most."""
+    """Whether our network saves as much by the slides' formula, with the degrees of the slides' largest saving."""
     degrees = "1-4-4-4-4"
     percent = reported.claims()[f"energy_reduction_{degrees}"].value
     found = [comparisons.by_recipe(groups, claim.dataset, claim.network, q) for q in (degrees, None)]

@@ -1,8 +1,8 @@
-"""The claim of a follow-up, that outputs' spikes weighted by their time decide sooner: with our networks.
+"""A follow-up's claim that output spikes weighted by their time decide sooner, tested with our networks.
 
-Che et al. (2024) compare their decoder with that of TQ-TTFS.  On the same spikes the two stop on the same step, since
-an output fires once and its later spike weighs less (`coding.decode_weighted`).  So what can differ is the training:
-networks whose loss is the cross-entropy of the weighted spikes, here beside those of the recipe.
+Che et al. (2024) compare their decoder with that of TQ-TTFS.  On the same spikes, the two stop on the same step, since
+an output fires once and a later spike weighs less (`coding.decode_weighted`).  So what can differ is the training:
+networks whose loss is the cross-entropy of the weighted spikes are compared with those of the recipe.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ CURVE_STEPS = {"mnist": [n / 20 for n in range(20, 81)], "fashion-mnist": [n / 5
 
 
 def forms(dataset: str) -> dict[str, dict[str, Any]]:
-    """By the form of the weights, how the trainings differ from the recipe.
+    """How the trainings differ from the recipe, by the form of the weights.
 
-    On a straight line, 1 - t / T, the loss is that of first-spike times, whose sharpness was not searched for.  Weights
-    that halve do so at T / 2; their sharpness, their half-life and the price of time were chosen on MNIST's validation
-    images.
+    With weights on a straight line, 1 - t / T, the loss is that of first-spike times, whose sharpness was not tuned.
+    Weights that halve do so every T / 2 steps; their sharpness, their half-life and the price of time were chosen on
+    MNIST's validation images.
     """
     half_life = comparisons.paper_time_steps(dataset) / 2
     return {
@@ -49,12 +49,12 @@ class Case(NamedTuple):
 
     @property
     def used_files(self) -> tuple[str, ...]:
-        """The names of the files behind them."""
+        """The names of the files behind both."""
         return tuple(file for group in (self.recipe, self.weighted) for file in (*group.used_files, *group.dials))
 
     @property
     def network(self) -> str:
-        """As the book calls it."""
+        """The network's name in the book."""
         return f"{self.dataset}, {comparisons.short(self.recipe.config.architecture)}"
 
     @property
@@ -69,7 +69,7 @@ class Case(NamedTuple):
 
     @property
     def silent(self) -> Difference:
-        """How many more images they leave silent, as trained, in percent of all."""
+        """How many more images they leave silent, as trained, in percent of all images."""
         return difference(self.weighted.silent, self.recipe.silent)
 
     @property
@@ -120,7 +120,7 @@ def trained(found: Sequence[Case]) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def verdict(found: Sequence[Case]) -> str:
-    """What the networks say of the claim, in words; with other results it says something else.
+    """What the networks say about the claim, in words that follow the results.
 
     A difference counts if its 95 % interval is on one side of zero, and each side has at least three seeds.
     """
@@ -145,7 +145,7 @@ def verdict(found: Sequence[Case]) -> str:
         )
     if sooner and behind > ahead:
         said += (
-            " So steps are saved, as the claim says, but accuracy pays for them; whether this is so with the follow-up's"
-            " own training, these networks cannot tell."
+            " So steps are saved, as the claim says, but accuracy pays for them; whether this is so with the"
+            " follow-up's own training, these networks cannot tell."
         )
     return said

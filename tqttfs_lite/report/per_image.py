@@ -54,7 +54,7 @@ def by_kind(answers: DataFrame) -> DataFrame:
 
 
 def decision_shares(networks: Mapping[str, DataFrame], time_steps: int) -> DataFrame:
-    """The share of images in percent that is answered by a first spike on each step, and by no spike: rows are steps.
+    """The percentage of images answered by a first spike on each step, and of those without one; the rows are steps.
 
     >>> table = pd.DataFrame({"step": [1, 2, 2, 2], "by": [FIRST_SPIKE, FIRST_SPIKE, FIRST_SPIKE, LAST_POTENTIAL]})
     >>> decision_shares({"a": table}, time_steps=2)["a"].to_dict()
@@ -82,7 +82,7 @@ def race(result: Result, index: int = EXAMPLE) -> Figure:
 
 
 def counted(result: Result, index: int = EXAMPLE) -> Counts:
-    """What one test image takes in a network up to its decision, layer by layer."""
+    """The counts of one test image in a network up to its decision, layer by layer."""
     test, network = load(result.config.dataset, "test"), experiment.trained_network(result)
     return evaluate(network, test.images[[index]], test.labels[[index]]).counts(network.architecture)
 
@@ -101,7 +101,7 @@ def raster(networks: Mapping[str, Result], index: int = EXAMPLE) -> Figure:
 
 
 def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:
-    """How many images of each class (the rows) are answered as which (the columns).
+    """How many images of each class (the rows) are answered as each class (the columns).
 
     >>> confusion(pd.DataFrame({"label": [0, 0, 1], "answer": [0, 1, 1]}), ["shirt", "bag"])
            shirt  bag
@@ -115,10 +115,10 @@ def confusion(answers: DataFrame, classes: Sequence[str]) -> DataFrame:
 
 
 def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
-    """The share of right answers, and of images decided by a spike, in percent, if inference must end by a step.
+    """The share of right answers, and of images decided by a spike, in percent, if inference must end by a given step.
 
     The rows are the steps on which the output layer ticks, counted from 1.  An image that has had its first output
-    spike keeps that answer; of any other the highest output potential on that step answers, as it does at the end.
+    spike keeps that answer; for any other, the highest output potential on that step answers, as it does at the end.
     """
     network, test = experiment.trained_network(result).eval(), load(result.config.dataset, "test")
     right = torch.zeros(len(network.layers[-1].steps))
@@ -138,7 +138,7 @@ def stopped_at(result: Result, batch_size: int = 500) -> DataFrame:
 def run_with(result: Result, quantizations: Sequence[str], *, device: str = "cpu", progress: bool = True) -> DataFrame:
     """The same weights on other clocks, without training: accuracy, mean steps and silence for these degrees.
 
-    For the degrees that they were trained with these are the result's own.
+    For the degrees that the weights were trained with, the values are the result's own.
     """
     test = load(result.config.dataset, "test")
     trained = Architecture.parse(result.config.architecture).short_form
@@ -156,7 +156,7 @@ def run_with(result: Result, quantizations: Sequence[str], *, device: str = "cpu
 def later_where_both_decide(quantized: Group, baseline: Group) -> Spread | None:
     """By how many time steps the quantized network decides later on the test images that both decide by a spike.
 
-    Over the seeds of which both have stored answers; None where there is none.  Such images are the easier ones, and
+    Over the seeds for which both have stored answers; None if there are none.  Such images are the easier ones, and are
     not the same for every seed.
     """
     labels = load(quantized.config.dataset, "test").labels
@@ -174,8 +174,8 @@ def later_where_both_decide(quantized: Group, baseline: Group) -> Spread | None:
 def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> dict[str, float]:
     """How far the soft decoder of a network's loss is from the slides' decoder, on the first `count` test images.
 
-    The share of right answers by either, in percent; the mean time steps of either; and the chance, in percent, that
-    the soft one decides on a tick, but the last, on which no output neuron is above its threshold.
+    Returns the share of right answers of each, in percent; the mean time steps of each; and the chance, in percent,
+    that the soft one decides on a tick, other than the last, on which no output neuron is above its threshold.
     """
     config = result.config
     network, test = experiment.trained_network(result).eval(), load(config.dataset, "test")
@@ -192,7 +192,7 @@ def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> di
         since_last = torch.tensor([-1, *steps]).diff()
         answer, step, *_ = decode(V, S, steps, network.time_steps)
         below = ~S.any(dim=2)
-        below[-1] = False  # where the highest potential is an answer for both
+        below[-1] = False  # there the highest potential is an answer for both
         sums += torch.stack(
             [
                 (answer == labels).sum(),
@@ -213,12 +213,11 @@ def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> di
 
 
 def weighted_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> dict[str, float]:
-    """What a decoder that weighs output spikes by their time makes of the spikes that the slides' decoder reads.
+    """What a decoder that weights output spikes by their time makes of the spikes that the slides' decoder reads.
 
-    On the first `count` test images, in percent: right answers by either; images on which the answers or the steps
-    differ; and the two reasons that there are, outputs that fire first together and silence.  The output goes on
-    spiking beyond the decision, up to the end of time; the weights are 1 - t / T, and do not matter as long as they
-    fall.
+    On the first `count` test images, in percent: right answers of each; images on which the answers or the steps
+    differ; and the two possible reasons, ties for the first spike and silence.  The output goes on spiking
+    after the decision, up to the last time step; the weights are 1 - t / T, but any would do as long as they fall.
     """
     T = result.config.time_steps
     network, test = experiment.trained_network(result).eval(), load(result.config.dataset, "test")
@@ -244,7 +243,7 @@ def weighted_decoder(result: Result, count: int = 2000, batch_size: int = 500) -
 
 
 def on_training_images(result: Result, count: int = 5000, *, device: str = "cpu") -> Evaluation:
-    """The score on the first `count` images that the network was trained with, none of them moved or mirrored."""
+    """The score on the first `count` images that the network was trained with, none of them shifted or flipped."""
     train, network = load(result.config.dataset, "train"), experiment.trained_network(result)
     return evaluate(network.to(devices.choose(device)), train.images[:count], train.labels[:count])
 

@@ -78,8 +78,8 @@ def network_raster(
 ) -> Figure:
     """One image in whole networks, a column each: a dash for every spike, layer by layer, and the step of the decision.
 
-    `networks`, unquantized and quantized in turn, are the firing times of each layer, T where a neuron stays silent,
-    and the decision step, from 1.
+    `networks`, unquantized and quantized in turn, have the firing times of each layer, T where a neuron stays silent,
+    and the decision step, counted from 1.
     """
     heights = [2, *(1.4 for _ in layers[2:]), 0.8]
     figure, grid = panels(len(layers), len(networks), height=5.4, sharex=True, sharey="row", height_ratios=heights)
@@ -125,7 +125,7 @@ def firing_maps(times: UInt8[Tensor, "channels height width"], time_steps: int) 
 
 
 def layer_shares(amounts: DataFrame) -> Figure:
-    """How each column's total is divided among the layers, which are the rows: a bar a column, in percent."""
+    """How each column's total is divided among the layers, which are the rows: a bar for each column, in percent."""
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.36 * len(amounts.columns))
     shares = 100 * amounts / amounts.sum()
     left = shares.iloc[0] * 0
@@ -139,7 +139,7 @@ def layer_shares(amounts: DataFrame) -> Figure:
 
 
 def accuracy_comparison(rows: Sequence[tuple[str, float | None, Spread]]) -> Figure:
-    """A line for each network: the paper's accuracy in percent (ring), and ours (disc) with its 95 % interval."""
+    """A row for each network: the paper's accuracy in percent (ring), and ours (disc) with its 95 % interval."""
     figure, ((axes,),) = panels(1, 1, height=0.9 + 0.4 * len(rows))
     _compare(axes, rows)
     axes.set_xlabel("test accuracy, %")
@@ -148,7 +148,7 @@ def accuracy_comparison(rows: Sequence[tuple[str, float | None, Spread]]) -> Fig
 
 
 def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
-    """A line for each choice of degrees: accuracy on the left as in `accuracy_comparison`, mean steps on the right."""
+    """A row for each choice of degrees: accuracy on the left as in `accuracy_comparison`, mean steps on the right."""
     figure, ((accuracy, steps),) = panels(1, 2, height=0.9 + 0.32 * len(rows), sharey=True, width_ratios=(3, 2))
     _compare(accuracy, [row[:3] for row in rows])
     _discs(steps, [row[3] for row in rows])
@@ -159,7 +159,7 @@ def sweep(rows: Sequence[tuple[str, float | None, Spread, Spread]]) -> Figure:
 
 
 def degree_sweep(rows: Sequence[tuple[str, Spread, Spread, Spread]]) -> Figure:
-    """A line for each choice of degrees: test accuracy in percent, mean time steps, and nanojoules an image."""
+    """A row for each choice of degrees: test accuracy in percent, mean time steps, and nanojoules per image."""
     figure, (row,) = panels(1, 3, height=0.8 + 0.32 * len(rows), sharey=True)
     labels = ("test accuracy, %", "mean time steps", "causal energy, nJ")
     for axes, label, values in zip(row, labels, zip(*(measured for _, *measured in rows), strict=True), strict=True):
@@ -193,9 +193,9 @@ def degree_search(
 ) -> Figure:
     """What a search found: accuracy by mean steps of the shared network (left), its ranking and the real one (right).
 
-    `best` has a line by its name, in percent at these mean steps, nan where it does not get there: the best degrees
-    first, then what it is compared with.  `pairs` have, by degrees, the accuracy in percent of the shared network and
-    of trained ones; those that were `chosen` by the search have our colour.
+    `best` has the lines by name, in percent at these mean steps, nan where they do not reach them: the best degrees
+    first, then what they are compared with.  `pairs` has, by degrees, the accuracy in percent of the shared network and
+    of networks trained for real; those `chosen` by the search have our colour.
     """
     figure, ((front, ranks),) = panels(1, 2, height=3.2)
     for (name, accuracy), color in zip(best.items(), (OURS, LAYERS[0], COLORS["TTFS"], MUTED), strict=True):
@@ -213,9 +213,9 @@ def degree_search(
 
 
 def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
-    """The best of so many random settings on average, in bands of 95 %: a row of panels for each network.
+    """The average best of a number of random settings, in 95 % bands: a row of panels for each network.
 
-    Each has a panel for each of its targets, by title, and all have as many; accuracies are in percent.
+    A row has a panel for each target of its network, by title; all rows have equally many.  Accuracies are in percent.
     """
     figure, grid = panels(
         len(networks), len(next(iter(networks.values()))), height=0.7 + 2.2 * len(networks), sharey="row"
@@ -236,7 +236,7 @@ def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
 
 
 def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
-    """Validation accuracy by the bits of a weight, beside that as trained: a column for networks of the same neurons.
+    """Validation accuracy by the bits of a weight, beside that as trained: a column for each data set and family.
 
     The rows are rounding alone and, if any network has one, rounding with a finish.  What lies more than `SHOWN` points
     below the accuracy as trained is cut off.
@@ -296,10 +296,10 @@ def _discs(axes: Axes, values: Sequence[Spread]) -> None:
 
 
 def weights_and_clocks(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
-    """What a network owes to its weights and what to its clocks: a panel a network, a line for each set of weights.
+    """What a network owes to its weights and what to its clocks: a panel per network, a line for each set of weights.
 
-    A panel has, by the degrees that the weights were trained with and those that they are run with, the accuracy in
-    percent.
+    A panel has the accuracy in percent by the degrees that the weights were trained with, then by those that they are
+    run with.
     """
     figure, (row,) = panels(1, len(networks), height=2.5)
     for axes, (network, weights) in zip(row, networks.items(), strict=True):
@@ -331,7 +331,7 @@ def confusion_matrix(table: DataFrame) -> Figure:
 
 
 def stopping_curves(curves: Mapping[str, DataFrame]) -> Figure:
-    """For each network the percentages by the step on which inference is stopped: right on the left, decided right."""
+    """For each network, right answers (left) and decided images (right) by the step on which inference is stopped."""
     figure, (row,) = panels(1, 2, height=2.6, sharex=True)
     for axes, column in zip(row, ("right, %", "decided, %"), strict=True):
         for (name, table), color in zip(curves.items(), cycle(NETWORKS), strict=False):
@@ -357,10 +357,10 @@ def configuration_bars(accuracy: DataFrame, nanojoules: DataFrame) -> Figure:
 
 
 def waterfall(panels_of_savings: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> Figure:
-    """What is left of a saving as its accounting is corrected, from top to bottom: a panel for whose counts.
+    """What is left of a saving as its accounting is corrected, from top to bottom: a panel for each source of counts.
 
-    By accounting, percent saved and the ends of the line through it.  The first bar is the saving; each of the others
-    is a correction, from what was left before, and the number beside it is what is left after it.
+    A panel has, by accounting, the percentage saved and the ends of the line through it.  The first bar is the saving;
+    each of the others is a correction, from what was left before it, and the number beside it is what is left after it.
     """
     count = len(next(iter(panels_of_savings.values())))
     figure, (row,) = panels(1, len(panels_of_savings), height=1.1 + 0.4 * count, sharey=True)
@@ -381,9 +381,9 @@ def waterfall(panels_of_savings: Mapping[str, Mapping[str, tuple[float, float, f
 
 
 def reductions_by_model(percent: Mapping[str, Mapping[str, Spread]], own: Sequence[str]) -> Figure:
-    """Percent saved: a row for every model, a mark for every network, by whose name come its values by model.
+    """Percent saved: a row for every model and a mark for every network; the values are by network, then by model.
 
-    Lines are 95 % intervals of the mean, where there are several seeds; the networks named in `own` have colours.
+    Lines are 95 % intervals of the mean if there are several seeds; the networks named in `own` have colours.
     """
     models = list(next(iter(percent.values())))
     figure, ((axes,),) = panels(1, 1, height=1.2 + 0.36 * len(models))
@@ -410,9 +410,9 @@ def reductions_by_model(percent: Mapping[str, Mapping[str, Spread]], own: Sequen
 
 
 def break_even(rates: Mapping[str, tuple[float, float]], per_step: float, per_synapse: tuple[float, float]) -> Figure:
-    """Rates of spikes of networks, by name: per input and time step (left), per synapse and inference (right).
+    """Spike rates of networks, by name: per input and time step (left), per synapse and inference (right).
 
-    Beside them the rates up to which spikes are published to save energy: a line and a band.
+    A line and a band mark the published rates up to which spikes save energy.
     """
     figure, (row,) = panels(1, 2, height=0.9 + 0.3 * len(rates), sharey=True)
     names = ("spikes per input and time step", "spikes per synapse and inference")
@@ -428,7 +428,7 @@ def break_even(rates: Mapping[str, tuple[float, float]], per_step: float, per_sy
 def findings(networks: Mapping[str, Operating], savings: Mapping[str, tuple[float, float, Spread]]) -> Figure:
     """The result at a glance: accuracy against time (above), and the energy that quantization saves (below).
 
-    `savings`, by accounting, are the lowest and the highest percentage by the paper's counts, and ours.
+    `savings` has, by accounting, the lowest and the highest percentage by the paper's counts, and ours.
     """
     figure = plt.figure(figsize=(WIDTH, 4.3 + 0.3 * len(savings)))
     grid = figure.add_gridspec(2, len(networks), height_ratios=(7, len(savings)))
@@ -447,7 +447,7 @@ def findings(networks: Mapping[str, Operating], savings: Mapping[str, tuple[floa
 
 
 def operating_curves(networks: Mapping[str, Operating]) -> Figure:
-    """A panel for each network: accuracy by mean steps, in bands over seeds; as trained (disc), the paper's (ring)."""
+    """A panel for each network: accuracy by mean steps, bands over seeds; as trained (disc), the paper's (ring)."""
     figure, (row,) = panels(1, len(networks), height=2.9)
     _operating(list(row), networks)
     figure.legend(*row[-1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -471,7 +471,7 @@ def _operating(row: Sequence[Axes], networks: Mapping[str, Operating]) -> None:
 
 
 def _band(axes: Axes, curve: Sequence[tuple[float, Spread]], color: str, name: str) -> None:
-    """A line of means, in a band of their 95 % intervals where there are seeds enough."""
+    """A line of means, with a band of their 95 % intervals where there are enough seeds."""
     steps = [at for at, _ in curve]
     axes.plot(steps, [accuracy.mean for _, accuracy in curve], color=color, label=name)
     ends = np.array([accuracy.interval for _, accuracy in curve if accuracy.seeds > 1])
@@ -485,7 +485,7 @@ def decoder_curves(
 ) -> Figure:
     """A panel for each network: accuracy in percent by mean steps, a line for each decoder that it was trained for.
 
-    In bands over seeds; `trained` has the steps and the accuracy as trained, by network and decoder (discs).
+    Bands are over seeds; `trained` has the steps and the accuracy as trained, by network and decoder (discs).
     """
     rows = -(-len(networks) // 2)
     figure, grid = panels(rows, 2, height=0.5 + 2.4 * rows)
@@ -509,11 +509,11 @@ def decoder_curves(
 def curves_by_reading(
     readings: Mapping[str, Mapping[str, Sequence[tuple[float, Spread]]]], printed: Mapping[str, tuple[float, float]]
 ) -> Figure:
-    """A panel for each reading of mean steps: networks' accuracy in percent by steps, the paper's as rings.
+    """A panel for each reading of mean steps: the networks' accuracy in percent by steps, the paper's as rings.
 
-    `readings` have the curves by name, steps and accuracies over seeds: bands are 95 % intervals of the means, where
-    there are two seeds or more.  `printed` are the steps and the accuracy of the paper, of the networks that have a
-    curve in their colours.
+    `readings` has the curves by name, as steps and accuracies over seeds; bands are 95 % intervals of the means, where
+    there are two seeds or more.  `printed` has the paper's steps and accuracies by name; those of networks with a curve
+    have its colour.
     """
     rows = -(-len(readings) // 2)
     figure, grid = panels(rows, min(2, len(readings)), height=0.7 + 2.5 * rows, sharex=True, sharey=True)
@@ -535,10 +535,10 @@ def curves_by_reading(
 
 
 def pareto(networks: Mapping[str, tuple[Spread, float, float]]) -> Figure:
-    """Accuracy in percent against nanojoules (left) and inference steps (right) of networks: name, and these three.
+    """Accuracy in percent against nanojoules (left) and inference steps (right); `networks` has these three by name.
 
     The line joins the networks that no other one beats in both, and these are named; a bar is the 95 % interval over
-    seeds, and a ring a network with one seed, which has none.
+    seeds, and a ring is a network with one seed, which has no interval.
     """
     figure, (row,) = panels(1, 2, height=3.4, sharey=True)
     for axes, column, label in zip(row, (1, 2), ("energy per image, nJ", "mean inference time steps"), strict=True):
@@ -556,7 +556,7 @@ def pareto(networks: Mapping[str, tuple[Spread, float, float]]) -> Figure:
             axes.errorbar(
                 cost, percent, accuracy.half_interval, fmt="o", color=color, markerfacecolor=fill, markersize=6, lw=1
             )
-        for cost, percent, name in front:  # the ends of the line on its right, so that none leaves the panel
+        for cost, percent, name in front:  # the line's ends are named on their right, so that no name leaves the panel
             shift, side = (6, "left") if (cost, percent, name) in (front[0], front[-1]) else (-6, "right")
             offset = {"textcoords": "offset points", "ha": side, "va": "center_baseline"}
             axes.annotate(name, (cost, percent), (shift, 0), fontsize=7, **offset)
@@ -584,7 +584,7 @@ def energy_bars(nanojoules: DataFrame) -> Figure:
 
 
 def speed_bars(ratios: DataFrame) -> Figure:
-    """Times over ours: a group of bars for every column (a network), a bar for every row (a variant)."""
+    """Times relative to ours: a group of bars for every column (a network), a bar for every row (a variant)."""
     figure, ((axes,),) = panels(1, 1, height=0.8 + 0.2 * ratios.size)
     _side_by_side(axes.barh, ratios.T, (*LAYERS, MUTED, "#D55E00"))
     axes.axvline(1, color=INK, lw=1)
@@ -599,7 +599,7 @@ def speed_bars(ratios: DataFrame) -> Figure:
 
 
 def _side_by_side(draw: Callable[..., BarContainer], table: DataFrame, colors: Sequence[str]) -> list[BarContainer]:
-    """A group of bars for every row, a bar in it for every column; `draw` is `bar` or `barh` of the axes."""
+    """A group of bars for every row, with a bar for every column; `draw` is `bar` or `barh` of the axes."""
     width = 0.8 / len(table.columns)
     containers = []
     for i, (name, color) in enumerate(zip(table.columns, cycle(colors), strict=False)):
@@ -609,7 +609,7 @@ def _side_by_side(draw: Callable[..., BarContainer], table: DataFrame, colors: S
 
 
 def growth_curves(curves: Mapping[str, tuple[str, Sequence[float], Sequence[float]]]) -> Figure:
-    """A panel for every curve: its title, then the label of its axis, the values on it and the milliseconds."""
+    """A panel for every curve, by title: the label of its horizontal axis, the values on it, and the milliseconds."""
     figure, (row,) = panels(1, len(curves), height=2.6)
     for axes, (title, (label, values, times)) in zip(row, curves.items(), strict=True):
         axes.plot(values, times, "o-", color=OURS)

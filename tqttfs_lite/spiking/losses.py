@@ -1,10 +1,10 @@
 """What training minimises: functions of the output layer's potentials over time, smooth or with a surrogate gradient.
 
-`LOSSES` has them by the name that a `TrainingConfig` gives; whoever adds one to it can train with it.
+`LOSSES` maps the names that `TrainingConfig.loss` allows to these functions; a loss added to it can be trained with.
 
 | `TrainingConfig.loss` | what it is |
 |---|---|
-| soft-decoder | minus the log-likelihood of the right answer under a soft version of the slides' decoder |
+| soft-decoder | the negative log-likelihood of the correct class under a soft version of the slides' decoder |
 | tick-corrected | the same, with a chance of deciding per time step that does not grow with the number of ticks |
 | first-spike-time | cross-entropy of a softmax over the output neurons' first-spike times |
 | temporal-weighting | cross-entropy of a softmax over the outputs' spikes, each weighted less the later it comes |
@@ -29,12 +29,12 @@ from tqttfs_lite.spiking.kernels.operators import on_device
 from tqttfs_lite.spiking.network import Output
 from tqttfs_lite.spiking.neuron import TQ_TTFS, Neuron
 
-REFERENCE_TICKS = 4  # K0 of the correction: with so many ticks the corrected loss is the uncorrected one
+REFERENCE_TICKS = 4  # K0 of the correction: with this many ticks, the corrected loss equals the uncorrected one
 
 
 @runtime_checkable
 class Settings(Protocol):
-    """What a loss may use of a `TrainingConfig`."""
+    """The settings of a `TrainingConfig` that a loss may use."""
 
     @property
     def time_steps(self) -> int: ...
@@ -56,8 +56,8 @@ Loss = Callable[[Output, Tensor, Settings], Tensor]  # of the output layer, [K, 
 def soft_decoder(
     output: Output, labels: Int64[Tensor, " B"], settings: Settings, correction: float = 0.0
 ) -> Float[Tensor, ""]:
-    """`soft_decoder_loss`, without a `correction` the same for every clock."""
-    # Where silence is no answer the end of time is none either, unless the clock ticks there.
+    """`soft_decoder_loss` of the output; without a `correction`, it is the same for every clock."""
+    # If silence is not an answer, nothing can be decided on the last step, unless the clock ticks on it.
     ticks = len(output.clock) if settings.silence_costs else len(output.V)
     V, steps, theta = output.V[:ticks], output.steps[:ticks], settings.neuron.theta
     cost, silence = settings.step_cost, settings.silence_costs
@@ -78,7 +78,7 @@ def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Sett
 
 
 def temporal_weighting(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
-    """`temporal_weighting_loss` on the ticks of the output's clock, with weights that halve in every half-life."""
+    """`temporal_weighting_loss` on the ticks of the output's clock, with weights that halve every half-life."""
     V, T, cost = output.V[: len(output.clock)], settings.time_steps, settings.step_cost
     weights = tuple(2 ** (-t / settings.half_life) for t in output.clock)
     return temporal_weighting_loss(
@@ -105,21 +105,22 @@ def soft_decoder_loss(
     step_cost: float = 0.0,
     silence_costs: bool = False,
 ) -> Float[Tensor, ""]:
-    """Minus the log-likelihood of the right answer under a soft version of the slides' decoder, and a price of time.
+    """Negative log-likelihood of the correct class under a soft version of the slides' decoder, plus a price of time.
 
-    At each of the K ticks the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ...,
-    V_N]), the first of them for waiting; at the last one it has to decide.  For a large sharpness β it is the slides'
-    decoder: it waits while every V is below θ, decides for the highest V at the first tick on which one is above, and
-    for the highest V of all at the end.  The likelihood of a class is the sum over ticks of having waited so far times
-    deciding for it now.
+    At each of the K ticks, the decoder either waits or decides for a class, with probabilities softmax(β [θ, V_1, ...,
+    V_N]), the first of which is for waiting; at the last tick, it has to decide.  For a large sharpness β, it is the
+    slides' decoder: it waits while every V is below θ, decides for the highest V at the first tick on which one is
+    above, and otherwise for the highest V at the end.  The likelihood of a class is the sum over ticks of the
+    probability of having waited so far times that of deciding for the class now.
 
     `step_cost`, in nats, is the price of a time step: it multiplies the soft decoder's expected inference time steps,
-    the sum over ticks of having waited so far times the steps since the tick before.  This is the risk that a
-    sequential test minimises, errors plus observations (Wald 1947).
+    the sum over ticks of the probability of having waited so far times the steps since the previous tick.  The total
+    is the risk that a sequential test minimises, the cost of errors plus that of observations (Wald 1947).
 
-    `correction`, in nats, is taken off every decide logit; `tick_correction` has the value that treats clocks alike.
+    `correction`, in nats, is subtracted from every class's logit; `tick_correction` gives the value that treats all
+    clocks alike.
 
-    With `silence_costs` it may wait at the last tick too, which answers nothing: then only a spike is an answer.
+    With `silence_costs`, the decoder may also wait at the last tick, which is no answer: then only a spike is one.
 
     `steps` are the time steps of V, counted from 0.
 
@@ -145,10 +146,10 @@ def soft_choices(
     correction: float = 0.0,
     silence_costs: bool = False,
 ) -> tuple[Float[Tensor, "K B"], Float[Tensor, "K B classes"]]:
-    """The soft decoder of `soft_decoder_loss` at each tick: how likely it is still waiting, and then each class.
+    """The soft decoder of `soft_decoder_loss` at each tick: the chances of still waiting and of picking each class.
 
-    Returns log-probabilities: of having waited at all ticks before this one, and of deciding for a class at this one if
-    it has.
+    Returns log-probabilities: of having waited at all ticks before this one and, given that, of deciding for a class at
+    this one.
     """
     logits = sharpness * (V.float() - theta) - correction
     choice = torch.log_softmax(functional.pad(logits, (1, 0)), dim=2)  # [K, B, 1 + classes], waiting first
@@ -159,19 +160,20 @@ def soft_choices(
 
 
 def tick_correction(time_steps: int, q: int) -> float:
-    """The nats, log(K / K0), that make the soft decoder decide as readily per time step on every clock.
+    """The correction in nats, log(K / K0), that lets the soft decoder decide equally readily per step on every clock.
 
-    On potentials that cross no threshold the slides' decoder waits, but the soft one decides a little at every tick.
-    With N outputs at the same V the odds are r = N exp(β (V - θ)): for ten outputs at V = 0 and β = 4 a probability of
-    r / (1 + r) = 0.155 (Chapter 4).  An output with K ticks repeats that at all but the last, so the finer its clock,
-    the sooner the loss takes a silent image for decided: with a probability of 8 % the soft decoder is still waiting
-    when the last of 16 ticks comes, and of 60 % for 4 ticks.  With log(K / K0) off every decide logit the odds are
-    r K0 / K, and -log of the probability to wait through K ticks is K log(1 + r K0 / K): to first order in r that is
-    r K0, whatever K is, and at V = 0 it differs by 7 % between 4 and 16 ticks.  K0 = 4 leaves the networks of the
-    slides' accuracy claims, 1-2, 1-2-4 and 1-2-2-4-4, with the loss that they have without it.
+    While no potential crosses the threshold, the slides' decoder waits, but the soft one may decide at any tick.
+    With N outputs at the same V, the odds of deciding are r = N exp(β (V - θ)): for ten outputs at V = 0 and β = 4, a
+    probability of r / (1 + r) = 0.155 (Chapter 4).  An output with K ticks repeats this at all but the last, so the
+    finer its clock, the sooner the loss takes a silent image for decided: the probability that the soft decoder is
+    still waiting when the last tick comes is 8 % for 16 ticks and 60 % for 4.  With log(K / K0) subtracted from every
+    class's logit, the odds are r K0 / K, and -log of the probability of waiting through K ticks is
+    K log(1 + r K0 / K): to first order in r, this is r K0, whatever K is, and at V = 0 it differs by 7 % between 4 and
+    16 ticks.  K0 = 4 leaves the loss of the networks in the slides' accuracy claims, 1-2, 1-2-4 and 1-2-2-4-4,
+    unchanged.
 
-    K = T / q is the clock's rate, not the number of its ticks.  A clock whose first ticks are left out, since no spike
-    can have arrived by then, keeps the rate of the others; and where q does not divide T, K is not an integer.
+    K = T / q is the clock's rate, not its number of ticks.  A clock whose first ticks are left out, since no spike can
+    have arrived by then, keeps the rate of the others; where q does not divide T, K is not an integer.
 
     >>> round(tick_correction(16, 1), 3), tick_correction(16, 4), round(tick_correction(8, 3), 3)
     (1.386, 0.0, -0.405)
@@ -189,18 +191,18 @@ def first_spike_time_loss(
     *,
     step_cost: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of softmax(-β t / T) over the first-spike times t of the output neurons, and a price of time.
+    """Cross-entropy of softmax(-β t / T) over the first-spike times t of the output neurons, plus a price of time.
 
     A neuron that fires at time step t, counted from 0, has t steps behind it on which it had not fired; one that never
-    fires has T.  So t is the sum over time steps of 1 - C, the cumulative firing state, and the surrogate gradient of C
-    is that of the hidden layers (`firing.fire`).  Mostafa (2018) trains with a softmax over transformed spike times.
-    The value has no term per tick and knows nothing of potentials: an image on which no output fires has the loss of a
-    guess.  But its surrogate gradient is a sum over ticks, which is larger on a finer clock.
+    fires has T.  So t is the sum over time steps of 1 - C, where C is the cumulative firing state, with the surrogate
+    gradient of the hidden layers (`firing.fire`).  Mostafa (2018) trains with a softmax over transformed spike times.
+    The loss has no term per tick and depends on the potentials only through the spikes: an image on which no output
+    fires has the loss of a guess.  But its surrogate gradient is a sum over ticks, which is larger on a finer clock.
 
-    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 where there is none.
+    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 if there is none.
     `steps` are the ticks of V, without a last step on which nothing can fire.
 
-    >>> V = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])  # one image; of two outputs the second fires, at time step 3
+    >>> V = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])  # one image, two outputs: the second fires, at step 3
     >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, sharpness=8.0).item(), 4)
     0.0067
     >>> round(first_spike_time_loss(V, torch.tensor([1]), (3, 7), 8, 8.0, step_cost=0.1).item(), 4)
@@ -222,14 +224,14 @@ def temporal_weighting_loss(
     *,
     step_cost: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of softmax(β z), where the score z of an output is its spike's weight, and a price of time.
+    """Cross-entropy of softmax(β z), where the score z of an output is its spike's weight, plus a price of time.
 
-    `weights` are those of a spike at each of the steps, and fall with time; an output that never fires scores 0.
-    It trains for `coding.decode_weighted`.  With the weights 1 - t / T it is `first_spike_time_loss`.
+    `weights` are those of a spike at each step, and fall with time; an output that never fires scores 0.
+    It trains for `coding.decode_weighted`.  With the weights 1 - t / T, it is `first_spike_time_loss`.
 
-    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 where there is none.
+    `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 if there is none.
     `steps` are the ticks of V, without a last step on which nothing can fire.
-    Raises `InputError` for weights that are not positive and falling, one for each step.
+    Raises `InputError` unless the weights are positive and falling, one for each step.
 
     >>> V = torch.tensor([[[0.0, 2.0]], [[2.0, 2.0]]])  # one image, whose outputs fire at time steps 1 and 0
     >>> round(temporal_weighting_loss(V, torch.tensor([1]), (0, 1), 2, (1.0, 0.5), sharpness=4.0).item(), 4)
@@ -237,7 +239,7 @@ def temporal_weighting_loss(
     """
     check_weights(weights, steps)
     C = _states(V, steps, neuron)
-    falls = [high - low for high, low in pairwise((*weights, 0.0))]  # from a spike on they add up to its weight
+    falls = [high - low for high, low in pairwise((*weights, 0.0))]  # from a spike on, they add up to its weight
     score = torch.stack([fall * state for fall, state in zip(falls, C, strict=True)]).sum(dim=0)  # [B, classes]
     cross_entropy = functional.cross_entropy(sharpness * score, labels)
     return cross_entropy + step_cost * (_first_spike_times(C, steps, time_steps).amin(dim=1) + 1).mean()
@@ -251,6 +253,6 @@ def _states(V: Float[Tensor, "K B classes"], steps: Sequence[int], neuron: Neuro
 def _first_spike_times(
     C: Float[Tensor, "K B classes"], steps: Sequence[int], time_steps: int
 ) -> Float[Tensor, "B classes"]:
-    """The steps on which each output has not fired yet; T where it never does."""
+    """The number of time steps on which each output has not fired yet; T if it never does."""
     until_next = on_device((*steps, time_steps), torch.int64, C.device).diff()  # [K]
     return steps[0] + ((1 - C) * until_next[:, None, None]).sum(dim=0)
