@@ -126,7 +126,7 @@ def verdict(found: Sequence[Case]) -> str:
     """
     judged = [case for case in found if min(case.steps.seeds) >= FEWEST]
     if not judged:
-        return "No network has been trained with weighted spikes and seeds enough for a verdict."
+        return "No network has been trained with weighted spikes and enough seeds for a verdict."
     sooner = [case for case in judged if case.steps.interval[1] < 0]
     worse = [case for case in sooner if case.points.interval[1] < 0]
     louder = [case for case in judged if case.silent.interval[1] < 0]
@@ -146,6 +146,6 @@ def verdict(found: Sequence[Case]) -> str:
     if sooner and behind > ahead:
         said += (
             " So steps are saved, as the claim says, but accuracy pays for them; whether this is so with the"
-            " follow-up's own training, these networks cannot tell."
+            " follow-up's own training, these networks cannot show."
         )
     return said

@@ -239,7 +239,7 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
     """Validation accuracy by the bits of a weight, beside that as trained: a column for each data set and family.
 
     The rows are rounding alone and, if any network has one, rounding with a finish.  What lies more than `SHOWN` points
-    below the accuracy as trained is cut off.
+    below the lowest accuracy as trained of a column is cut off.
     """
 
     def kind(network: FixedPoint) -> tuple[str, str]:
