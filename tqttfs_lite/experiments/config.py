@@ -300,9 +300,9 @@ def family(architecture: Architecture) -> str:
 def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> TrainingConfig:
     """The released recipe of the network's family on this data set, with your changes.
 
-    A data set that is not in `RECIPES` gets `DEFAULT_RECIPE`: the tick-corrected loss, 20 epochs in batches of 32, or of
-    all images if there are fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats per time step, and
-    otherwise the defaults of `TrainingConfig`.
+    A data set that is not in `RECIPES` gets `DEFAULT_RECIPE`: the tick-corrected loss, 20 epochs in batches of 32, or
+    of all images if there are fewer, initial weights of twice the usual width, averaged weights, a price of 0.003 nats
+    per time step, and otherwise the defaults of `TrainingConfig`.
     Raises `ValueError` as `TrainingConfig` does.
 
     >>> recipe("784-400-10", "mnist", 8, seed=3).architecture

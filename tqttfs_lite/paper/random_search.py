@@ -204,7 +204,8 @@ def stored() -> tuple[list[Search], str]:
             searches.append(Search(claim, tuple(draws)))
         else:
             missing.append(_name(claim))
-    return searches, f"No random search is stored yet for {'; '.join(missing)}: `{COMMAND}` makes it." if missing else ""
+    words = f"No random search is stored yet for {'; '.join(missing)}: `{COMMAND}` makes it."
+    return searches, words if missing else ""
 
 
 def fresh(searches: Iterable[Search]) -> list[TrainingConfig]:
