@@ -215,8 +215,8 @@ def measure_finish(measured: FixedPoint, result: Result, *, device: str | None =
     )
 
 
-def scored(measured: FixedPoint, result: Result, split: str) -> dict[tuple[str, Scale], Evaluation]:
-    """The scores on a split with the chosen bits, from the stored weights, for each part and kind of scale with some.
+def scored(measured: FixedPoint, result: Result) -> dict[tuple[str, Scale, str], Evaluation]:
+    """The scores with the chosen bits, from the stored weights: by part, kind of scale, and split.
 
     Raises `CheckpointError` if the stored weights are missing or are not those of the scores.
     """
@@ -229,7 +229,8 @@ def scored(measured: FixedPoint, result: Result, split: str) -> dict[tuple[str, 
                     network = finish.from_integers(result, integers, bits, per_channel=scale == "channel")
                 else:
                     network = _rounded(trained, scale, bits)
-                found[name, scale] = _evaluate(network, result, split)
+                for split in ("validation", "test"):
+                    found[name, scale, split] = _evaluate(network, result, split)
     return found
 
 

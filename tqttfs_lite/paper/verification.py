@@ -229,15 +229,14 @@ def in_fixed_point(result: Result) -> Iterator[Entry]:
         return
     try:
         stored = bit_widths.read(result)
-        again = {split: bit_widths.scored(stored, result, split) for split in ("validation", "test")}
+        again = bit_widths.scored(stored, result)
     except (ResultError, CheckpointError):  # reported already
         return
     file = f"fixed_point/{result.config.name}.json"
-    for split, scores in again.items():
-        for (name, scale), found in scores.items():
-            part = stored.parts[name]
-            expected = stored.chosen(part, scale) if split == "validation" else part.scores(scale).test
-            yield _equal("checkpoints", file, f"its {split} counts, {name}, by {scale}", expected, found)
+    for (name, scale, split), found in again.items():
+        part = stored.parts[name]
+        expected = stored.chosen(part, scale) if split == "validation" else part.scores(scale).test
+        yield _equal("checkpoints", file, f"its {split} counts, {name}, by {scale}", expected, found)
 
 
 def is_quick(config: TrainingConfig) -> bool:
