@@ -43,7 +43,7 @@ COMMAND = "python -m tqttfs_lite.experiments.bit_widths"
 # Bits per weight, by family; for a convolutional network, each takes minutes.
 BITS = {"SMLP": (8, 7, 6, 5, 4, 3, 2), "SCNN": (8, 6, 5, 4, 3)}
 FINISHED_BITS = {"SMLP": (8, 4, 3, 2), "SCNN": (8, 4, 3)}
-TRIED_BITS, SHARES = 3, (0.03, 0.1, 0.3)  # with these bits, the finish's share of the learning rate is chosen
+TRIED_BITS, SHARES = 3, (0.03, 0.1, 0.3, 1.0)  # with these bits, the finish's share of the learning rate is chosen
 ALLOWED = 0.1  # percentage points of accuracy that rounding may cost
 NETWORKS = (
     ("mnist", "784-400(1)-10(1)", 8),
