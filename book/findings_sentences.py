@@ -60,7 +60,8 @@ def energy_at_equal_steps_sentence(compared: Sequence[Compared]) -> str:
 
 
 def saved_or_needed(percent: float) -> str:
-    """
+    """A saving in words that hold for a negative one too.
+
     >>> saved_or_needed(12.34), saved_or_needed(-12.34)
     ('saves 12.3 %', 'needs 12.3 % more')
     """

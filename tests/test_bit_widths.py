@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tqttfs_lite.errors import ResultError
-from tqttfs_lite.experiments import bit_widths, checkpoints, experiment, finish, results
+from tqttfs_lite.experiments import bit_widths, checkpoints, experiment, finish, paths, results, training
 from tqttfs_lite.experiments.bit_widths import FixedPoint
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.experiments.evaluation import evaluate
+from tqttfs_lite.experiments.evaluation import evaluate, evaluate_each
+from tqttfs_lite.experiments.finish import FinishTrainer
 from tqttfs_lite.experiments.results import Result
-from tqttfs_lite.experiments.trainer import build
+from tqttfs_lite.experiments.trainer import Trainer, build
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper import verification
 from tqttfs_lite.report import result_figures, tables
-from tqttfs_lite.spiking.fixed_point import FixedPointNetwork
+from tqttfs_lite.spiking.coding import encode
+from tqttfs_lite.spiking.fixed_point import FixedPointNetwork, layer_scales
+from tqttfs_lite.spiking.network import SpikingNetwork
 
 CONFIG = TrainingConfig("784-20(1)-10(2)", "mnist", 8, epochs=1, initial_gain=6.0)
 
@@ -42,7 +47,9 @@ def released(home: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
 
 @pytest.fixture
 def measured(released: Result) -> FixedPoint:
-    return bit_widths.run(CONFIG, with_finish=False)
+    measured = bit_widths.measure(released)
+    bit_widths.write(measured, released)
+    return measured
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def finished(released: Result, monkeypatch: pytest.MonkeyPatch) -> FixedPoint:
     """Measured with a finish of an epoch, after which any accuracy is preserved."""
     monkeypatch.setattr(bit_widths, "ALLOWED", 100.0)
     monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (4, 3)})
-    monkeypatch.setattr(bit_widths, "SHARES", (1.0, 10.0))  # an epoch of two steps changes few weights
+    monkeypatch.setattr(bit_widths, "FRACTIONS", (1.0, 10.0))  # an epoch of two steps changes few weights
     monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
     return bit_widths.run(CONFIG)
 
@@ -92,8 +99,14 @@ def test_the_test_images_are_for_the_chosen_bits_and_read_after_the_choice(
 def test_a_second_run_reads_and_a_network_that_is_not_released_has_none(
     measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (4, 3)})
+    monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
     monkeypatch.setattr(bit_widths, "measure", lambda result: pytest.fail("it was measured before"))
-    assert bit_widths.run(CONFIG, with_finish=False) == measured
+    first = bit_widths.run(CONFIG)
+    assert first.model_copy(update={"finished": None}) == measured
+    assert not [*paths.runs_directory().glob("*.state.safetensors")]
+    monkeypatch.setattr(bit_widths, "measure_finish", lambda *_: pytest.fail("it was finished before"))
+    assert bit_widths.run(CONFIG) == first
     with pytest.raises(ResultError, match="is not released"):
         bit_widths.run(replace(CONFIG, seed=1))
 
@@ -116,7 +129,8 @@ def test_verification_rounds_the_network_again(released: Result, measured: Fixed
 
 def test_what_was_not_tested_is_no_number_that_agrees(released: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
-    measured = bit_widths.run(CONFIG, with_finish=False)
+    measured = bit_widths.measure(released)
+    bit_widths.write(measured, released)
     assert [*verification.in_fixed_point(released)] == []
     table = tables.fixed_point([(released, measured)])
     assert table["bits"].tolist() == ["none", "none"]
@@ -203,25 +217,80 @@ def test_the_figure_has_a_line_for_each_kind_of_scale_and_the_table_what_was_cho
     assert bit_widths.released() == []  # those of the paper's networks alone
 
 
-def test_a_finish_trains_what_it_stores(released: Result, finished: FixedPoint) -> None:
+def stored_integers(released: Result, scale: bit_widths.Scale) -> list[torch.Tensor]:
+    tensors = load_file(bit_widths.weights_file(released, scale))
+    return [tensors[f"layers.{n}.weight"] for n in range(len(tensors))]
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_finish_computes_with_the_rounded_weights_of_the_trained_network(released: Result, per_channel: bool) -> None:
+    network = experiment.trained_network(released)
+    scale = layer_scales(network, 3, per_channel=per_channel)
+    data = experiment.load("mnist", "train")
+    trainer = FinishTrainer(CONFIG, data, data, trained=network, bits=3, scale=scale)
+    times = encode(data.images[:20], 8)
+
+    def as_integers(trained: SpikingNetwork) -> torch.Tensor:
+        rounded = deepcopy(trained)
+        for layer, s in zip(rounded.layers, scale, strict=True):
+            layer.weight.data = ((layer.weight / s[:, None]).round().clamp(-3, 3) * s[:, None]).float()
+        return rounded(times).V
+
+    for ours in (trainer.network, trainer.averaged):
+        assert isinstance(ours, SpikingNetwork)
+        for weight, before in zip(ours.parameters(), network.parameters(), strict=True):
+            assert torch.equal(weight, before)
+        torch.testing.assert_close(trainer.output(ours, times).V, as_integers(network))
+    assert not torch.allclose(network(times).V, as_integers(network))
+    trainer.begin(0)
+    trainer.step()  # the schedule starts from 0
+    trainer.step()
+    for ours in (trainer.network, trainer.averaged):
+        assert isinstance(ours, SpikingNetwork)
+        moved = [not torch.equal(a, b) for a, b in zip(ours.parameters(), network.parameters(), strict=True)]
+        assert all(moved)  # the unrounded weights of every layer are trained
+        torch.testing.assert_close(trainer.output(ours, times).V, as_integers(ours))
+
+
+def test_a_finish_keeps_the_integers_behind_its_scores(released: Result, finished: FixedPoint) -> None:
     part = finished.finished
     assert part and part.bits == (4, 3) and part.epochs == 1
-    assert [tried.share for tried in part.tried] == [*bit_widths.SHARES]
+    assert [tried.fraction for tried in part.tried] == [*bit_widths.FRACTIONS]
     held_out = experiment.load("mnist", "validation")
     network = experiment.trained_network(released)
     for scale in bit_widths.SCALES:
-        integers = load_file(bit_widths.weights_file(released, scale))
-        again = finish.from_integers(released, [*integers.values()], 3, per_channel=scale == "channel")
+        integers = stored_integers(released, scale)
+        again = finish.from_integers(released, integers, 3, per_channel=scale == "channel")
         assert evaluate(again, held_out.images, held_out.labels) == part.scores(scale).validation[1]
-        rounded = FixedPointNetwork(network, 3, per_channel=scale == "channel")
-        for layer, before in zip(again.whole_layers, rounded.whole_layers, strict=True):
-            assert layer.weight.abs().max() <= 3
+        rounded = FixedPointNetwork(network, 3, per_channel=scale == "channel").whole_layers
+        for layer, w, before in zip(again.whole_layers, integers, rounded, strict=True):
+            assert torch.equal(layer.weight, w.float()) and w.abs().max() <= 3
             assert torch.equal(layer.threshold, before.threshold)  # the scales are those of the trained network
-        assert any(
-            not torch.equal(layer.weight, before.weight)
-            for layer, before in zip(again.whole_layers, rounded.whole_layers, strict=True)
-        )
-    assert part.tried[[*bit_widths.SHARES].index(part.share)].correct == part.layer.validation[1].correct
+        assert any(not torch.equal(w.float(), before.weight) for w, before in zip(integers, rounded, strict=True))
+
+
+def test_the_fraction_with_the_most_correct_answers_is_taken(
+    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, bool, float]] = []
+
+    def instead(result: Result, bits: int, *, per_channel: bool, fraction: float, device: None) -> SpikingNetwork:
+        asked.append((bits, per_channel, fraction))
+        network = experiment.trained_network(result)
+        if fraction != 0.1:
+            network.layers[-1].weight.data.neg_()  # the others are wrong more often
+        return FixedPointNetwork(network, 8)
+
+    held_out = experiment.load("mnist", "validation")
+    right = FixedPointNetwork(experiment.trained_network(released), 8)
+    labels = evaluate_each(right, held_out.images, held_out.labels)[1].answer
+    relabelled = replace(held_out, labels=labels.long())
+    monkeypatch.setattr(bit_widths, "load", lambda name, split: relabelled)
+    monkeypatch.setattr(finish, "finished", instead)
+    bit_widths.measure_finish(measured, released)
+    tried = [(3, False, fraction) for fraction in bit_widths.FRACTIONS]
+    bits = bit_widths.FINISHED_BITS["SMLP"]
+    assert asked == [*tried, *((b, own, 0.1) for own in (False, True) for b in bits)]
 
 
 def test_a_finish_is_verified_from_its_integers(released: Result, finished: FixedPoint) -> None:
@@ -233,23 +302,81 @@ def test_a_finish_is_verified_from_its_integers(released: Result, finished: Fixe
         for part in ("rounded", "finished")
         for scale in bit_widths.SCALES
     }
-    file = bit_widths.weights_file(released, "layer")
-    integers = load_file(file)
-    save_file({name: -w for name, w in integers.items()}, file)
+    file, part = bit_widths.weights_file(released, "layer"), finished.finished
+    assert part
+    save_file({name: -w for name, w in load_file(file).items()}, file)
     with pytest.raises(ResultError, match="is missing or damaged"):
+        bit_widths.read(released)
+    digests = part.weights_sha256 | {"layer": sha256(file.read_bytes()).hexdigest()}
+    forged = part.model_copy(update={"weights_sha256": digests})
+    bit_widths.write(finished.model_copy(update={"finished": forged}), released)
+    wrong = {entry.what for entry in verification.in_fixed_point(released) if not entry.agrees}
+    assert wrong == {f"its {split} counts, finished, by layer" for split in ("validation", "test")}
+
+
+def test_integers_belong_to_the_test_counts(released: Result, finished: FixedPoint) -> None:
+    part = finished.finished
+    assert part
+    one = part.model_copy(update={"weights_sha256": {"layer": part.weights_sha256["layer"]}})
+    bit_widths.write(finished.model_copy(update={"finished": one}), released)
+    with pytest.raises(ResultError, match="if and only if there are test counts"):
         bit_widths.read(released)
 
 
-def test_a_finish_that_was_interrupted_goes_on(
-    released: Result, finished: FixedPoint, monkeypatch: pytest.MonkeyPatch
+def test_a_finish_after_which_no_bits_preserve_the_accuracy_keeps_no_integers(
+    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = results.beside(released, *results.FIXED_POINT)
-    bit_widths.write(finished.model_copy(update={"finished": None}), released)
-    monkeypatch.setattr(finish.FinishTrainer, "step", lambda self: pytest.fail("all of it was trained before"))
-    again = bit_widths.run(CONFIG)
-    assert again.finished and finished.finished
-    assert again.finished.model_dump(exclude={"made"}) == finished.finished.model_dump(exclude={"made"})
-    assert file.exists()
+    monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (3,)})
+    monkeypatch.setattr(bit_widths, "FRACTIONS", (1.0,))
+    monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
+    bit_widths.write(measured, released)
+    monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
+    (results.beside(released, *results.FIXED_POINT)).unlink()
+    part = bit_widths.run(CONFIG).finished
+    assert part and part.weights_sha256 == {} and part.layer.test is None
+    assert not bit_widths.weights_file(released, "layer").exists()
+
+
+def test_a_finish_that_was_interrupted_goes_on(
+    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (3,)})
+    monkeypatch.setattr(bit_widths, "FRACTIONS", (1.0,))
+    monkeypatch.setattr(bit_widths, "ALLOWED", 100.0)
+    monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 2})
+    expected = bit_widths.run(CONFIG).finished
+    integers = stored_integers(released, "layer")
+    bit_widths.write(measured, released)
+    steps: list[int] = []
+    allowed = 3  # of two in each of two epochs
+
+    def interrupted(trainer: Trainer) -> None:
+        if len(steps) == allowed:
+            raise KeyboardInterrupt
+        steps.append(1)
+        Trainer.step(trainer)
+
+    monkeypatch.setattr(FinishTrainer, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bit_widths.run(CONFIG)
+    allowed = 3 + 2 + 4  # the second epoch again, and the other kind of scale
+    again = bit_widths.run(CONFIG).finished
+    assert len(steps) == allowed
+    assert again and expected
+    assert again.model_dump(exclude={"made"}) == expected.model_dump(exclude={"made"})
+    for ours, before in zip(stored_integers(released, "layer"), integers, strict=True):
+        assert torch.equal(ours, before)
+
+
+def test_a_finish_never_goes_on_from_that_of_other_weights(released: Result) -> None:
+    network = experiment.trained_network(released)
+    with torch.no_grad():
+        network.layers[0].weight.mul_(2)
+    digest = checkpoints.write(network, results.checkpoint_file(CONFIG, released=True))
+    other = replace(released, checkpoint_sha256=digest)
+    settings = finish.settings(CONFIG, 1.0)
+    names = {training.state_file(settings, finish._purpose(result)) for result in (released, other)}
+    assert len(names) == 2
 
 
 def test_the_figure_and_the_table_show_a_finish(released: Result, finished: FixedPoint) -> None:
@@ -259,5 +386,5 @@ def test_the_figure_and_the_table_show_a_finish(released: Result, finished: Fixe
         lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
         assert lines["1-2, a scale per channel"] == [score.accuracy for score in shown.channel.validation]
     table = tables.fixed_point([(released, finished)])
-    assert table["finish"].tolist() == ["", "", "1 epochs", "1 epochs"]
+    assert table["epochs of finish"].tolist() == ["", "", 1, 1]
     assert table["bits"].tolist()[2:] == [3, 3]

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tqttfs_lite.errors import InputError
 from tqttfs_lite.spiking.coding import encode
-from tqttfs_lite.spiking.fixed_point import FixedPointNetwork, Rounding, layer_scales, scales
+from tqttfs_lite.spiking.fixed_point import FixedPointNetwork, layer_scales, scales, straight_through
 from tqttfs_lite.spiking.inference import infer
 from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.neuron import Neuron
@@ -137,10 +137,9 @@ def test_it_is_for_inference_alone() -> None:
         FixedPointNetwork(network("784-10"), 8)(encode(IMAGES, 8))
 
 
-def test_rounding_in_training_computes_with_multiples_and_passes_the_gradient() -> None:
-    rounding = Rounding(torch.tensor([0.5, 0.25]), bits=3)
+def test_training_computes_with_multiples_of_the_scale_and_passes_the_gradient() -> None:
     W = torch.tensor([[0.6, -0.2, 9.0], [0.6, -0.2, -9.0]], requires_grad=True)
-    found = rounding(W)
+    found = straight_through(W, torch.tensor([0.5, 0.25]), bits=3)
     torch.testing.assert_close(found, torch.tensor([[0.5, 0.0, 1.5], [0.5, -0.25, -0.75]]))
     upstream = torch.arange(6.0).view(2, 3)
     found.backward(upstream)

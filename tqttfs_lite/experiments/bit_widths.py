@@ -1,6 +1,6 @@
 """Trained networks in fixed point: scores by the number of bits per weight, with a scale per layer or per channel.
 
-The weights are rounded as they were trained, and after a finish of a few epochs with rounded weights
+The weights are rounded as trained, without further training, and after a finish of a few epochs with rounded weights
 (`experiments.finish`).  Every number of bits is evaluated on the validation images.  The fewest bits that preserve the
 accuracy are chosen on them, and only these are evaluated on the test set, once.  Potentials are integers
 (`spiking.fixed_point`).
@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 
 import torch
+from filelock import FileLock
 from pydantic import BaseModel, Field
 from torch import Tensor
 
 from tqttfs_lite import files
 from tqttfs_lite.errors import ResultError, one_sentence
-from tqttfs_lite.experiments import checkpoints, devices, experiment, finish, results
+from tqttfs_lite.experiments import checkpoints, devices, experiment, finish, paths, results
 from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig, family, recipe
 from tqttfs_lite.experiments.datasets import load
@@ -43,7 +44,7 @@ COMMAND = "python -m tqttfs_lite.experiments.bit_widths"
 # Bits per weight, by family; for a convolutional network, each takes minutes.
 BITS = {"SMLP": (8, 7, 6, 5, 4, 3, 2), "SCNN": (8, 6, 5, 4, 3)}
 FINISHED_BITS = {"SMLP": (8, 4, 3, 2), "SCNN": (8, 4, 3)}
-TRIED_BITS, SHARES = 3, (0.03, 0.1, 0.3, 1.0)  # with these bits, the finish's share of the learning rate is chosen
+TRIED_BITS, FRACTIONS = 3, (0.03, 0.1, 0.3, 1.0)  # of the learning rate: chosen for a finish with these bits
 ALLOWED = 0.1  # percentage points of accuracy that rounding may cost
 NETWORKS = (
     ("mnist", "784-400(1)-10(1)", 8),
@@ -80,9 +81,9 @@ class Rounded(BaseModel):
 
 
 class Tried(NamedTuple):
-    """A share of the training's learning rate that was tried for a finish, with a scale per layer."""
+    """A fraction of the training's peak learning rate, tried for a finish with `TRIED_BITS` and a scale per layer."""
 
-    share: float
+    fraction: float
     correct: Count  # validation images
 
 
@@ -93,11 +94,6 @@ class Finished(Rounded):
     tried: tuple[Tried, ...]
     weights_sha256: dict[Scale, str]  # of the files with the integer weights that the test scores are for
     made: dict[str, str | int]
-
-    @property
-    def share(self) -> float:
-        """The share of the training's learning rate that is right most often on the validation images."""
-        return max(self.tried, key=lambda tried: tried.correct).share
 
 
 class FixedPoint(BaseModel):
@@ -124,7 +120,7 @@ class FixedPoint(BaseModel):
         return {"rounded": self.rounded} | ({"finished": self.finished} if self.finished else {})
 
     def fewest_bits(self, part: Rounded, scale: Scale) -> int | None:
-        """The fewest bits for which, as for all larger numbers, the accuracy loss is at most `ALLOWED` points."""
+        """The fewest bits for which, as for all larger numbers tried, the accuracy loss is at most `ALLOWED` points."""
         return fewest(part.bits, self.trained, part.scores(scale).validation)
 
     def chosen(self, part: Rounded, scale: Scale) -> Evaluation | None:
@@ -149,19 +145,23 @@ def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, 
     return kept
 
 
-def run(config: TrainingConfig, *, with_finish: bool = True) -> FixedPoint:
+def run(config: TrainingConfig) -> FixedPoint:
     """The scores of a configuration's released network: read from their file if there is one, otherwise measured.
 
+    If two processes ask for the same network, only one of them measures it, and the other waits.
     Raises `ResultError` if it is not released, and the same errors as `read`, `measure` and `measure_finish`.
     """
     if not (path := results.find(config, released_only=True)):
         raise ResultError(f"{config.name} is not released: there is nothing to round")
     result = results.read(path)
-    if not beside(result, *FIXED_POINT).exists():
-        write(measure(result), result)
-    measured = read(result)
-    if with_finish and not measured.finished:
-        write(measured.model_copy(update={"finished": measure_finish(measured, result)}), result)
+    paths.runs_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.runs_directory() / f"fixed_point_{config.name}.lock"):
+        if not beside(result, *FIXED_POINT).exists():
+            write(measure(result), result)
+        measured = read(result)
+        if not measured.finished:
+            write(measured.model_copy(update={"finished": measure_finish(measured, result)}), result)
+            finish.forget(result)
     return read(result)
 
 
@@ -194,14 +194,14 @@ def measure_finish(measured: FixedPoint, result: Result, *, device: str | None =
     make = partial(finish.finished, result, device=device)
     origin, kind = experiment.made(devices.choose(device)), _family(result)
     tried = tuple(
-        Tried(share, _evaluate(make(TRIED_BITS, per_channel=False, share=share), result, "validation").correct)
-        for share in SHARES
+        Tried(each, _evaluate(make(TRIED_BITS, per_channel=False, fraction=each), result, "validation").correct)
+        for each in FRACTIONS
     )
-    share = max(tried, key=lambda each: each.correct).share
+    best = max(tried, key=lambda each: each.correct)
     found: dict[str, Scores] = {}
     digests: dict[Scale, str] = {}
     for scale in SCALES:
-        trained = partial(make, per_channel=scale == "channel", share=share)
+        trained = partial(make, per_channel=scale == "channel", fraction=best.fraction)
         found[scale], network = _score(trained, FINISHED_BITS[kind], measured.trained, result)
         if network:
             digests[scale] = _write_integers(network, weights_file(result, scale))
@@ -267,7 +267,7 @@ def weights_file(result: Result, scale: Scale) -> Path:
 
 def _write_integers(network: FixedPointNetwork, path: Path) -> str:
     tensors = {f"layers.{n}.weight": layer.weight.to(torch.int8) for n, layer in enumerate(network.whole_layers)}
-    checkpoints.write_tensors(tensors, {"bits": network.bits}, path)
+    checkpoints.write_tensors(tensors, {}, path)
     return sha256(path.read_bytes()).hexdigest()
 
 

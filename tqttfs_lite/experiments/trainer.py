@@ -27,7 +27,7 @@ from tqttfs_lite.experiments.devices import training_dtype
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.losses import LOSSES
-from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.network import Output, SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import Network, RateNetwork
 
@@ -94,8 +94,13 @@ class Trainer:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def start(self) -> Network:
-        """The network that is trained, with the weights with which its training starts."""
+        """The network to train, with its initial weights."""
         return build(self.config)
+
+    def output(self, network: SpikingNetwork, spike_times: UInt8[Tensor, "B ..."]) -> Output:
+        """The output of the network, or of its running average, in training and in validation."""
+        found: Output = network(spike_times)
+        return found
 
     def begin(self, epoch: int) -> None:
         """Shuffle the images; the random numbers of an epoch depend only on the seed and the epoch's number."""
@@ -172,7 +177,7 @@ class Trainer:
             if isinstance(self.network, RateNetwork):
                 counts = self.network(pixels).counts
                 return functional.cross_entropy(config.sharpness * counts.float(), labels)
-            output = self.network(encode(pixels, config.time_steps))
+            output = self.output(self.network, encode(pixels, config.time_steps))
         loss: object = LOSSES[config.loss](output, labels, config)
         if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
             raise InputError(f"the loss {config.loss} must be a number with a gradient, of shape [], not {shown(loss)}")
@@ -188,7 +193,7 @@ class Trainer:
         self.averaged.eval()
         right, steps = torch.zeros(2, dtype=torch.float32, device=self.device)
         for pixels, label in zip(images.split(VALIDATED), labels.split(VALIDATED), strict=True):
-            V, S, at, _ = self.averaged(encode(pixels, T))
+            V, S, at, _ = self.output(self.averaged, encode(pixels, T))
             answer, step = decode(V, S, at, T)
             right += (answer == label).sum()
             steps += step.sum()

@@ -145,9 +145,16 @@ def files() -> Generator[Entry, None, list[Result]]:
         for path in sorted((paths.data_directory() / kept.FOLDER).glob("[!.]*.json")):
             yield _whole("arithmetic", f"{kept.FOLDER}/{path.name}", partial(kept.read, path))
     known = {result.config.name for result in whole}
-    for kind, suffix in (("checkpoints", ".safetensors"), results.ANSWERS, results.DIALS, results.FIXED_POINT):
+    integers = results.FIXED_POINT[0], ".safetensors"
+    for kind, suffix in (
+        ("checkpoints", ".safetensors"),
+        results.ANSWERS,
+        results.DIALS,
+        results.FIXED_POINT,
+        integers,
+    ):
         for path in sorted((paths.data_directory() / kind).glob(f"[!.]*{suffix}")):
-            if path.stem not in known:
+            if path.name.partition(".")[0] not in known:
                 yield _unequal(f"{kind}/{path.name}", "its result file", "there", "missing or damaged")
     return whole
 

@@ -145,7 +145,7 @@ def verdict(found: Sequence[Case]) -> str:
         )
     if sooner and behind > ahead:
         said += (
-            " So steps are saved, as the claim says, but accuracy pays for them; whether this is so with the"
-            " follow-up's own training, these networks cannot show."
+            " So steps are saved, as the claim says, but accuracy pays for them; these networks cannot show whether"
+            " that also holds with the follow-up's own training."
         )
     return said

@@ -260,9 +260,9 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
             axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
             axes.set(xticks=bits, xlim=(bits[0] + 0.5, bits[-1] - 0.5))
         row[0].set_ylabel(f"{title}\nvalidation accuracy, %")
-    for axes in grid[-1][: len(groups)]:
-        axes.set_xlabel("bits of a weight")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    for first, last in zip(grid[0][: len(groups)], grid[-1], strict=False):
+        last.set_xlabel("bits of a weight")
+        last.legend(*first.get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.22))
     return figure
 
 
@@ -270,11 +270,11 @@ def _by_bits(axes: Axes, network: FixedPoint, part: str) -> None:
     architecture = Architecture.parse(network.config.architecture)
     color = NETWORKS[max(architecture.quantization) > 1]
     axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
-    for scale, line in zip(SCALES, ("o--", "o-"), strict=True):
-        label = f"{architecture.short_form}, a scale per {scale}"
-        if scores := network.parts.get(part):
-            percent = [score.accuracy for score in scores.scores(scale).validation]
-            axes.plot(scores.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
+    if found := network.parts.get(part):
+        for scale, line in zip(SCALES, ("o--", "o-"), strict=True):
+            percent = [score.accuracy for score in found.scores(scale).validation]
+            label = f"{architecture.short_form}, a scale per {scale}"
+            axes.plot(found.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
 
 
 def _compare(axes: Axes, rows: Sequence[tuple[str, float | None, Spread]]) -> None:

@@ -200,9 +200,9 @@ def run_details(result: Result) -> Markdown:
 def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
     """Networks with the fewest bits that preserve the accuracy on the validation images.
 
-    A row is for a kind of scale, without or with a finish.  If no number of bits preserves the accuracy, there are no
-    scores, since the test images were not read.  Energies include memory: those
-    of the trained network are for 32-bit floating point, those of the rounded one for integers.
+    There is a row per kind of scale, without and with a finish.  If no number of bits preserves the accuracy, there are
+    no scores, since the test images were not read.  Energies include memory: those of the trained network are for
+    32-bit floating point, those of the rounded one for integers.
     """
     rows = []
     for result, measured in networks:
@@ -212,7 +212,7 @@ def fixed_point(networks: Sequence[tuple[Result, FixedPoint]]) -> DataFrame:
             named: dict[str, object] = {
                 "data": result.config.dataset,
                 "degrees": architecture.short_form,
-                "finish": f"{part.epochs} epochs" if isinstance(part, Finished) else "",
+                "epochs of finish": part.epochs if isinstance(part, Finished) else "",
                 "scale per": scale,
             }
             if not (bits and scores.test):

@@ -5,8 +5,8 @@ symmetric, and 0 stays 0.  Either the whole layer or each of its output channels
 has a single one because its potentials are compared with each other.  A scale is chosen from `FRACTIONS` for the least
 sum of squared rounding errors, and may clip a few of the largest weights.
 
-Weights can also be rounded during training: with `Rounding`, a layer computes with rounded weights, and the optimizer
-changes unrounded ones.
+Weights can also be rounded during training: with `straight_through`, a network computes with rounded weights, and the
+optimizer changes unrounded ones.
 
 Nothing else is rounded.  A potential is a sum of integers, which exceeds θ / s if and only if it exceeds the largest
 integer not above θ / s; this integer is the neuron's threshold.  Average pooling passes on how many neurons of a window
@@ -23,7 +23,7 @@ from typing import Any, NoReturn, cast
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from tqttfs_lite.errors import InputError, is_whole
 from tqttfs_lite.spiking.firing import convolution_times, firing_time, trace
@@ -72,22 +72,13 @@ def largest_integer(bits: int) -> int:
     return int(2 ** (bits - 1) - 1)
 
 
-class Rounding(nn.Module):
-    """The rounded weights W̃ = s w of a layer, as a parametrization for training.
+def straight_through(W: Float[Tensor, "rows ..."], scale: Float[Tensor, " rows"], bits: int) -> Tensor:
+    """The rounded weights s w, for training: their gradient with respect to W is 1, even for a weight that is clipped.
 
-    The gradient passes as if nothing were rounded, a straight-through estimator (Bengio et al., 2013,
-    arXiv:1308.3432).
+    This is the straight-through estimator of Bengio et al. (2013, arXiv:1308.3432).
     """
-
-    def __init__(self, scale: Float[Tensor, " rows"], bits: int) -> None:
-        super().__init__()
-        self.top = largest_integer(bits)
-        self.scale: Tensor
-        self.register_buffer("scale", scale.float())
-
-    def forward(self, W: Float[Tensor, "rows ..."]) -> Float[Tensor, "rows ..."]:
-        scale = self.scale.view(-1, *[1] * (W.ndim - 1))
-        return W + (rounded(W, scale, self.top) * scale - W).detach()
+    s = scale.to(W.dtype).view(-1, *[1] * (W.ndim - 1))
+    return W + (rounded(W, s, largest_integer(bits)) * s - W).detach()
 
 
 class FixedPointLayer(SpikingLayer):
@@ -138,7 +129,7 @@ class FixedPointNetwork(SpikingNetwork):
     """A trained network with integer weights of this many bits, for `infer` and `evaluate`.
 
     `per_channel` gives each output channel of the hidden layers a scale of its own.  `scale` is for weights that have
-    been trained with `Rounding`: the scales that it used, instead of those of `layer_scales`.
+    been trained with `straight_through`: the scales that it used, instead of those of `layer_scales`.
     Raises `InputError` if `bits` is not from 2 to 16, if the response is not a step, since potentials are then not sums
     of weights, or if a potential might leave the range in which float32 is exact.
     """
@@ -161,7 +152,7 @@ class FixedPointNetwork(SpikingNetwork):
         pooling: PoolingMode = "average" if max(windows) > 1 else "max"
         neuron = replace(network.neuron, theta=0.0)  # the layers take their thresholds off
         super().__init__(network.architecture, network.time_steps, neuron=neuron, pooling=pooling)
-        self.bits, self.per_channel = bits, per_channel
+        self.bits = bits
         scale = layer_scales(network, bits, per_channel=per_channel) if scale is None else scale
         for layer, trained, s, window in zip(self.whole_layers, network.layers, scale, (1, *windows[:-1]), strict=True):
             layer.take(trained.weight, s, network.neuron.theta, bits, window**2)
