@@ -127,12 +127,26 @@ def verdict(found: Sequence[Case]) -> str:
     judged = [case for case in found if min(case.steps.seeds) >= FEWEST]
     if not judged:
         return "No network has been trained with weighted spikes and enough seeds for a verdict."
+    said = [
+        _of_form(form, [case for case in judged if case.form == form])
+        for form in dict.fromkeys(case.form for case in judged)
+    ]
+    ahead = any(case.points_there and case.points_there.interval[0] > 0 for case in judged)
+    if any(case.steps.interval[1] < 0 for case in judged) and not ahead:
+        said.append(
+            "So steps are saved, as the claim says, but at equal steps no network is more accurate than the recipe's;"
+            " these networks cannot show whether that also holds with the follow-up's own training."
+        )
+    return " ".join(said)
+
+
+def _of_form(form: str, judged: Sequence[Case]) -> str:
     sooner = [case for case in judged if case.steps.interval[1] < 0]
     worse = [case for case in sooner if case.points.interval[1] < 0]
     louder = [case for case in judged if case.silent.interval[1] < 0]
     said = (
-        f"With {' or '.join(dict.fromkeys(case.form for case in judged))}, {len(sooner)} of {len(judged)} networks"
-        f" decide in fewer steps as trained, and {len(louder)} leave fewer images silent"
+        f"With {form}, {len(sooner)} of {len(judged)} networks decide in fewer steps as trained, and {len(louder)} leave"
+        " fewer images silent"
     )
     said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
     there = [points for case in judged if (points := case.points_there)]
@@ -142,10 +156,5 @@ def verdict(found: Sequence[Case]) -> str:
         said += (
             f" At equal mean steps, {behind} of {len(there)} are less accurate than the recipe's network, and {ahead}"
             " more accurate."
-        )
-    if sooner and behind > ahead:
-        said += (
-            " So steps are saved, as the claim says, but accuracy pays for them; these networks cannot show whether"
-            " that also holds with the follow-up's own training."
         )
     return said
