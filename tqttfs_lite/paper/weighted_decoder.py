@@ -145,8 +145,8 @@ def _of_form(form: str, judged: Sequence[Case]) -> str:
     worse = [case for case in sooner if case.points.interval[1] < 0]
     louder = [case for case in judged if case.silent.interval[1] < 0]
     said = (
-        f"With {form}, {len(sooner)} of {len(judged)} networks decide in fewer steps as trained, and {len(louder)} leave"
-        " fewer images silent"
+        f"With {form}, {len(sooner)} of {len(judged)} networks decide in fewer steps as trained, and {len(louder)}"
+        " leave fewer images silent"
     )
     said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
     there = [points for case in judged if (points := case.points_there)]
