@@ -204,8 +204,8 @@ def test_the_figure_has_a_line_for_each_kind_of_scale_and_the_table_what_was_cho
 ) -> None:
     (axes,) = result_figures.bits_of_weights([measured]).axes
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
-    assert lines["1-2, a scale per layer"] == [score.accuracy for score in measured.rounded.layer.validation]
-    assert lines["1-2, a scale per channel"] == [score.accuracy for score in measured.rounded.channel.validation]
+    assert lines["quantized, a scale per layer"] == [score.accuracy for score in measured.rounded.layer.validation]
+    assert lines["quantized, a scale per channel"] == [score.accuracy for score in measured.rounded.channel.validation]
     table = tables.fixed_point([(released, measured)])
     chosen = [scale for scale in ("layer", "channel") if measured.fewest_bits(measured.rounded, scale)]
     assert chosen and table["scale per"].tolist() == chosen
@@ -384,7 +384,7 @@ def test_the_figure_and_the_table_show_a_finish(released: Result, finished: Fixe
     assert part
     for axes, shown in zip(result_figures.bits_of_weights([finished]).axes, (finished.rounded, part), strict=True):
         lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
-        assert lines["1-2, a scale per channel"] == [score.accuracy for score in shown.channel.validation]
+        assert lines["quantized, a scale per channel"] == [score.accuracy for score in shown.channel.validation]
     table = tables.fixed_point([(released, finished)])
     assert table["epochs of finish"].tolist() == ["", "", 1, 1]
     assert table["bits"].tolist()[2:] == [3, 3]

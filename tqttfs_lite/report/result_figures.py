@@ -246,11 +246,10 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
         return network.config.dataset, family(Architecture.parse(network.config.architecture))
 
     groups = [list(group) for _, group in groupby(networks, kind)]
-    rows = {"rounded": "rounding alone"}
-    if any(network.finished for network in networks):
-        rows["finished"] = "with a finish"
-    figure, grid = panels(len(rows), max(1, len(groups)), height=3.0)
-    for row, (part, title) in zip(grid, rows.items(), strict=True):
+    rows = {"rounded": "rounding alone", "finished": "with a finish"}
+    rows = {part: title for part, title in rows.items() if any(part in network.parts for network in networks)}
+    figure, grid = panels(max(1, len(rows)), max(1, len(groups)), height=0.8 + 2.2 * len(rows))
+    for row, (part, title) in zip(grid, rows.items(), strict=False):
         for axes, group in zip(row, groups, strict=False):
             dataset, name = kind(group[0])
             for network in group:
@@ -258,22 +257,22 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
             trained = [network.trained.accuracy for network in group]
             bits = sorted({bits for network in group for bits in network.rounded.bits}, reverse=True)
             axes.set(title=f"{get(dataset).title}, {name}", ylim=(min(trained) - SHOWN, max(trained) + 0.5))
-            axes.set(xticks=bits, xlim=(bits[0] + 0.5, bits[-1] - 0.5))
+            axes.set(xticks=bits, xlim=(bits[0] + 0.5, bits[-1] - 0.5), xlabel="bits of a weight")
+            axes.set_visible(any(part in network.parts for network in group))
         row[0].set_ylabel(f"{title}\nvalidation accuracy, %")
-    for first, last in zip(grid[0][: len(groups)], grid[-1], strict=False):
-        last.set_xlabel("bits of a weight")
-        last.legend(*first.get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    names = dict(zip(*reversed(grid[0, 0].get_legend_handles_labels()), strict=True))
+    figure.legend(names.values(), names.keys(), loc="outside upper center", ncols=2)
     return figure
 
 
 def _by_bits(axes: Axes, network: FixedPoint, part: str) -> None:
-    architecture = Architecture.parse(network.config.architecture)
-    color = NETWORKS[max(architecture.quantization) > 1]
+    quantized = max(Architecture.parse(network.config.architecture).quantization) > 1
+    color = NETWORKS[quantized]
     axes.axhline(network.trained.accuracy, color=color, lw=0.8, alpha=0.5)
     if found := network.parts.get(part):
         for scale, line in zip(SCALES, ("o--", "o-"), strict=True):
             percent = [score.accuracy for score in found.scores(scale).validation]
-            label = f"{architecture.short_form}, a scale per {scale}"
+            label = f"{SIDES[quantized]}, a scale per {scale}"
             axes.plot(found.bits, percent, line, color=color, markerfacecolor=CARD, label=label)
 
 
