@@ -324,14 +324,12 @@ def test_integers_belong_to_the_test_counts(released: Result, finished: FixedPoi
 
 
 def test_a_finish_after_which_no_bits_preserve_the_accuracy_keeps_no_integers(
-    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+    released: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (3,)})
     monkeypatch.setattr(bit_widths, "FRACTIONS", (1.0,))
     monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
-    bit_widths.write(measured, released)
     monkeypatch.setattr(bit_widths, "ALLOWED", -100.0)
-    (results.beside(released, *results.FIXED_POINT)).unlink()
     part = bit_widths.run(CONFIG).finished
     assert part and part.weights_sha256 == {} and part.layer.test is None
     assert not bit_widths.weights_file(released, "layer").exists()

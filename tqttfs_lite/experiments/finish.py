@@ -33,9 +33,9 @@ class FinishTrainer(Trainer):
     """Further training of a trained network, with rounded weights."""
 
     def __init__(self, *args: Any, trained: SpikingNetwork, bits: int, scale: Sequence[Tensor]) -> None:
-        self._trained, self._bits, self._scale = trained, bits, scale
+        self._trained = trained
         super().__init__(*args)
-        self._scale = [s.to(self.device) for s in scale]
+        self._bits, self._scale = bits, [s.to(self.device) for s in scale]
 
     def start(self) -> SpikingNetwork:
         network = super().start()

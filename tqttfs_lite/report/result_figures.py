@@ -260,8 +260,7 @@ def bits_of_weights(networks: Sequence[FixedPoint]) -> Figure:
             axes.set(xticks=bits, xlim=(bits[0] + 0.5, bits[-1] - 0.5), xlabel="bits of a weight")
             axes.set_visible(any(part in network.parts for network in group))
         row[0].set_ylabel(f"{title}\nvalidation accuracy, %")
-    names = dict(zip(*reversed(grid[0, 0].get_legend_handles_labels()), strict=True))
-    figure.legend(names.values(), names.keys(), loc="outside upper center", ncols=2)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
