@@ -238,16 +238,45 @@ def test_augmentation_moves_an_image_within_its_reach() -> None:
     assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
 
 
+def test_an_image_is_rotated_and_zoomed_about_its_centre() -> None:
+    image = torch.randint(0, 256, (1, 8, 8), dtype=torch.uint8)
+    quarter, one = torch.tensor([math.pi / 2]), torch.ones(1)
+    assert torch.equal(trainer.turn(image, 0 * quarter, one), image)
+    assert torch.equal(trainer.turn(image, quarter, one), image.rot90(1, (1, 2)))  # anticlockwise
+    wide = torch.zeros(1, 9, 17, dtype=torch.uint8)
+    wide[0, 4, 7:10] = 200  # a short line through the centre
+    assert trainer.turn(wide, quarter, one)[0, 3:6, 8].tolist() == [200] * 3
+    block = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    block[0, 2:6, 2:6] = 200
+    enlarged, reduced = (trainer.turn(block, 0 * quarter, factor * one) for factor in (2.0, 0.5))
+    assert (enlarged > 100).sum() == 64 and (reduced > 100).sum() == 4
+
+
+def test_rotation_and_zoom_stay_within_their_reach() -> None:
+    pixels = torch.zeros(500, 28, 28, dtype=torch.uint8)
+    pixels[:, 13:15, 24] = 255  # 10.5 pixels to the right of the centre
+    torch.manual_seed(0)
+    moved = trainer.augment(pixels, replace(TINY, shift=0, flip=False, rotate=30.0, zoom=0.2)).float()
+    rows, columns = torch.arange(28) - 13.5, torch.arange(28) - 13.5
+    mass = moved.sum(dim=(1, 2))
+    y, x = (moved.sum(dim=2) @ rows) / mass, (moved.sum(dim=1) @ columns) / mass
+    angle, factor = torch.atan2(y, x).rad2deg(), torch.hypot(x, y) / 10.5
+    assert -31 < angle.min() < -28 and 28 < angle.max() < 31
+    assert 0.98 / 1.2 < factor.min() < 0.86 and 1.17 < factor.max() < 1.2 * 1.02
+
+
 def test_the_channels_of_an_image_move_together() -> None:
     gray = torch.randint(0, 256, (50, 6, 8), dtype=torch.uint8)
     color = torch.stack([gray, 255 - gray, gray // 2], dim=1)
-    for change in ({"shift": 2, "flip": False}, {"shift": 0, "flip": True}, {"shift": 1, "flip": True}):
+    for change in ({"shift": 2, "flip": False}, {"shift": 0, "flip": True}, {"shift": 1, "flip": True}, {"shift": 0, "rotate": 40.0}):
         both = []
         for pixels in (gray, color):
             torch.manual_seed(0)
             both.append(trainer.augment(pixels, replace(TINY, **change)))
         assert both[1].shape == color.shape
-        assert torch.equal(both[1][:, 0], both[0]) and torch.equal(both[1][:, 2], both[0] // 2)
+        assert torch.equal(both[1][:, 0], both[0])
+        rounding = 1 if "rotate" in change else 0
+        assert (both[1][:, 2].int() - both[0].int() // 2).abs().max() <= rounding
         assert not torch.equal(both[0], gray)
 
 

@@ -173,6 +173,13 @@ class TrainingConfig:
         int, Field(ge=0, description="training images are shifted by up to this many pixels in each direction")
     ] = 0
     flip: Annotated[bool, Field(description="training images are flipped horizontally half of the time")] = False
+    rotate: Annotated[
+        Real, Field(ge=0, le=180, description="training images are rotated by up to this many degrees, either way")
+    ] = 0.0
+    zoom: Annotated[
+        Real,
+        Field(ge=0, le=1, description="training images are enlarged or reduced by a factor of up to 1 + zoom"),
+    ] = 0.0
     averaging: Annotated[
         Real,
         Field(ge=0, lt=1, description="decay of the running average of the weights, which is evaluated and kept"),

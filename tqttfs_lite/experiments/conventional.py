@@ -56,7 +56,7 @@ from tqttfs_lite.spiking.notation import Architecture, Convolution
 
 Activations = Literal["relu", "input-levels", "levels", "one-spike"]
 # The settings that these networks share with the recipe; its other settings concern spikes.
-SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "averaging")
+SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "rotate", "zoom", "averaging")
 FOLDER = "conventional"  # in the data folder
 COMMAND = "python -m tqttfs_lite.experiments.conventional"
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from threading import Lock
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -248,9 +248,9 @@ def count_up(size: int, device: torch.device) -> Tensor:
 def augment(
     pixels: UInt8[Tensor, "B *channels height width"], config: TrainingConfig, generator: torch.Generator | None = None
 ) -> UInt8[Tensor, "B *channels height width"]:
-    """Shift every image at random by up to `shift` pixels, filled with black, and flip half of them if `flip` is set.
+    """Shift, flip, rotate and zoom every image at random, as far as the configuration says; what moves in is black.
 
-    All channels of an image are shifted and flipped together.
+    All channels of an image are moved together.
     """
     batch, device = len(pixels), pixels.device
     image, row, column = (count_up(size, device) for size in (batch, *pixels.shape[-2:]))
@@ -262,4 +262,23 @@ def augment(
     if config.flip:
         mirrored = torch.rand(batch, dtype=torch.float32, generator=generator, device=device) < 0.5
         pixels = torch.where(mirrored.view(-1, *[1] * (pixels.ndim - 1)), pixels.flip(-1), pixels)
+    if config.rotate or config.zoom:
+        drawn = 2 * torch.rand(2, batch, dtype=torch.float32, generator=generator, device=device) - 1
+        pixels = turn(pixels, math.radians(config.rotate) * drawn[0], (math.log1p(config.zoom) * drawn[1]).exp())
     return pixels
+
+
+def turn(
+    pixels: UInt8[Tensor, "B *channels height width"], angle: Float[Tensor, " B"], factor: Float[Tensor, " B"]
+) -> UInt8[Tensor, "B *channels height width"]:
+    """Rotate every image about its centre, by an angle in radians, and enlarge it by a factor.
+
+    Brightness is interpolated linearly between pixels; what moves in is black.
+    """
+    height, width = pixels.shape[-2:]
+    cos, sin, none = angle.cos() / factor, angle.sin() / factor, torch.zeros_like(angle)
+    # From where each pixel comes, in coordinates that run from -1 to 1 along both sides of the image.
+    maps = torch.stack([cos, -sin * height / width, none, sin * width / height, cos, none], dim=1).view(-1, 2, 3)
+    images = pixels.reshape(len(pixels), -1, height, width).float()
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False).round().to(torch.uint8).view_as(pixels)
