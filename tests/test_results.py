@@ -78,6 +78,9 @@ def test_trying_out_reads_the_validation_images_alone_and_once(splits_read: list
     assert set(splits_read) == {"train", "validation"}
     assert trial.validation.images == 64
     assert trial.validation.accuracy == trial.history[-1].validation_accuracy
+    assert trial.curve and trial.unquantized and trial.curve != trial.unquantized
+    plain = experiment.try_out(replace(CONFIG, architecture="784-8-10"), progress=False)
+    assert plain.curve and not plain.unquantized  # its degrees are 1 as it is
     splits_read.clear()
     assert experiment.try_out(CONFIG, progress=False) == trial
     assert not splits_read

@@ -29,7 +29,8 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture
 
 TINY = TrainingConfig("784-16(1)-10(2)", "mnist", 4, epochs=3, batch_size=32, initial_gain=2.0, averaging=0.9)
-TINY = replace(TINY, dropout=0.1, shift=1, flip=True)  # all that draws random numbers
+TINY = replace(TINY, dropout=0.1, shift=1, flip=True, rotate=10.0, zoom=0.1)  # all that draws random numbers
+STILL = replace(TINY, shift=0, flip=False, rotate=0.0, zoom=0.0)
 
 
 def same_weights(a: training.Trained, b: training.Trained) -> bool:
@@ -231,11 +232,21 @@ def test_augmentation_moves_an_image_within_its_reach() -> None:
     pixels = torch.zeros(200, 28, 28, dtype=torch.uint8)
     pixels[:, 10, 12] = 200
     torch.manual_seed(0)
-    moved = trainer.augment(pixels, replace(TINY, shift=2, flip=False))
+    moved = trainer.augment(pixels, replace(STILL, shift=2))
     places = {tuple(place) for _, *place in moved.nonzero().tolist()}
     assert places == {(10 + down, 12 + right) for down in range(-2, 3) for right in range(-2, 3)}
-    mirrored = trainer.augment(pixels, replace(TINY, shift=0, flip=True))
+    mirrored = trainer.augment(pixels, replace(STILL, flip=True))
     assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
+
+
+@pytest.mark.parametrize("architecture", ["784-16-10", "28x28-4C3-P2-16-10"])
+def test_centred_weights_keep_a_mean_of_zero(architecture: str) -> None:
+    config = replace(TINY, architecture=architecture, centred=True)
+    for network in (trainer.build(config), train(config, progress=False).network):
+        for weight in network.parameters():
+            means, size = weight.flatten(1).mean(dim=1), weight.abs().mean()
+            assert means.abs().max() < 1e-3 * size
+    assert trainer.build(replace(config, centred=False)).layers[0].weight.flatten(1).mean(dim=1).abs().max() > 1e-3
 
 
 def test_an_image_is_rotated_and_zoomed_about_its_centre() -> None:
@@ -256,7 +267,7 @@ def test_rotation_and_zoom_stay_within_their_reach() -> None:
     pixels = torch.zeros(500, 28, 28, dtype=torch.uint8)
     pixels[:, 13:15, 24] = 255  # 10.5 pixels to the right of the centre
     torch.manual_seed(0)
-    moved = trainer.augment(pixels, replace(TINY, shift=0, flip=False, rotate=30.0, zoom=0.2)).float()
+    moved = trainer.augment(pixels, replace(STILL, rotate=30.0, zoom=0.2)).float()
     rows, columns = torch.arange(28) - 13.5, torch.arange(28) - 13.5
     mass = moved.sum(dim=(1, 2))
     y, x = (moved.sum(dim=2) @ rows) / mass, (moved.sum(dim=1) @ columns) / mass
@@ -268,11 +279,11 @@ def test_rotation_and_zoom_stay_within_their_reach() -> None:
 def test_the_channels_of_an_image_move_together() -> None:
     gray = torch.randint(0, 256, (50, 6, 8), dtype=torch.uint8)
     color = torch.stack([gray, 255 - gray, gray // 2], dim=1)
-    for change in ({"shift": 2, "flip": False}, {"shift": 0, "flip": True}, {"shift": 1, "flip": True}, {"shift": 0, "rotate": 40.0}):
+    for change in ({"shift": 2}, {"flip": True}, {"shift": 1, "flip": True}, {"rotate": 40.0}):
         both = []
         for pixels in (gray, color):
             torch.manual_seed(0)
-            both.append(trainer.augment(pixels, replace(TINY, **change)))
+            both.append(trainer.augment(pixels, replace(STILL, **change)))
         assert both[1].shape == color.shape
         assert torch.equal(both[1][:, 0], both[0])
         rounding = 1 if "rotate" in change else 0

@@ -180,6 +180,10 @@ class TrainingConfig:
         Real,
         Field(ge=0, le=1, description="training images are enlarged or reduced by a factor of up to 1 + zoom"),
     ] = 0.0
+    centred: Annotated[
+        bool,
+        Field(description="whether every neuron's or filter's weights are kept at a mean of 0, by subtracting it"),
+    ] = False
     averaging: Annotated[
         Real,
         Field(ge=0, lt=1, description="decay of the running average of the weights, which is evaluated and kept"),

@@ -17,14 +17,16 @@ from filelock import FileLock
 
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, checkpoints, devices, dial, paths, results
-from tqttfs_lite.experiments.config import TrainingConfig, variant
+from tqttfs_lite.experiments.config import TrainingConfig, unquantized, variant
 from tqttfs_lite.experiments.datasets import data_sums, get, load
 from tqttfs_lite.experiments.dial import Dial, curve, thresholds_of
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
+from tqttfs_lite.experiments.shared import on_clocks
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.experiments.training import Progress, Trained, state_file, train, train_together
 from tqttfs_lite.spiking.network import SpikingNetwork
+from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
@@ -117,9 +119,13 @@ def try_out_together(
         score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
         trial = Trial(config, tuple(trained.history), score, origin, data_sha256=data_sums(config.dataset))
         if isinstance(trained.network, SpikingNetwork):
-            thresholds = thresholds_of(config)
+            thresholds, plain = thresholds_of(config), unquantized(config)
             scores = curve(trained.network, held_out.images, held_out.labels, thresholds)
             trial = replace(trial, thresholds=thresholds, curve=scores)
+            if plain != config:
+                fine = on_clocks(trained.network, config, Architecture.parse(plain.architecture).short_form)
+                scores = curve(fine, held_out.images, held_out.labels, thresholds)
+                trial = replace(trial, unquantized=scores)
         results.write_trial(trial)
 
     def stored(config: TrainingConfig) -> bool:

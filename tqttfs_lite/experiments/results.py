@@ -78,6 +78,7 @@ class Trial:
     thresholds: tuple[float, ...] = ()  # of the output neurons, for which `curve` has counts on the validation images
     curve: Curve | None = None  # None for rate-coded networks and in older trials
     data_sha256: dict[str, str] = field(default_factory=dict)  # of its images; empty in older trials
+    unquantized: Curve | None = None  # the same weights run with every degree 1; None where `curve` is, or all are 1
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -169,6 +170,7 @@ def write_trial(trial: Trial) -> Path:
         thresholds=trial.thresholds,
         curve=trial.curve and asdict(trial.curve),
         data_sha256=trial.data_sha256,
+        unquantized=trial.unquantized and asdict(trial.unquantized),
     )
 
 
@@ -199,7 +201,7 @@ def read_trial(path: Path) -> Trial:
     """The inverse of `write_trial`; raises the same errors as `read`."""
     stored = _read(path, _StoredTrial)
     scores = stored.test, stored.made, stored.thresholds, stored.curve
-    return Trial(stored.config, stored.history, *scores, stored.data_sha256)
+    return Trial(stored.config, stored.history, *scores, stored.data_sha256, stored.unquantized)
 
 
 def read_trials() -> list[Trial]:
@@ -244,6 +246,7 @@ class _StoredTrial(_Stored):
     thresholds: tuple[float, ...] = ()
     curve: Curve | None = None
     data_sha256: dict[str, str] = {}
+    unquantized: Curve | None = None
 
 
 def _read(path: Path, kind: type[Stored]) -> Stored:

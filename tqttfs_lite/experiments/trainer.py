@@ -51,7 +51,19 @@ def build(config: TrainingConfig) -> Network:
     for weight in network.parameters():
         bound = config.initial_gain / math.sqrt(weight[0].numel())
         torch.nn.init.uniform_(weight, -bound, bound)
+    if config.centred:
+        centre(network)
     return network
+
+
+@torch.no_grad()
+def centre(network: Network) -> None:
+    """Subtract from the weights of every neuron or filter their mean.
+
+    A potential then does not depend on how many inputs have fired, but on which.
+    """
+    for weight in network.parameters():
+        weight.sub_(weight.flatten(1).mean(dim=1).view(-1, *[1] * (weight.ndim - 1)))
 
 
 class Trainer:
@@ -164,6 +176,8 @@ class Trainer:
         loss = self._loss(pixels, self.data.labels[chosen])
         loss.backward()
         self.optimizer.step()
+        if self.config.centred:
+            centre(self.network)
         share = self._shares.index_select(0, self._done)[0]
         with torch.no_grad():
             for mean, weight in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
