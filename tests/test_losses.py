@@ -244,6 +244,22 @@ def test_the_losses_are_computed_where_the_potentials_are() -> None:
     assert temporal_weighting_loss(V, labels, (1, 3), 4, (1.0, 0.5), 4.0, step_cost=0.1).device.type == "meta"
 
 
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_smoothed_labels_give_a_share_of_the_loss_to_every_class(loss: str) -> None:
+    settings = recipe("784-16-10(2)", "mnist", 8, loss=loss, label_smoothing=0.2)
+    V = torch.randn(4, 6, 10, generator=torch.Generator().manual_seed(0)).cumsum(dim=0)
+    output = Output(V, V > 1, (1, 3, 5, 7), range(1, 8, 2))
+    right = V[-1].argmax(dim=1)  # so that the loss is not the mean over the classes
+
+    def value(labels: torch.Tensor, config: TrainingConfig) -> float:
+        return losses.LOSSES[loss](output, labels, config).item()
+
+    certain = replace(settings, label_smoothing=0.0)
+    every = sum(value(torch.full((6,), label), certain) for label in range(10)) / 10
+    assert value(right, settings) == pytest.approx(0.8 * value(right, certain) + 0.2 * every, rel=1e-5)
+    assert value(right, settings) != pytest.approx(value(right, certain), rel=1e-3)
+
+
 def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> None:
     usual = recipe("784-400-10(2)", "mnist", 8)
     assert replace(usual, loss="soft-decoder").hash[:8] == "650a2a72"

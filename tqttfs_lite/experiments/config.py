@@ -166,6 +166,9 @@ class TrainingConfig:
     silence_costs: Annotated[
         bool, Field(description="whether the loss counts an answer by the highest potential at the end as no decision")
     ] = False
+    label_smoothing: Annotated[
+        Real, Field(ge=0, lt=1, description="share of every training label that goes to all classes equally")
+    ] = 0.0
     dropout: Annotated[
         Real, Field(ge=0, lt=1, description="share of hidden neurons dropped, with the same mask on every time step")
     ] = 0.0

@@ -190,7 +190,8 @@ class Trainer:
         with torch.autocast(self.device.type, dtype, enabled=dtype == torch.bfloat16, cache_enabled=False):
             if isinstance(self.network, RateNetwork):
                 counts = self.network(pixels).counts
-                return functional.cross_entropy(config.sharpness * counts.float(), labels)
+                smoothing = config.label_smoothing
+                return functional.cross_entropy(config.sharpness * counts.float(), labels, label_smoothing=smoothing)
             output = self.output(self.network, encode(pixels, config.time_steps))
         loss: object = LOSSES[config.loss](output, labels, config)
         if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):

@@ -48,6 +48,8 @@ class Settings(Protocol):
     def step_cost(self) -> float: ...
     @property
     def silence_costs(self) -> bool: ...
+    @property
+    def label_smoothing(self) -> float: ...
 
 
 Loss = Callable[[Output, Tensor, Settings], Tensor]  # of the output layer, [K, B, classes], and the labels, [B]
@@ -60,9 +62,16 @@ def soft_decoder(
     # If silence is not an answer, nothing can be decided on the last step, unless the clock ticks on it.
     ticks = len(output.clock) if settings.silence_costs else len(output.V)
     V, steps, theta = output.V[:ticks], output.steps[:ticks], settings.neuron.theta
-    cost, silence = settings.step_cost, settings.silence_costs
     return soft_decoder_loss(
-        V, labels, steps, theta, settings.sharpness, correction=correction, step_cost=cost, silence_costs=silence
+        V,
+        labels,
+        steps,
+        theta,
+        settings.sharpness,
+        correction=correction,
+        step_cost=settings.step_cost,
+        silence_costs=settings.silence_costs,
+        label_smoothing=settings.label_smoothing,
     )
 
 
@@ -73,17 +82,17 @@ def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settin
 
 def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`first_spike_time_loss` on the ticks of the output's clock."""
-    V, T, cost = output.V[: len(output.clock)], settings.time_steps, settings.step_cost
-    return first_spike_time_loss(V, labels, output.clock, T, settings.sharpness, settings.neuron, step_cost=cost)
+    V, T = output.V[: len(output.clock)], settings.time_steps
+    others = {"step_cost": settings.step_cost, "label_smoothing": settings.label_smoothing}
+    return first_spike_time_loss(V, labels, output.clock, T, settings.sharpness, settings.neuron, **others)
 
 
 def temporal_weighting(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`temporal_weighting_loss` on the ticks of the output's clock, with weights that halve every half-life."""
-    V, T, cost = output.V[: len(output.clock)], settings.time_steps, settings.step_cost
+    V, T = output.V[: len(output.clock)], settings.time_steps
     weights = tuple(2 ** (-t / settings.half_life) for t in output.clock)
-    return temporal_weighting_loss(
-        V, labels, output.clock, T, weights, settings.sharpness, settings.neuron, step_cost=cost
-    )
+    others = {"step_cost": settings.step_cost, "label_smoothing": settings.label_smoothing}
+    return temporal_weighting_loss(V, labels, output.clock, T, weights, settings.sharpness, settings.neuron, **others)
 
 
 LOSSES: dict[str, Loss] = {
@@ -104,6 +113,7 @@ def soft_decoder_loss(
     correction: float = 0.0,
     step_cost: float = 0.0,
     silence_costs: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Negative log-likelihood of the correct class under a soft version of the slides' decoder, plus a price of time.
 
@@ -122,6 +132,9 @@ def soft_decoder_loss(
 
     With `silence_costs`, the decoder may also wait at the last tick, which is no answer: then only a spike is one.
 
+    With `label_smoothing`, this share of each label goes to all classes equally, as in PyTorch's cross-entropy (Szegedy
+    et al. 2016, "Rethinking the Inception architecture for computer vision").
+
     `steps` are the time steps of V, counted from 0.
 
     >>> V = torch.tensor([[[0.0, 0.0]], [[0.0, 9.0]]])
@@ -133,6 +146,9 @@ def soft_decoder_loss(
     waited, decide = soft_choices(V, theta, sharpness, correction=correction, silence_costs=silence_costs)
     right = decide.gather(2, labels.expand(len(V), -1)[:, :, None]).squeeze(2)
     log_likelihood = torch.logsumexp(waited + right, dim=0)
+    if label_smoothing:
+        of_any = torch.logsumexp(waited[:, :, None] + decide, dim=0).mean(dim=1)
+        log_likelihood = torch.lerp(log_likelihood, of_any, label_smoothing)
     since_last = on_device((-1, *steps), torch.int64, V.device).diff()
     inference_steps = (waited.exp() * since_last[:, None]).sum(dim=0)
     return (step_cost * inference_steps - log_likelihood).mean()
@@ -190,6 +206,7 @@ def first_spike_time_loss(
     neuron: Neuron = TQ_TTFS,
     *,
     step_cost: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of softmax(-β t / T) over the first-spike times t of the output neurons, plus a price of time.
 
@@ -200,6 +217,7 @@ def first_spike_time_loss(
     fires has the loss of a guess.  But its surrogate gradient is a sum over ticks, which is larger on a finer clock.
 
     `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 if there is none.
+    `label_smoothing` is that of `soft_decoder_loss`.
     `steps` are the ticks of V, without a last step on which nothing can fire.
 
     >>> V = torch.tensor([[[0.0, 2.0]], [[0.0, 2.0]]])  # one image, two outputs: the second fires, at step 3
@@ -209,7 +227,7 @@ def first_spike_time_loss(
     0.4067
     """
     t = _first_spike_times(_states(V, steps, neuron), steps, time_steps)
-    cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels)
+    cross_entropy = functional.cross_entropy(-sharpness * t / time_steps, labels, label_smoothing=label_smoothing)
     return cross_entropy + step_cost * (t.amin(dim=1) + 1).mean()
 
 
@@ -223,6 +241,7 @@ def temporal_weighting_loss(
     neuron: Neuron = TQ_TTFS,
     *,
     step_cost: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of softmax(β z), where the score z of an output is its spike's weight, plus a price of time.
 
@@ -230,6 +249,7 @@ def temporal_weighting_loss(
     It trains for `coding.decode_weighted`.  With the weights 1 - t / T, it is `first_spike_time_loss`.
 
     `step_cost`, in nats, multiplies the time step of the first output spike, counted from 1; T + 1 if there is none.
+    `label_smoothing` is that of `soft_decoder_loss`.
     `steps` are the ticks of V, without a last step on which nothing can fire.
     Raises `InputError` unless the weights are positive and falling, one for each step.
 
@@ -241,7 +261,7 @@ def temporal_weighting_loss(
     C = _states(V, steps, neuron)
     falls = [high - low for high, low in pairwise((*weights, 0.0))]  # from a spike on, they add up to its weight
     score = torch.stack([fall * state for fall, state in zip(falls, C, strict=True)]).sum(dim=0)  # [B, classes]
-    cross_entropy = functional.cross_entropy(sharpness * score, labels)
+    cross_entropy = functional.cross_entropy(sharpness * score, labels, label_smoothing=label_smoothing)
     return cross_entropy + step_cost * (_first_spike_times(C, steps, time_steps).amin(dim=1) + 1).mean()
 
 
