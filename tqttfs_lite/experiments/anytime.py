@@ -213,7 +213,7 @@ def write(reference: Reference) -> Path:
     """Store a reference as JSON; returns the file."""
     path = reference_file(reference.config)
     content = {"config_sha256": reference.config.hash, **asdict(reference), **asdict(reference.dial)}
-    del content["dial"]
+    del content["dial"], content["unquantized"]  # a conventional network has no degrees
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     with files.atomic_write(path) as temporary:
         temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from pydantic import BaseModel
+from pydantic import BaseModel, with_config
 from torch import Tensor
 
 from tqttfs_lite import files
@@ -48,6 +48,7 @@ class Point(NamedTuple):
     silent: float  # percent of the images
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Dial:
     """A trained network's counts at many output thresholds: thresholds are chosen by `validation`, not by `test`."""
@@ -55,6 +56,7 @@ class Dial:
     thresholds: tuple[float, ...]
     validation: Curve
     test: Curve
+    unquantized: Dial | None = None  # of the same weights with every degree 1; older dials have none
 
     def point(self, threshold: float, *, split: str = "test") -> Point:
         """The network's score at a threshold.
@@ -83,11 +85,12 @@ class Dial:
     def only(self, thresholds: Collection[float]) -> Dial:
         """The dial restricted to these thresholds, as far as it has them."""
         kept = [threshold in thresholds for threshold in self.thresholds]
-        curves = (
+        validation, test = (
             Curve(curve.images, *(tuple(compress(c, kept)) for c in (curve.correct, curve.silent, curve.steps)))
             for curve in (self.validation, self.test)
         )
-        return Dial(tuple(compress(self.thresholds, kept)), *curves)
+        unquantized = self.unquantized and self.unquantized.only(thresholds)
+        return Dial(tuple(compress(self.thresholds, kept)), validation, test, unquantized)
 
     def at_steps(self, mean_steps: float) -> Point:
         """The score on the test images at the threshold that takes this many mean time steps on the validation images.
@@ -192,7 +195,7 @@ def write(dial: Dial, result: Result) -> Path:
     """Store a dial beside the result of its network; returns the file."""
     path = beside(result, *DIALS)
     content = {"checkpoint_sha256": result.checkpoint_sha256, **asdict(dial)}
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if value is not None]
     with files.atomic_write(path) as temporary:
         temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     return path
@@ -206,7 +209,7 @@ def read(result: Result) -> Dial:
     path = beside(result, *DIALS)
     with reading_counts(path, "tqttfs dial"):
         stored = parse(path.read_bytes(), _StoredDial)
-        dial = Dial(stored.thresholds, stored.validation, stored.test)
+        dial = Dial(stored.thresholds, stored.validation, stored.test, stored.unquantized)
         check(dial, result.config.time_steps)
         trained = dial.thresholds.index(result.config.theta)
         test = dial.test
@@ -221,6 +224,8 @@ def read(result: Result) -> Dial:
 
 def check(dial: Dial, time_steps: int) -> None:
     """Raise `ValueError` for impossible counts."""
+    if dial.unquantized:
+        check(dial.unquantized, time_steps)
     for curve in (dial.validation, dial.test):
         if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
             raise ValueError("there must be a count of each kind for every threshold")
@@ -241,3 +246,4 @@ class _StoredDial(BaseModel):
     thresholds: tuple[float, ...]
     validation: Curve
     test: Curve
+    unquantized: Dial | None = None

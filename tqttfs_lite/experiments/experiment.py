@@ -17,16 +17,15 @@ from filelock import FileLock
 
 from tqttfs_lite.errors import InputError, ResultError
 from tqttfs_lite.experiments import answers, checkpoints, devices, dial, paths, results
-from tqttfs_lite.experiments.config import TrainingConfig, unquantized, variant
+from tqttfs_lite.experiments.config import TrainingConfig, variant
 from tqttfs_lite.experiments.datasets import data_sums, get, load
 from tqttfs_lite.experiments.dial import Dial, curve, thresholds_of
 from tqttfs_lite.experiments.evaluation import Answers, Evaluation, evaluate, evaluate_each
 from tqttfs_lite.experiments.results import Result, Trial, result_file
-from tqttfs_lite.experiments.shared import on_clocks
+from tqttfs_lite.experiments.shared import with_degrees_of_1
 from tqttfs_lite.experiments.trainer import build
 from tqttfs_lite.experiments.training import Progress, Trained, state_file, train, train_together
 from tqttfs_lite.spiking.network import SpikingNetwork
-from tqttfs_lite.spiking.notation import Architecture
 from tqttfs_lite.spiking.rate_coding import Network
 
 Made = dict[str, str | int]
@@ -119,11 +118,10 @@ def try_out_together(
         score = evaluate(trained.network, held_out.images, held_out.labels, progress=progress)
         trial = Trial(config, tuple(trained.history), score, origin, data_sha256=data_sums(config.dataset))
         if isinstance(trained.network, SpikingNetwork):
-            thresholds, plain = thresholds_of(config), unquantized(config)
+            thresholds = thresholds_of(config)
             scores = curve(trained.network, held_out.images, held_out.labels, thresholds)
             trial = replace(trial, thresholds=thresholds, curve=scores)
-            if plain != config:
-                fine = on_clocks(trained.network, config, Architecture.parse(plain.architecture).short_form)
+            if fine := with_degrees_of_1(trained.network, config):
                 scores = curve(fine, held_out.images, held_out.labels, thresholds)
                 trial = replace(trial, unquantized=scores)
         results.write_trial(trial)
@@ -215,19 +213,27 @@ def answers_of(result: Result) -> Answers:
     return answers.read(result, load(result.config.dataset, "test").labels)
 
 
-def measure_dial(result: Result, stride: int = 1, *, device: str | None = None) -> Dial:
+def measure_dial(result: Result, stride: int = 1, *, device: str | None = None, also_unquantized: bool = True) -> Dial:
     """Measure a result's network at other output thresholds, on the validation and test images; nothing is stored.
 
-    With a `stride` of n, only every n-th threshold is measured.  Raises the same errors as `trained_network`.
+    With a `stride` of n, only every n-th threshold is measured; `also_unquantized` measures the weights of a quantized
+    network with every degree 1 too.  Raises the same errors as `trained_network`.
     """
-    return _dial(trained_network(result).to(devices.choose(device)), result.config, stride)
+    network = trained_network(result).to(devices.choose(device))
+    return _dial(network, result.config, stride, also_unquantized=also_unquantized)
 
 
-def _dial(network: Network, config: TrainingConfig, stride: int = 1) -> Dial:
+def _dial(network: Network, config: TrainingConfig, stride: int = 1, *, also_unquantized: bool = True) -> Dial:
     assert isinstance(network, SpikingNetwork)
     thresholds = thresholds_of(config)[::stride]
-    splits = (load(config.dataset, split) for split in ("validation", "test"))
-    return Dial(thresholds, *(curve(network, split.images, split.labels, thresholds) for split in splits))
+    splits = [load(config.dataset, split) for split in ("validation", "test")]
+
+    def measured(run: SpikingNetwork) -> Dial:
+        validation, test = (curve(run, split.images, split.labels, thresholds) for split in splits)
+        return Dial(thresholds, validation, test)
+
+    found, fine = measured(network), with_degrees_of_1(network, config) if also_unquantized else None
+    return replace(found, unquantized=measured(fine)) if fine else found
 
 
 def dial_of(result: Result, *, device: str | None = None) -> Dial:

@@ -15,7 +15,7 @@ from random import Random
 import torch
 
 from tqttfs_lite.errors import ConfigError, InputError
-from tqttfs_lite.experiments.config import TrainingConfig, variant
+from tqttfs_lite.experiments.config import TrainingConfig, unquantized, variant
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.trainer import Trainer, build, epoch_seed
 from tqttfs_lite.spiking.network import SpikingNetwork, clocks
@@ -71,6 +71,14 @@ def on_clocks(network: SpikingNetwork, config: TrainingConfig, setting: str) -> 
         layer.weight = trained.weight
     other.generator = network.generator
     return other
+
+
+def with_degrees_of_1(network: SpikingNetwork, config: TrainingConfig) -> SpikingNetwork | None:
+    """The network with every degree 1, which shares the weight tensors; None if its degrees are 1 already."""
+    plain = unquantized(config)
+    if plain == config:
+        return None
+    return on_clocks(network, config, Architecture.parse(plain.architecture).short_form)
 
 
 class SharedTrainer(Trainer):

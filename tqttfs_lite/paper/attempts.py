@@ -10,22 +10,31 @@ degree 1 as well as with those of training, since training on a coarse clock hel
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, NamedTuple
 
+import numpy as np
+from pandas import DataFrame
+
 from tqttfs_lite.errors import one_sentence
-from tqttfs_lite.experiments import devices
-from tqttfs_lite.experiments.config import TrainingConfig, recipe
-from tqttfs_lite.experiments.experiment import try_out_together
-from tqttfs_lite.paper.comparisons import paper_time_steps
+from tqttfs_lite.experiments import devices, results, used_files
+from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, variant
+from tqttfs_lite.experiments.dial import Point
+from tqttfs_lite.experiments.evaluation import Curve
+from tqttfs_lite.experiments.experiment import run_together, try_out_together
+from tqttfs_lite.experiments.results import Trial
+from tqttfs_lite.experiments.search import best_within
+from tqttfs_lite.paper import reported
+from tqttfs_lite.paper.comparisons import paper_time_steps, short
+from tqttfs_lite.paper.random_search import as_study
+from tqttfs_lite.paper.reported import Aim
+from tqttfs_lite.paper.seed_statistics import Group, Spread, released, spread
+from tqttfs_lite.spiking.notation import Architecture
 
 COMMAND = "python -m tqttfs_lite.paper.attempts"
-NETWORKS = {  # the data set of each
-    "784-400(1)-10(2)": "mnist",
-    "784-400(1)-400(2)-10(4)": "fashion-mnist",
-    "28x28-16C5(1)-P2-32C5(2)-P2-800(2)-128(4)-10(4)": "fashion-mnist",
-    "28x28-16C5-P2-32C5-P2-800-128-10": "fashion-mnist",
-}
+MOST_SILENT = 2.0  # percent of the images
 
 
 class Attempt(NamedTuple):
@@ -46,33 +55,232 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
     moved |= {"dropout": 0.0}
     # The mean number of images over which weights are averaged stays the same with larger batches.
     larger = {"batch_size": 512, "learning_rate": 4e-3, "averaging": 0.996}
+    smoothed = {"label_smoothing": 0.3}
     return (
+        Attempt("the recipe", "for comparison", {}),
         Attempt("a higher price of time", "trains earlier decisions", {"step_cost": 0.02}),
         Attempt("rotation and zoom", "further images, instead of dropout", moved),
         Attempt("centred weights", "it matters which inputs have fired, not how many", {"centred": True}),
         Attempt("larger batches", "gradients with less noise", larger),
         Attempt("a flatter surrogate", "gradients further from the threshold", {"surrogate_alpha": 1.0}),
-        Attempt("longer, all images moved, centred", "together", {**moved, "centred": True, "epochs": 80}),
+        Attempt("smoothed labels", "a network that need not be certain can decide sooner", smoothed),
+        Attempt("smoothed labels, rotation and zoom, longer", "together", {**moved, **smoothed, "epochs": 80}),
     )
 
 
-def configurations(network: str) -> dict[str, TrainingConfig]:
+def configurations(dataset: str, network: str, degrees: str) -> dict[str, TrainingConfig]:
     """The configuration of each attempt with a network, by the attempt's name."""
-    dataset = NETWORKS[network]
-    T = paper_time_steps(dataset)
-    return {tried.name: recipe(network, dataset, T, **tried.changes) for tried in attempts(dataset)}
+    config = recipe(network, dataset, paper_time_steps(dataset))
+    return {
+        tried.name: variant(recipe(network, dataset, config.time_steps, **tried.changes), degrees)
+        for tried in attempts(dataset)
+    }
+
+
+def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | None:
+    """The highest accuracy within so many mean time steps, with at most `MOST_SILENT` percent of the images silent.
+
+    The result is None if no threshold allows that.
+
+    >>> curve = Curve(images=100, correct=(80, 90), silent=(0, 4), steps=(200, 400))
+    >>> [round(reached((0.5, 1.0), curve, steps).accuracy) for steps in (2.5, 9.0)], reached((0.5, 1.0), curve, 1.9)
+    ([82, 85], None)
+    """
+    means = np.array(curve.steps) / curve.images
+    silent = 100 * np.array(curve.silent) / curve.images
+    threshold = best_within(thresholds, np.maximum(means / steps, silent / MOST_SILENT).tolist(), curve.correct, 1.0)
+    if threshold is None:
+        return None
+    accuracy, *others = (float(np.interp(threshold, thresholds, values)) for values in (curve.correct, means, silent))
+    return Point(threshold, 100 * accuracy / curve.images, *others)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An attempt with one network, and what it reaches for each aim on the validation images."""
+
+    name: str
+    trial: Trial
+    points: dict[Aim, tuple[Point | None, Point | None]]  # with the degrees of training, and with every degree 1
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The name of the trial's file."""
+        return self.trial.used_files
+
+    def best(self, aim: Aim) -> float:
+        """The higher accuracy of the two; -inf if neither is within the aim's limits."""
+        return max((point.accuracy for point in self.points[aim] if point), default=-inf)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with the aims for it and the attempts that are stored."""
+
+    dataset: str
+    network: str
+    degrees: str
+    aims: tuple[Aim, ...]
+    tried: tuple[Tried, ...]
+
+    @property
+    def name(self) -> str:
+        """Data set, family and degrees."""
+        return f"{self.dataset}, {short(str(Architecture.parse(self.network).with_quantization(self.degrees)))}"
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The names of the trials' files, and of the table of aims."""
+        return tuple(sorted({reported.AIMS, *used_files.names(self.tried)}))
+
+    def best(self, aim: Aim) -> Tried | None:
+        """The attempt with the highest validation accuracy within the aim's limits; None if none is within them."""
+        found = max(self.tried, key=lambda tried: tried.best(aim), default=None)
+        return found if found and found.best(aim) > -inf else None
+
+    def table(self) -> DataFrame:
+        """One row per attempt: the validation accuracies for each aim, with the degrees of training / with 1."""
+        return DataFrame(
+            {
+                "network": self.name,
+                "attempt": tried.name,
+                "changed": ", ".join(f"{name} {value}" for name, value in changes(tried.trial.config).items()),
+                **{aim.words: " / ".join(_percent(point) for point in tried.points[aim]) for aim in self.aims},
+                "minutes": f"{sum(epoch.seconds for epoch in tried.trial.history) / 60:.0f}",
+            }
+            for tried in self.tried
+        )
+
+
+class Outcome(NamedTuple):
+    """What the best attempt for an aim reaches on the test images, with thresholds chosen on the validation images."""
+
+    as_trained: bool  # False with every degree 1
+    accuracy: Spread  # percent, over seeds
+    steps: Spread
+    silent: Spread  # percent of the images
+
+
+def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) -> Outcome | None:
+    """The outcome for an aim; None if its best attempt is not trained with several seeds, or one is not within limits.
+
+    `groups` are those of `seed_statistics.released`.
+    """
+    best = network.best(aim)
+    group = best and groups.get(best.trial.config)
+    if not (best and group):
+        return None
+    first, second = (-inf if point is None else point.accuracy for point in best.points[aim])
+    as_trained = first >= second
+    points = []
+    for stored in group.read_dials():
+        measured = stored if as_trained else stored.unquantized
+        chosen = measured and reached(measured.thresholds, measured.validation, aim.steps)
+        if not (measured and chosen):
+            return None
+        points.append(measured.point(chosen.threshold))
+    if not points:
+        return None
+    accuracy, steps, silent = (spread(values) for values in list(zip(*points, strict=True))[1:])
+    return Outcome(as_trained, accuracy, steps, silent)
+
+
+def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]) -> DataFrame:
+    """One row per aim: the best attempt, its validation accuracy, and what its seeds reach on the test images."""
+    rows = []
+    for network in networks:
+        for aim in network.aims:
+            best, found = network.best(aim), outcome(network, aim, groups)
+            rows.append(
+                {
+                    "network": network.name,
+                    "aim": aim.words,
+                    "which is": aim.why,
+                    "tried": len(network.tried),
+                    "best attempt": (best.name if best else "none within the limits") if network.tried else "",
+                    "validation, %": f"{best.best(aim):.2f}" if best else "",
+                    "test, %": found.accuracy.text(2) if found else "",
+                    "run": ("as trained" if found.as_trained else "with every degree 1") if found else "",
+                    "steps": f"{found.steps.mean:.2f}" if found else "",
+                    "silent, %": f"{found.silent.mean:.1f}" if found else "",
+                    "seeds": str(found.accuracy.seeds) if found else "",
+                    "reached": _verdict(network, aim, found),
+                }
+            )
+    return DataFrame(rows)
+
+
+def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:
+    if not network.tried:
+        return "not tried yet"
+    if not found:
+        return "not trained with several seeds yet" if network.best(aim) else "no"
+    return "yes" if found.accuracy.mean >= aim.accuracy_percent else "no"
+
+
+def _percent(point: Point | None) -> str:
+    return f"{point.accuracy:.2f}" if point else "–"
+
+
+def stored() -> list[Network]:
+    """The slides' networks for which there are aims, with the attempts that are stored."""
+    aims: dict[tuple[str, str], list[Aim]] = {}
+    for aim in reported.aims():
+        aims.setdefault((aim.network, aim.degrees), []).append(aim)
+    dataset_of = {network: dataset for dataset, network in reported.NETWORKS.values()}
+    found = []
+    for (network, degrees), of_network in aims.items():
+        dataset = dataset_of[network]
+        tried = []
+        for name, config in configurations(dataset, network, degrees).items():
+            if results.trial_file(config).exists():
+                trial = results.read_trial(results.trial_file(config))
+                points = {
+                    aim: (_point(trial, trial.curve, aim), _point(trial, trial.unquantized, aim)) for aim in of_network
+                }
+                tried.append(Tried(name, trial, points))
+        found.append(Network(dataset, network, degrees, tuple(of_network), tuple(tried)))
+    return found
+
+
+def _point(trial: Trial, curve: Curve | None, aim: Aim) -> Point | None:
+    return reached(trial.thresholds, curve, aim.steps) if curve else None
+
+
+def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:
+    """The best attempts for all aims, each once, with seed 0."""
+    best = (network.best(aim) for network in networks for aim in network.aims)
+    return list(dict.fromkeys(found.trial.config for found in best if found))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Try out what might raise the accuracy of the slides' networks, or of some of them."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
-    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    names = list(dict.fromkeys(aim.network for aim in reported.aims()))
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=0,
+        help="train the best attempt for each aim with so many seeds, and release them (default: print the study that"
+        " does)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto (default: auto)")
     parser.add_argument("--at-once", type=int, default=8, help="trainings side by side on a GPU (default: 8)")
     options = parser.parse_args(arguments)
     at_once = options.at_once if devices.choose(options.device).type != "cpu" else 1
-    wanted = [config for network in options.networks for config in configurations(network).values()]
+
+    def chosen() -> list[Network]:
+        return [network for network in stored() if network.network in options.networks]
+
+    wanted = [c for n in chosen() for c in configurations(n.dataset, n.network, n.degrees).values()]
     try_out_together(wanted, at_once=at_once, device=options.device)
+    best = fresh(chosen())
+    if options.seeds:
+        seeds = [replace(config, seed=seed) for config in best for seed in range(options.seeds)]
+        run_together(seeds, release=True, at_once=at_once, device=options.device)
+    print(outcomes(chosen(), released()).to_string(index=False))
+    print(as_study(best, range(options.seeds or 3)), end="")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Quantization Time-to-First-Spike Neuron", ASP-DAC 2024, pp. 836-841, doi:10.1109
 """
 
 import csv
+from math import inf
 from typing import NamedTuple
 
 from tqttfs_lite.experiments import datasets, paths
@@ -15,6 +16,7 @@ ACCURACY = {"mnist": "paper/accuracy_mnist.csv", "fashion-mnist": "paper/accurac
 LAYERS, ENERGY, CLAIMS = "paper/layers.csv", "paper/energy.csv", "paper/claims.csv"
 CODING, LITERATURE = "paper/coding.csv", "paper/literature.csv"
 BREAK_EVEN, CHIPS = "paper/break_even.csv", "paper/measured_chips.csv"
+AIMS = "paper/aims.csv"
 SINCE_2024, STATEMENTS = "paper/since_2024.csv", "paper/since_2024_statements.csv"
 
 # The paper's three networks: data set, and notation without degrees.
@@ -93,6 +95,25 @@ class Improvement(NamedTuple):
     network: str  # in the notation, without degrees
     degrees: str
     points: str
+
+
+class Aim(NamedTuple):
+    """What we set out to reach with a network: an accuracy within mean time steps, with few silent images."""
+
+    network: str  # in the notation, without degrees
+    degrees: str
+    accuracy_percent: float
+    steps: float  # inf for any number
+    why: str
+
+    @property
+    def words(self) -> str:
+        """
+        >>> aims()[0].words, aims()[1].words
+        ('98.6 % within 2.5 steps', '99 % at any step')
+        """
+        within = "at any step" if self.steps == inf else f"within {self.steps:g} steps"
+        return f"{self.accuracy_percent:g} % {within}"
 
 
 class Coding(NamedTuple):
@@ -241,6 +262,21 @@ def improvements() -> list[Improvement]:
         Improvement(*middle, "1-2-4", stated["fashion_smlp_improvement_1-2-4"].value),
         Improvement(*large, "1-2-2-4-4", stated["fashion_scnn_improvement_1-2-2-4-4"].value),
     ]
+
+
+def aims() -> list[Aim]:
+    """What we set out to reach beyond the recipe's networks.
+
+    >>> aims()[2].degrees
+    '1-1'
+    """
+    found = []
+    for r in _rows(AIMS):
+        degrees = "-".join("1" for _ in Architecture.parse(r["network"]).quantization)
+        steps = inf if r["steps"] == "any" else float(r["steps"])
+        degrees = degrees if r["degrees"] == "none" else r["degrees"]
+        found.append(Aim(r["network"], degrees, float(r["accuracy_percent"]), steps, r["why"]))
+    return found
 
 
 def coding() -> list[Coding]:
