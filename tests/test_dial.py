@@ -102,6 +102,18 @@ def test_the_dial_at_the_trained_threshold_is_the_result(result: Result) -> None
     assert experiment.measure_dial(result, stride=7) == found.thinned(7)
 
 
+def test_the_weights_of_a_quantized_network_are_also_measured_with_every_degree_1(result: Result) -> None:
+    found = experiment.dial_of(result)
+    alone = experiment.measure_dial(result, also_unquantized=False)
+    assert alone == replace(found, unquantized=None)
+    images = experiment.load(result.config.dataset, "test")
+    network = experiment.trained_network(result, "1-1")
+    fine = dial.curve(network, images.images, images.labels, found.thresholds)
+    assert found.unquantized and found.unquantized.test == fine != found.test
+    dial.write(alone, result)  # as older ones are stored
+    assert dial.read(result) == alone
+
+
 def test_a_dial_that_is_missing_is_named_and_measured_again(result: Result) -> None:
     file = results.beside(result, *results.DIALS)
     before = file.read_bytes()
