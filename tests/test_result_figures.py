@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from tqttfs_lite.experiments.config import recipe
+from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper import attempts, reported
 from tqttfs_lite.paper.operating_points import Operating
 from tqttfs_lite.paper.random_search import Expected
 from tqttfs_lite.paper.seed_statistics import spread
@@ -250,6 +253,19 @@ def test_a_sweep_of_degrees_has_a_line_for_each() -> None:
     ]
     panels = result_figures.degree_sweep(rows).axes
     assert [list(axes.containers[0][0].get_xdata()) for axes in panels] == [[90.0, 91.0], [9.0, 9.1], [180.0, 182.0]]
+
+
+def test_attempts_are_thin_where_too_many_images_are_silent() -> None:
+    config = recipe("784-400-10(2)", "mnist", 8, epochs=1)
+    curve = Curve(100, (90, 92, 93), (0, 2, 9), (150, 250, 400))
+    tried = attempts.Tried("the recipe", config, 1.0, (0.5, 1.0, 1.5), (curve, curve), ())
+    aims = tuple(reported.aims()[:2])
+    (axes,) = result_figures.attempt_curves([attempts.Network("mnist", "784-400-10", "1-2", aims, (tried,))]).axes
+    thin, thick, dashed, _, *marks = axes.lines
+    assert list(thin.get_xdata()) == [1.5, 2.5, 4.0] and list(thin.get_ydata()) == [90.0, 92.0, 93.0]
+    assert thick.get_ydata()[:2].tolist() == [90.0, 92.0] and np.isnan(thick.get_ydata()[2])
+    assert (thin.get_linestyle(), dashed.get_linestyle()) == ("-", "--") and len(marks) == 3
+    assert axes.get_title() == "mnist, SMLP 1-2"
 
 
 def test_a_random_search_has_a_row_of_panels_for_each_network() -> None:

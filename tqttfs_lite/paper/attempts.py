@@ -19,22 +19,29 @@ import numpy as np
 from pandas import DataFrame
 
 from tqttfs_lite.errors import one_sentence
-from tqttfs_lite.experiments import devices, results, used_files
+from tqttfs_lite.experiments import devices, dial, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, variant
 from tqttfs_lite.experiments.dial import Point
 from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.experiment import run_together, try_out_together
-from tqttfs_lite.experiments.results import Trial
+from tqttfs_lite.experiments.results import DIALS, Result, Trial, beside
 from tqttfs_lite.experiments.search import best_within
 from tqttfs_lite.paper import reported
-from tqttfs_lite.paper.comparisons import paper_time_steps, short
+from tqttfs_lite.paper.comparisons import by_recipe, paper_time_steps, short
 from tqttfs_lite.paper.random_search import as_study
 from tqttfs_lite.paper.reported import Aim
 from tqttfs_lite.paper.seed_statistics import Group, Spread, released, spread
 from tqttfs_lite.spiking.notation import Architecture
 
 COMMAND = "python -m tqttfs_lite.paper.attempts"
+RECIPE = "the recipe"  # beside the attempts' names
 MOST_SILENT = 2.0  # percent of the images
+VERDICTS = {  # on an aim, and how a sentence starts with them
+    "yes": "Reached",
+    "no": "Not reached",
+    "one seed": "Not trained with more seeds yet",
+    "not tried": "Nothing but the recipe was tried yet",
+}
 
 
 class Attempt(NamedTuple):
@@ -57,7 +64,6 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
     larger = {"batch_size": 512, "learning_rate": 4e-3, "averaging": 0.996}
     smoothed = {"label_smoothing": 0.3}
     return (
-        Attempt("the recipe", "for comparison", {}),
         Attempt("a higher price of time", "trains earlier decisions", {"step_cost": 0.02}),
         Attempt("rotation and zoom", "further images, instead of dropout", moved),
         Attempt("centred weights", "it matters which inputs have fired, not how many", {"centred": True}),
@@ -70,11 +76,8 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
 
 def configurations(dataset: str, network: str, degrees: str) -> dict[str, TrainingConfig]:
     """The configuration of each attempt with a network, by the attempt's name."""
-    config = recipe(network, dataset, paper_time_steps(dataset))
-    return {
-        tried.name: variant(recipe(network, dataset, config.time_steps, **tried.changes), degrees)
-        for tried in attempts(dataset)
-    }
+    T = paper_time_steps(dataset)
+    return {tried.name: variant(recipe(network, dataset, T, **tried.changes), degrees) for tried in attempts(dataset)}
 
 
 def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | None:
@@ -97,20 +100,23 @@ def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | 
 
 @dataclass(frozen=True)
 class Tried:
-    """An attempt with one network, and what it reaches for each aim on the validation images."""
+    """The recipe or an attempt with one network: its counts on the validation images, with one seed."""
 
     name: str
-    trial: Trial
-    points: dict[Aim, tuple[Point | None, Point | None]]  # with the degrees of training, and with every degree 1
+    config: TrainingConfig
+    minutes: float  # of training
+    thresholds: tuple[float, ...]
+    curves: tuple[Curve | None, Curve | None]  # with the degrees of training, and with every degree 1
+    used_files: tuple[str, ...]
 
-    @property
-    def used_files(self) -> tuple[str, ...]:
-        """The name of the trial's file."""
-        return self.trial.used_files
+    def points(self, aim: Aim) -> tuple[Point | None, Point | None]:
+        """What is `reached` with either."""
+        first, second = (reached(self.thresholds, curve, aim.steps) if curve else None for curve in self.curves)
+        return first, second
 
     def best(self, aim: Aim) -> float:
         """The higher accuracy of the two; -inf if neither is within the aim's limits."""
-        return max((point.accuracy for point in self.points[aim] if point), default=-inf)
+        return max((point.accuracy for point in self.points(aim) if point), default=-inf)
 
 
 @dataclass(frozen=True)
@@ -133,10 +139,30 @@ class Network:
         """The names of the trials' files, and of the table of aims."""
         return tuple(sorted({reported.AIMS, *used_files.names(self.tried)}))
 
+    @property
+    def attempts(self) -> tuple[Tried, ...]:
+        """What was tried, apart from the recipe."""
+        return tuple(tried for tried in self.tried if tried.name != RECIPE)
+
     def best(self, aim: Aim) -> Tried | None:
         """The attempt with the highest validation accuracy within the aim's limits; None if none is within them."""
         found = max(self.tried, key=lambda tried: tried.best(aim), default=None)
         return found if found and found.best(aim) > -inf else None
+
+    def curves(self) -> dict[tuple[str, bool], list[Point]]:
+        """By name and whether the degrees are those of training, the validation scores at all thresholds.
+
+        They are those of the recipe and of the attempts that are best for an aim.
+        """
+        shown = [*self.tried[:1], *filter(None, map(self.best, self.aims))]
+        found = {}
+        for tried in dict.fromkeys(shown):
+            for as_trained, curve in zip((True, False), tried.curves, strict=True):
+                if curve:
+                    counts = np.array([curve.correct, curve.steps, curve.silent]) / curve.images * [[100], [1], [100]]
+                    points = zip(tried.thresholds, *counts.tolist(), strict=True)
+                    found[tried.name, as_trained] = [Point(*point) for point in points]
+        return found
 
     def table(self) -> DataFrame:
         """One row per attempt: the validation accuracies for each aim, with the degrees of training / with 1."""
@@ -144,9 +170,9 @@ class Network:
             {
                 "network": self.name,
                 "attempt": tried.name,
-                "changed": ", ".join(f"{name} {value}" for name, value in changes(tried.trial.config).items()),
-                **{aim.words: " / ".join(_percent(point) for point in tried.points[aim]) for aim in self.aims},
-                "minutes": f"{sum(epoch.seconds for epoch in tried.trial.history) / 60:.0f}",
+                "changed": ", ".join(f"{name} {value}" for name, value in changes(tried.config).items()),
+                **{aim.words: " / ".join(_percent(point) for point in tried.points(aim)) for aim in self.aims},
+                "minutes": f"{tried.minutes:.1f}",
             }
             for tried in self.tried
         )
@@ -162,21 +188,20 @@ class Outcome(NamedTuple):
 
 
 def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) -> Outcome | None:
-    """The outcome for an aim; None if its best attempt is not trained with several seeds, or one is not within limits.
+    """The outcome for an aim; None if its best attempt is not released, or one of its seeds is not within the limits.
 
-    `groups` are those of `seed_statistics.released`.
+    `groups` are those of `seed_statistics.released`.  Seeds without a dial of the degrees in question are left out.
     """
     best = network.best(aim)
-    group = best and groups.get(best.trial.config)
+    group = best and groups.get(best.config)
     if not (best and group):
         return None
-    first, second = (-inf if point is None else point.accuracy for point in best.points[aim])
+    first, second = (-inf if point is None else point.accuracy for point in best.points(aim))
     as_trained = first >= second
+    dials = [stored if as_trained else stored.unquantized for stored in group.read_dials()]
     points = []
-    for stored in group.read_dials():
-        measured = stored if as_trained else stored.unquantized
-        chosen = measured and reached(measured.thresholds, measured.validation, aim.steps)
-        if not (measured and chosen):
+    for measured in filter(None, dials):
+        if not (chosen := reached(measured.thresholds, measured.validation, aim.steps)):
             return None
         points.append(measured.point(chosen.threshold))
     if not points:
@@ -196,8 +221,8 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
                     "network": network.name,
                     "aim": aim.words,
                     "which is": aim.why,
-                    "tried": len(network.tried),
-                    "best attempt": (best.name if best else "none within the limits") if network.tried else "",
+                    "tried": len(network.attempts),
+                    "best": best.name if best else "none within the limits",
                     "validation, %": f"{best.best(aim):.2f}" if best else "",
                     "test, %": found.accuracy.text(2) if found else "",
                     "run": ("as trained" if found.as_trained else "with every degree 1") if found else "",
@@ -210,20 +235,31 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
     return DataFrame(rows)
 
 
+def sentence(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]) -> str:
+    """Which aims are reached, with the mean accuracy on the test images where there is one."""
+    told: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
+    for network in networks:
+        for aim in network.aims:
+            found = outcome(network, aim, groups)
+            accuracy = f" ({found.accuracy.mean:.2f})" if found else ""
+            told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{accuracy}")
+    return " ".join(f"{VERDICTS[verdict]}: {'; '.join(words)}." for verdict, words in told.items() if words)
+
+
 def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:
-    if not network.tried:
-        return "not tried yet"
-    if not found:
-        return "not trained with several seeds yet" if network.best(aim) else "no"
-    return "yes" if found.accuracy.mean >= aim.accuracy_percent else "no"
+    if found and found.accuracy.mean >= aim.accuracy_percent:
+        return "yes"
+    if not network.attempts:
+        return "not tried"
+    return "one seed" if network.best(aim) and not found else "no"
 
 
 def _percent(point: Point | None) -> str:
     return f"{point.accuracy:.2f}" if point else "–"
 
 
-def stored() -> list[Network]:
-    """The slides' networks for which there are aims, with the attempts that are stored."""
+def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
+    """The slides' networks for which there are aims, with the recipe and the attempts as far as they are stored."""
     aims: dict[tuple[str, str], list[Aim]] = {}
     for aim in reported.aims():
         aims.setdefault((aim.network, aim.degrees), []).append(aim)
@@ -231,26 +267,32 @@ def stored() -> list[Network]:
     found = []
     for (network, degrees), of_network in aims.items():
         dataset = dataset_of[network]
-        tried = []
+        recipes = by_recipe(groups, dataset, network, degrees)
+        tried = [_of_recipe(recipes.results[0])] if recipes and recipes.dials else []
         for name, config in configurations(dataset, network, degrees).items():
             if results.trial_file(config).exists():
-                trial = results.read_trial(results.trial_file(config))
-                points = {
-                    aim: (_point(trial, trial.curve, aim), _point(trial, trial.unquantized, aim)) for aim in of_network
-                }
-                tried.append(Tried(name, trial, points))
+                tried.append(_of_trial(name, results.read_trial(results.trial_file(config))))
         found.append(Network(dataset, network, degrees, tuple(of_network), tuple(tried)))
     return found
 
 
-def _point(trial: Trial, curve: Curve | None, aim: Aim) -> Point | None:
-    return reached(trial.thresholds, curve, aim.steps) if curve else None
+def _of_recipe(result: Result) -> Tried:
+    measured = dial.read(result)
+    curves = measured.validation, measured.unquantized.validation if measured.unquantized else None
+    file = used_files.name(beside(result, *DIALS))
+    return Tried(RECIPE, result.config, result.seconds / 60, measured.thresholds, curves, (file,))
+
+
+def _of_trial(name: str, trial: Trial) -> Tried:
+    minutes = sum(epoch.seconds for epoch in trial.history) / 60
+    curves = trial.curve, trial.unquantized
+    return Tried(name, trial.config, minutes, trial.thresholds, curves, trial.used_files)
 
 
 def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:
     """The best attempts for all aims, each once, with seed 0."""
     best = (network.best(aim) for network in networks for aim in network.aims)
-    return list(dict.fromkeys(found.trial.config for found in best if found))
+    return list(dict.fromkeys(found.config for found in best if found))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -271,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     at_once = options.at_once if devices.choose(options.device).type != "cpu" else 1
 
     def chosen() -> list[Network]:
-        return [network for network in stored() if network.network in options.networks]
+        return [network for network in stored(released()) if network.network in options.networks]
 
     wanted = [c for n in chosen() for c in configurations(n.dataset, n.network, n.degrees).values()]
     try_out_together(wanted, at_once=at_once, device=options.device)

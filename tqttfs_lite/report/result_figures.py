@@ -19,6 +19,8 @@ from tqttfs_lite.experiments.bit_widths import SCALES, FixedPoint
 from tqttfs_lite.experiments.config import family
 from tqttfs_lite.experiments.datasets import get
 from tqttfs_lite.experiments.training import Epoch
+from tqttfs_lite.paper.attempts import MOST_SILENT
+from tqttfs_lite.paper.attempts import Network as AimedAt
 from tqttfs_lite.paper.operating_points import Operating
 from tqttfs_lite.paper.random_search import SIDES, Expected
 from tqttfs_lite.paper.seed_statistics import Spread
@@ -232,6 +234,36 @@ def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("random settings tried")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
+    """A panel for each network: validation accuracy by mean steps, a colour for each attempt, dashed with degrees of 1.
+
+    A line is thin where more images are silent than the aims allow.  An aim is a corner, which a line reaches if it is
+    above and to the left of it; one without a limit of steps is a line.
+    """
+    figure, grid = panels(1, max(1, len(networks)), height=3.4)
+    labels: dict[str, str] = {}
+    for axes, network in zip(grid.flat, networks, strict=False):
+        for (name, as_trained), points in network.curves().items():
+            color = labels.setdefault(name, (INK, *LAYERS)[len(labels) % 6])
+            steps, percents = ([getattr(point, of) for point in points] for of in ("mean_steps", "accuracy"))
+            allowed = [point.accuracy if point.silent <= MOST_SILENT else np.nan for point in points]
+            axes.plot(steps, percents, color=color, lw=0.6, ls="-" if as_trained else "--")
+            axes.plot(steps, allowed, color=color, lw=2, ls="-" if as_trained else "--", label=name)
+        lowest = min(aim.accuracy_percent for aim in network.aims)
+        for aim in network.aims:
+            if np.isinf(aim.steps):
+                axes.axhline(aim.accuracy_percent, color=MUTED, ls=":")
+            else:
+                axes.plot([aim.steps] * 2, [lowest - 2, aim.accuracy_percent], color=MUTED, lw=0.8)
+                axes.plot([0, aim.steps], [aim.accuracy_percent] * 2, color=MUTED, lw=0.8)
+        limit = max(point.mean_steps for points in network.curves().values() for point in points)
+        axes.set(title=network.name, xlabel="mean time steps", ylabel="validation accuracy, %")
+        axes.set(ylim=(lowest - 1.5, None), xlim=(0, limit))
+    handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in labels}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure
 
 
