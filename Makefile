@@ -18,7 +18,7 @@ PYTEST_2 := $(BIN)/python -m book.execute $(BIN)/pytest -n 2 --dist loadscope
 BOOK_CHECKS := tests/test_book.py tests/test_marks.py tests/test_browser.py tests/test_browser_interactive.py \
 	tests/test_browser_previews.py tests/test_accessibility.py tests/test_committed_figures.py
 
-.PHONY: help book test results queue notebooks data lint peers bench bench-gpu constraints clean
+.PHONY: help book test results queue open notebooks data lint peers bench bench-gpu constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -41,6 +41,13 @@ queue: .venv/.installed data ## on Linux: train data/queue.yml in its order, one
 	$(BIN)/tqttfs study --commands "$(QUEUE)" > _build/queue.txt
 	cores=$$(env -u OMP_NUM_THREADS nproc); PATH="$$(cd $(BIN) && pwd):$$PATH" $(ONE_THREAD) \
 	  xargs -r -a _build/queue.txt -d '\n' -n 1 -P "$$cores" bash -c 'eval "$$0" >> _build/logs/queue.log 2>&1'
+
+open: .venv/.installed data ## on an NVIDIA GPU: train what is still open, the most valuable first; every step resumes
+	$(BIN)/python -m tqttfs_lite.paper.attempts --seeds 3 --device cuda
+	$(BIN)/tqttfs study "$(QUEUE)" --device cuda
+	$(BIN)/tqttfs search 28x28-16C5-P2-32C5-P2-800-128-10 --dataset fashion-mnist --time-steps 16 --budget steps=9 --device cuda
+	$(BIN)/python -m tqttfs_lite.experiments.bit_widths --device cuda
+	$(BIN)/python -m tqttfs_lite.paper.random_search --draws 32 --seeds 10 --device cuda
 
 notebooks: .venv/.installed ## put today's outputs into the committed notebooks, and today's results into the README
 	$(BIN)/snakemake notebooks

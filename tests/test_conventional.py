@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tqttfs_lite.errors import DivergenceError, ResultError
-from tqttfs_lite.experiments import bit_widths, conventional, paths
+from tqttfs_lite.experiments import anytime, bit_widths, conventional, paths
 from tqttfs_lite.experiments.conventional import ConventionalNetwork, Images, configuration
+from tqttfs_lite.paper import attempts, random_search
 from tqttfs_lite.spiking.coding import encode
 from tqttfs_lite.spiking.firing import firing_time
 
@@ -150,6 +152,14 @@ def test_without_the_data_sets_the_programs_say_so_in_a_sentence(tmp_path: Path)
         assert ended.returncode == 1
         assert ended.stderr.startswith(f"{command}: ") and words in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("program", [anytime, attempts, bit_widths, conventional, random_search])
+def test_a_long_program_asked_for_help_does_nothing_else(program: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        program.main(["--help"])
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: {program.COMMAND} ") and "--networks" in told
 
 
 def test_a_result_is_trained_once_tested_when_it_is_chosen_and_read_strictly(

@@ -14,6 +14,7 @@ It is a reference, not an upper bound: a larger network, or one that is trained 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -298,8 +299,17 @@ def _of_task(config: TrainingConfig, task: Task) -> bool:
     return replace(config, learning_rate=task.config.learning_rate, seed=0) == task.config
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the missing references, all or only some of them, one after another."""
+    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
+    names = [Architecture.parse(task.config.architecture).unquantized for task in STUDY]
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
+    options = parser.parse_args(arguments)
+    for name, task in zip(names, STUDY, strict=True):
+        for config in choose(task) if name in options.networks else ():
+            print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
+
+
 if __name__ == "__main__":
     with one_sentence(COMMAND):
-        for task in STUDY:
-            for config in choose(task):
-                print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
+        main()

@@ -12,8 +12,9 @@ Results are in `data/fixed_point/`, with the integer weights of the chosen netwo
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -145,9 +146,10 @@ def fewest(bits: tuple[int, ...], trained: Evaluation, found: tuple[Evaluation, 
     return kept
 
 
-def run(config: TrainingConfig) -> FixedPoint:
+def run(config: TrainingConfig, *, device: str | None = None) -> FixedPoint:
     """The scores of a configuration's released network: read from their file if there is one, otherwise measured.
 
+    The finish is trained on `device`: cpu, cuda, cuda:1, mps, or auto, which is also the default.
     If two processes ask for the same network, only one of them measures it, and the other waits.
     Raises `ResultError` if it is not released, and the same errors as `read`, `measure` and `measure_finish`.
     """
@@ -160,7 +162,7 @@ def run(config: TrainingConfig) -> FixedPoint:
             write(measure(result), result)
         measured = read(result)
         if not measured.finished:
-            write(measured.model_copy(update={"finished": measure_finish(measured, result)}), result)
+            write(measured.model_copy(update={"finished": measure_finish(measured, result, device=device)}), result)
             finish.forget(result)
     return read(result)
 
@@ -334,11 +336,18 @@ def _check_weights(finished: Finished, result: Result) -> None:
             raise ValueError(f"{path.name} is missing or damaged")
 
 
-def main() -> None:
-    """Measure the missing networks of `NETWORKS`."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Round the weights of the slides' networks, all or only some of them, and finish them, unless that is stored."""
+    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
+    allowed = list(dict.fromkeys(Architecture.parse(architecture).unquantized for _, architecture, _ in NETWORKS))
+    parser.add_argument("--networks", nargs="+", choices=allowed, default=allowed)
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto, for the finish (default: auto)")
+    options = parser.parse_args(arguments)
     reuse_memory()
     for dataset, architecture, time_steps in NETWORKS:
-        measured = run(recipe(architecture, dataset, time_steps))
+        if Architecture.parse(architecture).unquantized not in options.networks:
+            continue
+        measured = run(recipe(architecture, dataset, time_steps), device=options.device)
         for name, part in measured.parts.items():
             told = (f"{scale}: {measured.fewest_bits(part, scale)} bits" for scale in SCALES)
             print(measured.config.name, name, *told, flush=True)
