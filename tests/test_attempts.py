@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tqttfs_lite.experiments import dial, results, study
+from tqttfs_lite.experiments import dial, results, study, used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.dial import Dial
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
@@ -92,6 +92,7 @@ def test_the_best_attempt_is_the_best_within_the_limits_on_either_clock() -> Non
     assert network.tried[0].points(first)[0] is None  # too late
     assert network.best(first) == network.tried[1] and network.best(second) == network.tried[0]
     assert attempts.fresh([network]) == [configs[1], configs[0]]
+    assert used_files.names(network) == {reported.AIMS, *(f"search/{config.name}.json" for config in configs[:2])}
     table = network.table()
     assert table[first.words].tolist() == ["– / 83.50", "85.50 / 80.00"] and table["minutes"].tolist() == [
         "40.0",

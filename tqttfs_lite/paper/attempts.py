@@ -24,7 +24,7 @@ from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, vari
 from tqttfs_lite.experiments.dial import Point
 from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.experiment import run_together, try_out_together
-from tqttfs_lite.experiments.results import DIALS, Result, Trial, beside
+from tqttfs_lite.experiments.results import DIALS, Result, Trial, beside, trial_file
 from tqttfs_lite.experiments.search import best_within
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import by_recipe, paper_time_steps, short
@@ -108,7 +108,12 @@ class Tried:
     minutes: float  # of training
     thresholds: tuple[float, ...]
     curves: tuple[Curve | None, Curve | None]  # with the degrees of training, and with every degree 1
-    used_files: tuple[str, ...]
+    file: str  # that has the counts, by its name in `used_files`
+
+    @property
+    def used_files(self) -> tuple[str, ...]:
+        """The name of its file."""
+        return (self.file,)
 
     def points(self, aim: Aim) -> tuple[Point | None, Point | None]:
         """What is `reached` with either."""
@@ -271,8 +276,8 @@ def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
         recipes = by_recipe(groups, dataset, network, degrees)
         tried = [_of_recipe(recipes.results[0])] if recipes and recipes.dials else []
         for name, config in configurations(dataset, network, degrees).items():
-            if results.trial_file(config).exists():
-                tried.append(_of_trial(name, results.read_trial(results.trial_file(config))))
+            if trial_file(config).exists():
+                tried.append(_of_trial(name, results.read_trial(trial_file(config))))
         found.append(Network(dataset, network, degrees, tuple(of_network), tuple(tried)))
     return found
 
@@ -281,13 +286,13 @@ def _of_recipe(result: Result) -> Tried:
     measured = dial.read(result)
     curves = measured.validation, measured.unquantized.validation if measured.unquantized else None
     file = used_files.name(beside(result, *DIALS))
-    return Tried(RECIPE, result.config, result.seconds / 60, measured.thresholds, curves, (file,))
+    return Tried(RECIPE, result.config, result.seconds / 60, measured.thresholds, curves, file)
 
 
 def _of_trial(name: str, trial: Trial) -> Tried:
     minutes = sum(epoch.seconds for epoch in trial.history) / 60
     curves = trial.curve, trial.unquantized
-    return Tried(name, trial.config, minutes, trial.thresholds, curves, trial.used_files)
+    return Tried(name, trial.config, minutes, trial.thresholds, curves, used_files.name(trial_file(trial.config)))
 
 
 def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:

@@ -243,7 +243,10 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
     A line is thin where more images are silent than the aims allow.  An aim is a corner, which a line reaches if it is
     above and to the left of it; one without a limit of steps is a line.
     """
-    figure, grid = panels(1, max(1, len(networks)), height=3.4)
+    rows = -(-len(networks) // 2)
+    figure, grid = panels(rows, min(2, len(networks)), height=0.8 + 2.6 * rows)
+    for axes in grid.flat[len(networks) :]:
+        axes.axis("off")
     labels: dict[str, str] = {}
     for axes, network in zip(grid.flat, networks, strict=False):
         for (name, as_trained), points in network.curves().items():
@@ -251,7 +254,8 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
             steps, percents = ([getattr(point, of) for point in points] for of in ("mean_steps", "accuracy"))
             allowed = [point.accuracy if point.silent <= MOST_SILENT else np.nan for point in points]
             axes.plot(steps, percents, color=color, lw=0.6, ls="-" if as_trained else "--")
-            axes.plot(steps, allowed, color=color, lw=2, ls="-" if as_trained else "--", label=name)
+            label = name if as_trained else None
+            axes.plot(steps, allowed, color=color, lw=2, ls="-" if as_trained else "--", label=label)
         lowest = min(aim.accuracy_percent for aim in network.aims)
         for aim in network.aims:
             if np.isinf(aim.steps):
@@ -262,6 +266,7 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
         limit = max(point.mean_steps for points in network.curves().values() for point in points)
         axes.set(title=network.name, xlabel="mean time steps", ylabel="validation accuracy, %")
         axes.set(ylim=(lowest - 1.5, None), xlim=(0, limit))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in labels}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure
