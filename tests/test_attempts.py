@@ -99,9 +99,9 @@ def test_the_best_attempt_is_the_best_within_the_limits_on_either_clock() -> Non
         "40.0",
     ]
     told = outcomes([network, *others], {})
-    assert told["reached"].tolist()[:3] == ["one seed"] * 2 + ["not tried"]
+    assert told["reached"].tolist()[:3] == ["few seeds"] * 2 + ["not tried"]
     said = attempts.sentence([network, *others], {})
-    assert said.startswith("Not trained with more seeds yet: mnist, SMLP 1-2, 98.6 % within 2.5 steps; mnist")
+    assert said.startswith("Not trained with 3 seeds yet: mnist, SMLP 1-2, 98.6 % within 2.5 steps; mnist")
     assert "any step. Nothing but the recipe was tried yet: mnist, SMLP 1-1, 98.1 % within" in said
 
 
@@ -117,6 +117,8 @@ def test_the_seeds_of_the_best_are_scored_with_the_thresholds_of_the_validation_
         fine = Dial(THRESHOLDS, counts(90, 91, 92), counts(98, 99 - seed, 90, first=210))
         dial.write(Dial(THRESHOLDS, counts(85, 86, 87), counts(96, 97, 98), fine), result)
     network, *_ = attempts.stored({})
+    few = {c: group._replace(results=group.results[:2]) for c, group in released().items()}
+    assert outcomes([network], few)["reached"][0] == "few seeds"
     found = outcome(network, network.aims[0], released())
     assert found and not found.as_trained and found.accuracy.seeds == 3
     assert found.accuracy.mean == pytest.approx(98) and found.steps.mean == pytest.approx(2.6)

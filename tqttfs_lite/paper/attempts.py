@@ -30,7 +30,7 @@ from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import by_recipe, paper_time_steps, short
 from tqttfs_lite.paper.random_search import as_study
 from tqttfs_lite.paper.reported import Aim
-from tqttfs_lite.paper.seed_statistics import Group, Spread, released, spread
+from tqttfs_lite.paper.seed_statistics import FEWEST, Group, Spread, released, spread
 from tqttfs_lite.spiking.notation import Architecture
 
 COMMAND = "python -m tqttfs_lite.paper.attempts"
@@ -39,7 +39,7 @@ MOST_SILENT = 2.0  # percent of the images
 VERDICTS = {  # on an aim, and how a sentence starts with them
     "yes": "Reached",
     "no": "Not reached",
-    "one seed": "Not trained with more seeds yet",
+    "few seeds": f"Not trained with {FEWEST} seeds yet",
     "not tried": "Nothing but the recipe was tried yet",
 }
 
@@ -253,11 +253,12 @@ def sentence(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
 
 
 def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:
-    if found and found.accuracy.mean >= aim.accuracy_percent:
+    enough = found and found.accuracy.seeds >= FEWEST
+    if found and enough and found.accuracy.mean >= aim.accuracy_percent:
         return "yes"
     if not network.attempts:
         return "not tried"
-    return "one seed" if network.best(aim) and not found else "no"
+    return "no" if enough or not network.best(aim) else "few seeds"
 
 
 def _percent(point: Point | None) -> str:
