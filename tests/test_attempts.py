@@ -67,6 +67,8 @@ def test_an_aim_limits_steps_and_silence() -> None:
     point = reached(THRESHOLDS, curve, inf)
     assert point and point.silent == pytest.approx(2, abs=0.3) and point.accuracy == pytest.approx(91, abs=0.2)
     assert reached(THRESHOLDS, replace(curve, silent=(3, 5, 10)), inf) is None
+    both = reached((0.5, 1.0), Curve(100, (80, 90), (0, 4), (200, 400)), 2.9)  # at 0.725, and at 0.75
+    assert both and both.accuracy == pytest.approx(84.5, abs=0.3)
 
 
 def test_the_attempts_change_the_recipe_in_different_ways() -> None:
@@ -94,10 +96,8 @@ def test_the_best_attempt_is_the_best_within_the_limits_on_either_clock() -> Non
     assert attempts.fresh([network]) == [configs[1], configs[0]]
     assert used_files.names(network) == {reported.AIMS, *(f"search/{config.name}.json" for config in configs[:2])}
     table = network.table()
-    assert table[first.words].tolist() == ["– / 83.50", "85.50 / 80.00"] and table["minutes"].tolist() == [
-        "40.0",
-        "40.0",
-    ]
+    assert table[first.words].tolist() == ["– / 83.50", "85.50 / 80.00"]
+    assert table["trained"].tolist() == ["40.0 min, ", "40.0 min, "]
     told = outcomes([network, *others], {})
     assert told["reached"].tolist()[:3] == ["few seeds"] * 2 + ["not tried"]
     said = attempts.sentence([network, *others], {})
@@ -120,13 +120,18 @@ def test_the_seeds_of_the_best_are_scored_with_the_thresholds_of_the_validation_
     few = {c: group._replace(results=group.results[:2]) for c, group in released().items()}
     assert outcomes([network], few)["reached"][0] == "few seeds"
     found = outcome(network, network.aims[0], released())
-    assert found and not found.as_trained and found.accuracy.seeds == 3
-    assert found.accuracy.mean == pytest.approx(98) and found.steps.mean == pytest.approx(2.6)
+    assert found and found.scores and not found.as_trained and found.seeds == 3
+    accuracy, steps, _ = found.scores
+    assert accuracy.mean == pytest.approx(98) and steps.mean == pytest.approx(2.6)
     told = outcomes([network], released()).iloc[0]
     assert attempts.sentence([network], released()).startswith(
-        "Not reached: mnist, SMLP 1-2, 98.6 % within 2.5 steps (98.00)"
+        "Not reached: mnist, SMLP 1-2, 98.6 % within 2.5 steps (98.00 with every degree 1)"
     )
     assert told["reached"] == "no" and told["run"] == "with every degree 1" and told["seeds"] == "3"
+    late = replace(fine, validation=counts(90, 91, 92, first=260))
+    dial.write(Dial(THRESHOLDS, counts(85, 86, 87), counts(96, 97, 98), late), result)  # later than the aim allows
+    assert outcome(network, network.aims[0], released()) == attempts.Outcome(False, 3, None)
+    assert outcomes([network], released())["reached"][0] == "no"
 
 
 @pytest.mark.usefixtures("own_data")
@@ -140,8 +145,12 @@ def test_the_command_trains_what_is_missing_and_then_the_best(
             wanted.append(config)
             results.write_trial(trial(config, counts(80, 90, 91 + config.centred), counts(80, 81, 82)))
 
-    monkeypatch.setattr(attempts, "try_out_together", try_out)
-    monkeypatch.setattr(attempts, "run_together", lambda configs, **_: trained.extend(configs))
+    def run(configs: list[TrainingConfig], *, release: bool, **_: object) -> None:
+        assert release
+        trained.extend(configs)
+
+    monkeypatch.setattr(attempts, "try_out", try_out)
+    monkeypatch.setattr(attempts, "run_together", run)
     attempts.main(["--networks", "784-400-10", "--seeds", "2", "--device", "cpu"])
     assert {Architecture.parse(config.architecture).short_form for config in wanted} == {"1-1", "1-2"}
     best = attempts.fresh(attempts.stored({}))

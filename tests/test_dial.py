@@ -110,6 +110,10 @@ def test_the_weights_of_a_quantized_network_are_also_measured_with_every_degree_
     network = experiment.trained_network(result, "1-1")
     fine = dial.curve(network, images.images, images.labels, found.thresholds)
     assert found.unquantized and found.unquantized.test == fine != found.test
+    fewer = replace(found.unquantized, thresholds=tuple(t / 2 for t in found.thresholds))
+    dial.write(replace(found, unquantized=fewer), result)
+    with pytest.raises(ResultError, match="measured alike with every degree 1"):
+        dial.read(result)
     dial.write(alone, result)  # as older ones are stored
     assert dial.read(result) == alone
 

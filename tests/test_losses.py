@@ -228,18 +228,6 @@ def test_weights_that_do_not_fall_are_refused(weights: tuple[float, ...]) -> Non
         temporal_weighting_loss(torch.zeros(3, 1, 3), torch.tensor([0]), STEPS, 8, weights, 5.0)
 
 
-def test_losses_of_spike_times_do_not_reward_waiting_for_all_outputs_to_fire_later() -> None:
-    def fires_at(*steps: int) -> torch.Tensor:
-        return torch.tensor([[[2.0 if t >= step else 0.0 for step in steps]] for t in range(8)])
-
-    early, late, right, clock = fires_at(1, 3, 4), fires_at(3, 5, 6), torch.tensor([0]), tuple(range(8))
-    times = [first_spike_time_loss(V, right, clock, 8, 8.0).item() for V in (early, late)]
-    assert times[0] == pytest.approx(times[1])
-    halving = [2 ** (-t / 4) for t in clock]
-    first, second = (temporal_weighting_loss(V, right, clock, 8, halving, 8.0).item() for V in (early, late))
-    assert second > first
-
-
 def test_training_weighs_a_spike_by_its_half_life(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(losses, "temporal_weighting_loss", lambda V, *given, **_: seen.append(given[3]) or V.sum())

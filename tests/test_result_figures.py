@@ -258,7 +258,7 @@ def test_a_sweep_of_degrees_has_a_line_for_each() -> None:
 def test_attempts_are_thin_where_too_many_images_are_silent() -> None:
     config = recipe("784-400-10(2)", "mnist", 8, epochs=1)
     curve = Curve(100, (90, 92, 93), (0, 2, 9), (150, 250, 400))
-    tried = attempts.Tried("the recipe", config, 1.0, (0.5, 1.0, 1.5), (curve, curve), "")
+    tried = attempts.Tried("the recipe", config, "", (0.5, 1.0, 1.5), (curve, curve), ())
     aims = tuple(reported.aims()[:2])
     (axes,) = result_figures.attempt_curves([attempts.Network("mnist", "784-400-10", "1-2", aims, (tried,))]).axes
     thin, thick, dashed, _, *marks = axes.lines

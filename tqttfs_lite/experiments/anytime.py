@@ -306,8 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     options = parser.parse_args(arguments)
     for name, task in zip(names, STUDY, strict=True):
-        for config in choose(task) if name in options.networks else ():
-            print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
+        if name in options.networks:
+            for config in choose(task):
+                print(f"{config.name}: {run(config).validation_accuracy:.2f} % of the validation images")
 
 
 if __name__ == "__main__":

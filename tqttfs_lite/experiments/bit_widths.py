@@ -337,7 +337,7 @@ def _check_weights(finished: Finished, result: Result) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Round the weights of the slides' networks, all or only some of them, and finish them, unless that is stored."""
+    """Measure and finish the slides' networks, or some of them, where results are missing."""
     parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
     allowed = list(dict.fromkeys(Architecture.parse(architecture).unquantized for _, architecture, _ in NETWORKS))
     parser.add_argument("--networks", nargs="+", choices=allowed, default=allowed)

@@ -55,7 +55,7 @@ from tqttfs_lite.spiking.network import SpikingNetwork
 from tqttfs_lite.spiking.notation import Architecture, Convolution
 
 Activations = Literal["relu", "input-levels", "levels", "one-spike"]
-# The settings that these networks share with the recipe; its other settings concern spikes.
+# The settings that these networks share with the recipe; its others concern spikes, or are the same in every recipe.
 SHARED = ("epochs", "batch_size", "weight_decay", "dropout", "shift", "flip", "rotate", "zoom", "averaging")
 FOLDER = "conventional"  # in the data folder
 COMMAND = "python -m tqttfs_lite.experiments.conventional"

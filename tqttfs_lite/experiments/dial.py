@@ -224,8 +224,6 @@ def read(result: Result) -> Dial:
 
 def check(dial: Dial, time_steps: int) -> None:
     """Raise `ValueError` for impossible counts."""
-    if dial.unquantized:
-        check(dial.unquantized, time_steps)
     for curve in (dial.validation, dial.test):
         if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
             raise ValueError("there must be a count of each kind for every threshold")
@@ -237,6 +235,11 @@ def check(dial: Dial, time_steps: int) -> None:
                 )
     if any(low >= high for low, high in pairwise(dial.thresholds)):
         raise ValueError("the thresholds must increase")
+    if fine := dial.unquantized:
+        check(fine, time_steps)
+        images = [(each.validation.images, each.test.images) for each in (fine, dial)]
+        if fine.thresholds != dial.thresholds or images[0] != images[1]:
+            raise ValueError("the weights must have been measured alike with every degree 1")
 
 
 class _StoredDial(BaseModel):

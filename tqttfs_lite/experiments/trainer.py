@@ -58,9 +58,9 @@ def build(config: TrainingConfig) -> Network:
 
 @torch.no_grad()
 def centre(network: Network) -> None:
-    """Subtract from the weights of every neuron or filter their mean.
+    """Subtract its mean from the weights of every neuron or filter.
 
-    A potential then does not depend on how many inputs have fired, but on which.
+    A potential then depends on which inputs have fired, rather than merely on how many.
     """
     for weight in network.parameters():
         weight.sub_(weight.flatten(1).mean(dim=1).view(-1, *[1] * (weight.ndim - 1)))

@@ -3,8 +3,9 @@
     python -m tqttfs_lite.paper.attempts --device cuda
 
 trains each attempt with one seed and scores it on the validation images: at all output thresholds, and with every
-degree 1 as well as with those of training, since training on a coarse clock helps more than running on one.  With
-`--seeds 3`, the best attempt for each aim is then trained with so many seeds and scored on the test images.
+degree 1 as well as with those of training, since weights that were trained on a coarse clock may do better on the
+finest.  With `--seeds 3`, the best attempt for each aim is then trained with that many seeds and scored on the test
+images.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from tqttfs_lite.experiments import devices, dial, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, variant
 from tqttfs_lite.experiments.dial import Point
 from tqttfs_lite.experiments.evaluation import Curve
-from tqttfs_lite.experiments.experiment import run_together, try_out_together
+from tqttfs_lite.experiments.experiment import run_together
+from tqttfs_lite.experiments.random_settings import try_out
 from tqttfs_lite.experiments.results import DIALS, Result, Trial, beside, trial_file
-from tqttfs_lite.experiments.search import best_within
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import by_recipe, paper_time_steps, short
 from tqttfs_lite.paper.random_search import as_study
@@ -53,10 +54,7 @@ class Attempt(NamedTuple):
 
 
 def attempts(dataset: str) -> tuple[Attempt, ...]:
-    """What is tried with each network for a data set.
-
-    The attempts differ in kind; settings that differ only in size are for `random_search`.
-    """
+    """What is tried with each network for a data set, beside the settings around the recipe's of a `random_search`."""
     # Clothes are photographed upright, while digits are written at all angles.
     moved = {"rotate": 15.0, "zoom": 0.15} if dataset == "mnist" else {"rotate": 5.0, "zoom": 0.1}
     moved |= {"dropout": 0.0}
@@ -82,21 +80,23 @@ def configurations(dataset: str, network: str, degrees: str) -> dict[str, Traini
 
 
 def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | None:
-    """The highest accuracy within so many mean time steps, with at most `MOST_SILENT` percent of the images silent.
+    """The highest accuracy within the given mean time steps, with at most `MOST_SILENT` percent of the images silent.
 
-    The result is None if no threshold allows that.
+    Between measured thresholds, counts are interpolated, as in a dial.  The result is None if no threshold allows that.
 
     >>> curve = Curve(images=100, correct=(80, 90), silent=(0, 4), steps=(200, 400))
     >>> [round(reached((0.5, 1.0), curve, steps).accuracy) for steps in (2.5, 9.0)], reached((0.5, 1.0), curve, 1.9)
     ([82, 85], None)
     """
-    means = np.array(curve.steps) / curve.images
-    silent = 100 * np.array(curve.silent) / curve.images
-    threshold = best_within(thresholds, np.maximum(means / steps, silent / MOST_SILENT).tolist(), curve.correct, 1.0)
-    if threshold is None:
+    grid = np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
+    correct, means, silent = (
+        np.interp(grid, thresholds, counts) / curve.images for counts in (curve.correct, curve.steps, curve.silent)
+    )
+    allowed = (means <= steps) & (100 * silent <= MOST_SILENT)
+    if not allowed.any():
         return None
-    accuracy, *others = (float(np.interp(threshold, thresholds, values)) for values in (curve.correct, means, silent))
-    return Point(threshold, 100 * accuracy / curve.images, *others)
+    best = np.where(allowed, correct, -1).argmax()
+    return Point(*(float(values[best]) for values in (grid, 100 * correct, means, 100 * silent)))
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,15 @@ class Tried:
 
     name: str
     config: TrainingConfig
-    minutes: float  # of training
+    trained: str  # in how many minutes, and on what
     thresholds: tuple[float, ...]
     curves: tuple[Curve | None, Curve | None]  # with the degrees of training, and with every degree 1
-    file: str  # that has the counts, by its name in `used_files`
+    files: tuple[str, ...]
 
     @property
     def used_files(self) -> tuple[str, ...]:
-        """The name of its file."""
-        return (self.file,)
+        """The names of its files."""
+        return self.files
 
     def points(self, aim: Aim) -> tuple[Point | None, Point | None]:
         """What is `reached` with either."""
@@ -160,9 +160,9 @@ class Network:
 
         They are those of the recipe and of the attempts that are best for an aim.
         """
-        shown = [*self.tried[:1], *filter(None, map(self.best, self.aims))]
+        best = [self.best(aim) for aim in self.aims]
         found = {}
-        for tried in dict.fromkeys(shown):
+        for tried in (tried for tried in self.tried if tried.name == RECIPE or tried in best):
             for as_trained, curve in zip((True, False), tried.curves, strict=True):
                 if curve:
                     counts = np.array([curve.correct, curve.steps, curve.silent]) / curve.images * [[100], [1], [100]]
@@ -178,7 +178,7 @@ class Network:
                 "attempt": tried.name,
                 "changed": ", ".join(f"{name} {value}" for name, value in changes(tried.config).items()),
                 **{aim.words: " / ".join(_percent(point) for point in tried.points(aim)) for aim in self.aims},
-                "minutes": f"{tried.minutes:.1f}",
+                "trained": tried.trained,
             }
             for tried in self.tried
         )
@@ -188,15 +188,20 @@ class Outcome(NamedTuple):
     """What the best attempt for an aim reaches on the test images, with thresholds chosen on the validation images."""
 
     as_trained: bool  # False with every degree 1
-    accuracy: Spread  # percent, over seeds
-    steps: Spread
-    silent: Spread  # percent of the images
+    seeds: int
+    scores: tuple[Spread, Spread, Spread] | None  # accuracy in percent, steps, and percent of silent images
+
+    @property
+    def run(self) -> str:
+        """With which degrees the network runs."""
+        return "as trained" if self.as_trained else "with every degree 1"
 
 
 def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) -> Outcome | None:
-    """The outcome for an aim; None if its best attempt is not released, or one of its seeds is not within the limits.
+    """The outcome for an aim; None if its best attempt is not released.
 
-    `groups` are those of `seed_statistics.released`.  Seeds without a dial of the degrees in question are left out.
+    It has no scores if a seed is not within the limits.  Seeds without a dial of the degrees in question are left out.
+    `groups` are those of `seed_statistics.released`.
     """
     best = network.best(aim)
     group = best and groups.get(best.config)
@@ -204,16 +209,13 @@ def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) 
         return None
     first, second = (-inf if point is None else point.accuracy for point in best.points(aim))
     as_trained = first >= second
-    dials = [stored if as_trained else stored.unquantized for stored in group.read_dials()]
-    points = []
-    for measured in filter(None, dials):
-        if not (chosen := reached(measured.thresholds, measured.validation, aim.steps)):
-            return None
-        points.append(measured.point(chosen.threshold))
-    if not points:
-        return None
-    accuracy, steps, silent = (spread(values) for values in list(zip(*points, strict=True))[1:])
-    return Outcome(as_trained, accuracy, steps, silent)
+    dials = [d for d in (d if as_trained else d.unquantized for d in group.read_dials()) if d]
+    chosen = [reached(measured.thresholds, measured.validation, aim.steps) for measured in dials]
+    points = [measured.point(at.threshold) for measured, at in zip(dials, chosen, strict=True) if at]
+    if not points or len(points) < len(dials):
+        return Outcome(as_trained, len(dials), None)
+    _, accuracy, steps, silent = (spread(values) for values in zip(*points, strict=True))
+    return Outcome(as_trained, len(dials), (accuracy, steps, silent))
 
 
 def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]) -> DataFrame:
@@ -222,6 +224,7 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
     for network in networks:
         for aim in network.aims:
             best, found = network.best(aim), outcome(network, aim, groups)
+            accuracy, steps, silent = (found and found.scores) or (None,) * 3
             rows.append(
                 {
                     "network": network.name,
@@ -230,11 +233,11 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
                     "tried": len(network.attempts),
                     "best": best.name if best else "none within the limits",
                     "validation, %": f"{best.best(aim):.2f}" if best else "",
-                    "test, %": found.accuracy.text(2) if found else "",
-                    "run": ("as trained" if found.as_trained else "with every degree 1") if found else "",
-                    "steps": f"{found.steps.mean:.2f}" if found else "",
-                    "silent, %": f"{found.silent.mean:.1f}" if found else "",
-                    "seeds": str(found.accuracy.seeds) if found else "",
+                    "test, %": accuracy.text(2) if accuracy else "",
+                    "run": found.run if found else "",
+                    "steps": f"{steps.mean:.2f}" if steps else "",
+                    "silent, %": f"{silent.mean:.1f}" if silent else "",
+                    "seeds": str(found.seeds) if found else "",
                     "reached": _verdict(network, aim, found),
                 }
             )
@@ -247,14 +250,14 @@ def sentence(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
     for network in networks:
         for aim in network.aims:
             found = outcome(network, aim, groups)
-            accuracy = f" ({found.accuracy.mean:.2f})" if found else ""
+            accuracy = f" ({found.scores[0].mean:.2f} {found.run})" if found and found.scores else ""
             told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{accuracy}")
     return " ".join(f"{VERDICTS[verdict]}: {'; '.join(words)}." for verdict, words in told.items() if words)
 
 
 def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:
-    enough = found and found.accuracy.seeds >= FEWEST
-    if found and enough and found.accuracy.mean >= aim.accuracy_percent:
+    enough = found is not None and found.seeds >= FEWEST
+    if found and enough and found.scores and found.scores[0].mean >= aim.accuracy_percent:
         return "yes"
     if not network.attempts:
         return "not tried"
@@ -275,7 +278,9 @@ def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
     for (network, degrees), of_network in aims.items():
         dataset = dataset_of[network]
         recipes = by_recipe(groups, dataset, network, degrees)
-        tried = [_of_recipe(recipes.results[0])] if recipes and recipes.dials else []
+        tried = []
+        if recipes and beside(recipes.results[0], *DIALS).exists():
+            tried.append(_of_recipe(recipes.results[0]))
         for name, config in configurations(dataset, network, degrees).items():
             if trial_file(config).exists():
                 tried.append(_of_trial(name, results.read_trial(trial_file(config))))
@@ -286,20 +291,24 @@ def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
 def _of_recipe(result: Result) -> Tried:
     measured = dial.read(result)
     curves = measured.validation, measured.unquantized.validation if measured.unquantized else None
-    file = used_files.name(beside(result, *DIALS))
-    return Tried(RECIPE, result.config, result.seconds / 60, measured.thresholds, curves, file)
+    names = f"results/{result.config.name}.json", used_files.name(beside(result, *DIALS))
+    return Tried(RECIPE, result.config, _trained(result), measured.thresholds, curves, names)
 
 
 def _of_trial(name: str, trial: Trial) -> Tried:
-    minutes = sum(epoch.seconds for epoch in trial.history) / 60
-    curves = trial.curve, trial.unquantized
-    return Tried(name, trial.config, minutes, trial.thresholds, curves, used_files.name(trial_file(trial.config)))
+    return Tried(
+        name, trial.config, _trained(trial), trial.thresholds, (trial.curve, trial.unquantized), trial.used_files
+    )
+
+
+def _trained(stored: Result | Trial) -> str:
+    return f"{sum(epoch.seconds for epoch in stored.history) / 60:.1f} min, {stored.made.get('processor', '')}"
 
 
 def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:
-    """The best attempts for all aims, each once, with seed 0."""
+    """The best attempts for all aims, each once, with seed 0; without the recipe, which is released."""
     best = (network.best(aim) for network in networks for aim in network.aims)
-    return list(dict.fromkeys(found.config for found in best if found))
+    return list(dict.fromkeys(found.config for found in best if found and found.name != RECIPE))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -311,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--seeds",
         type=int,
         default=0,
-        help="train the best attempt for each aim with so many seeds, and release them (default: print the study that"
+        help="train the best attempt for each aim with this many seeds, and release them (default: print the study that"
         " does)",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto (default: auto)")
@@ -323,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return [network for network in stored(released()) if network.network in options.networks]
 
     wanted = [c for n in chosen() for c in configurations(n.dataset, n.network, n.degrees).values()]
-    try_out_together(wanted, at_once=at_once, device=options.device)
+    try_out(wanted, at_once=at_once, device=options.device)
     best = fresh(chosen())
     if options.seeds:
         seeds = [replace(config, seed=seed) for config in best for seed in range(options.seeds)]

@@ -272,9 +272,8 @@ def aims() -> list[Aim]:
     """
     found = []
     for r in _rows(AIMS):
-        degrees = "-".join("1" for _ in Architecture.parse(r["network"]).quantization)
         steps = inf if r["steps"] == "any" else float(r["steps"])
-        degrees = degrees if r["degrees"] == "none" else r["degrees"]
+        degrees = r["degrees"] if r["degrees"] != "none" else Architecture.parse(r["network"]).short_form
         found.append(Aim(r["network"], degrees, float(r["accuracy_percent"]), steps, r["why"]))
     return found
 

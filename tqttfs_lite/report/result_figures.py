@@ -31,6 +31,7 @@ from tqttfs_lite.spiking.notation import Architecture
 OURS = COLORS["TQ-TTFS"]
 NETWORKS = (COLORS["TTFS"], OURS)  # unquantized, and quantized
 SHOWN = 4  # percentage points
+TRIED = (INK, "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", MUTED)  # the recipe first
 LAYERS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")  # Okabe and Ito, from the input to the output
 
 
@@ -240,8 +241,8 @@ def random_search(networks: Mapping[str, Mapping[str, Expected]]) -> Figure:
 def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
     """A panel for each network: validation accuracy by mean steps, a colour for each attempt, dashed with degrees of 1.
 
-    A line is thin where more images are silent than the aims allow.  An aim is a corner, which a line reaches if it is
-    above and to the left of it; one without a limit of steps is a line.
+    A line is thin where more images are silent than the aims allow.  An aim is a corner, which a thick
+    line reaches by passing above it or to its left; one without a limit of steps is a line.
     """
     rows = -(-len(networks) // 2)
     figure, grid = panels(rows, min(2, len(networks)), height=0.8 + 2.6 * rows)
@@ -250,7 +251,7 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
     labels: dict[str, str] = {}
     for axes, network in zip(grid.flat, networks, strict=False):
         for (name, as_trained), points in network.curves().items():
-            color = labels.setdefault(name, (INK, *LAYERS)[len(labels) % 6])
+            color = labels.setdefault(name, TRIED[len(labels)])
             steps, percents = ([getattr(point, of) for point in points] for of in ("mean_steps", "accuracy"))
             allowed = [point.accuracy if point.silent <= MOST_SILENT else np.nan for point in points]
             axes.plot(steps, percents, color=color, lw=0.6, ls="-" if as_trained else "--")

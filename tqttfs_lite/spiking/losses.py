@@ -82,17 +82,31 @@ def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settin
 
 def first_spike_time(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`first_spike_time_loss` on the ticks of the output's clock."""
-    V, T = output.V[: len(output.clock)], settings.time_steps
-    others = {"step_cost": settings.step_cost, "label_smoothing": settings.label_smoothing}
-    return first_spike_time_loss(V, labels, output.clock, T, settings.sharpness, settings.neuron, **others)
+    return first_spike_time_loss(
+        output.V[: len(output.clock)],
+        labels,
+        output.clock,
+        settings.time_steps,
+        settings.sharpness,
+        settings.neuron,
+        step_cost=settings.step_cost,
+        label_smoothing=settings.label_smoothing,
+    )
 
 
 def temporal_weighting(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
     """`temporal_weighting_loss` on the ticks of the output's clock, with weights that halve every half-life."""
-    V, T = output.V[: len(output.clock)], settings.time_steps
-    weights = tuple(2 ** (-t / settings.half_life) for t in output.clock)
-    others = {"step_cost": settings.step_cost, "label_smoothing": settings.label_smoothing}
-    return temporal_weighting_loss(V, labels, output.clock, T, weights, settings.sharpness, settings.neuron, **others)
+    return temporal_weighting_loss(
+        output.V[: len(output.clock)],
+        labels,
+        output.clock,
+        settings.time_steps,
+        tuple(2 ** (-t / settings.half_life) for t in output.clock),
+        settings.sharpness,
+        settings.neuron,
+        step_cost=settings.step_cost,
+        label_smoothing=settings.label_smoothing,
+    )
 
 
 LOSSES: dict[str, Loss] = {
