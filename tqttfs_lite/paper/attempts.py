@@ -185,11 +185,12 @@ class Network:
 
 
 class Outcome(NamedTuple):
-    """What the best attempt for an aim reaches on the test images, with thresholds chosen on the validation images."""
+    """What trained seeds reach for an aim on the test images, with thresholds chosen on the validation images."""
 
     as_trained: bool  # False with every degree 1
     seeds: int
-    scores: tuple[Spread, Spread, Spread] | None  # accuracy in percent, steps, and percent of silent images
+    # Accuracy in percent, steps, and percent of silent images; None if a seed is not within the aim's limits.
+    scores: tuple[Spread, Spread, Spread] | None
 
     @property
     def run(self) -> str:
@@ -198,9 +199,8 @@ class Outcome(NamedTuple):
 
 
 def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) -> Outcome | None:
-    """The outcome for an aim; None if its best attempt is not released.
+    """The outcome of the best attempt for an aim; None if it is not released.
 
-    It has no scores if a seed is not within the limits.  Seeds without a dial of the degrees in question are left out.
     `groups` are those of `seed_statistics.released`.
     """
     best = network.best(aim)
@@ -208,7 +208,11 @@ def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) 
     if not (best and group):
         return None
     first, second = (-inf if point is None else point.accuracy for point in best.points(aim))
-    as_trained = first >= second
+    return tested(group, aim, as_trained=first >= second)
+
+
+def tested(group: Group, aim: Aim, *, as_trained: bool = True) -> Outcome:
+    """The outcome of trained seeds, of those that have a dial of the degrees in question."""
     dials = [d for d in (d if as_trained else d.unquantized for d in group.read_dials()) if d]
     chosen = [reached(measured.thresholds, measured.validation, aim.steps) for measured in dials]
     points = [measured.point(at.threshold) for measured, at in zip(dials, chosen, strict=True) if at]
@@ -225,6 +229,8 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
         for aim in network.aims:
             best, found = network.best(aim), outcome(network, aim, groups)
             accuracy, steps, silent = (found and found.scores) or (None,) * 3
+            usual = by_recipe(groups, network.dataset, network.network, network.degrees)
+            before = usual and tested(usual, aim).scores
             rows.append(
                 {
                     "network": network.name,
@@ -238,6 +244,7 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
                     "steps": f"{steps.mean:.2f}" if steps else "",
                     "silent, %": f"{silent.mean:.1f}" if silent else "",
                     "seeds": str(found.seeds) if found else "",
+                    "recipe, test, %": before[0].text(2) if before else "",
                     "reached": _verdict(network, aim, found),
                 }
             )
