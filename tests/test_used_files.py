@@ -59,6 +59,7 @@ def test_every_table_of_the_paper_has_a_name() -> None:
         reported.STATEMENTS,
         reported.BREAK_EVEN,
         reported.CHIPS,
+        reported.AIMS,
     )
     assert used_files.names(tables) == {f"paper/{path.name}" for path in paths.paper_directory().glob("*.csv")}
 
