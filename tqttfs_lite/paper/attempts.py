@@ -10,7 +10,6 @@ images.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -29,7 +28,7 @@ from tqttfs_lite.experiments.random_settings import try_out
 from tqttfs_lite.experiments.results import DIALS, Result, Trial, beside, trial_file
 from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.comparisons import by_recipe, paper_time_steps, short
-from tqttfs_lite.paper.random_search import as_study
+from tqttfs_lite.paper.random_search import as_study, parser_for
 from tqttfs_lite.paper.reported import Aim
 from tqttfs_lite.paper.seed_statistics import FEWEST, Group, Spread, released, spread
 from tqttfs_lite.spiking.notation import Architecture
@@ -320,18 +319,9 @@ def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Try out what might raise the accuracy of the slides' networks, or of some of them."""
-    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
     names = list(dict.fromkeys(aim.network for aim in reported.aims()))
-    parser.add_argument("--networks", nargs="+", choices=names, default=names)
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=0,
-        help="train the best attempt for each aim with this many seeds, and release them (default: print the study that"
-        " does)",
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto (default: auto)")
-    parser.add_argument("--at-once", type=int, default=8, help="trainings side by side on a GPU (default: 8)")
+    best_of = "train the best attempt for each aim with this many seeds, and release them"
+    parser = parser_for(COMMAND, main.__doc__, names, best_of)
     options = parser.parse_args(arguments)
     at_once = options.at_once if devices.choose(options.device).type != "cpu" else 1
 

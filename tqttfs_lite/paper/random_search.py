@@ -224,21 +224,22 @@ def as_study(configs: Iterable[TrainingConfig], seeds: Sequence[int]) -> str:
     return str(yaml.safe_dump(parts, sort_keys=False, default_flow_style=None, width=120))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Search settings at random for the slides' networks, or some of them, and train the best with new seeds."""
-    parser = argparse.ArgumentParser(description=main.__doc__, prog=COMMAND)
-    names = [claim.network for claim in reported.improvements()]
-    parser.add_argument("--networks", nargs="+", choices=names, default=names)
-    parser.add_argument("--draws", type=int, default=32, help="settings for each side (default: 32)")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=0,
-        help="train the best of each side to the end, with so many seeds, and release them (default: print the study"
-        " that does)",
-    )
+def parser_for(command: str, purpose: str | None, networks: Sequence[str], best: str) -> argparse.ArgumentParser:
+    """The options of a program that tries settings out and then trains the best with several seeds."""
+    parser = argparse.ArgumentParser(description=purpose, prog=command)
+    parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
+    parser.add_argument("--seeds", type=int, default=0, help=f"{best} (default: print the study that does)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto (default: auto)")
     parser.add_argument("--at-once", type=int, default=8, help="trainings side by side on a GPU (default: 8)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Search settings at random for the slides' networks, or some of them, and train the best with new seeds."""
+    names = [claim.network for claim in reported.improvements()]
+    best_of = "train the best of each side to the end, with so many seeds, and release them"
+    parser = parser_for(COMMAND, main.__doc__, names, best_of)
+    parser.add_argument("--draws", type=int, default=32, help="settings for each side (default: 32)")
     options = parser.parse_args(arguments)
     at_once = options.at_once if devices.choose(options.device).type != "cpu" else 1
     for claim in reported.improvements():

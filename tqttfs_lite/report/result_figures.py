@@ -250,7 +250,8 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
         axes.axis("off")
     labels: dict[str, str] = {}
     for axes, network in zip(grid.flat, networks, strict=False):
-        for (name, as_trained), points in network.curves().items():
+        curves = network.curves()
+        for (name, as_trained), points in curves.items():
             color = labels.setdefault(name, TRIED[len(labels)])
             steps, percents = ([getattr(point, of) for point in points] for of in ("mean_steps", "accuracy"))
             allowed = [point.accuracy if point.silent <= MOST_SILENT else np.nan for point in points]
@@ -264,7 +265,7 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
             else:
                 axes.plot([aim.steps] * 2, [lowest - 2, aim.accuracy_percent], color=MUTED, lw=0.8)
                 axes.plot([0, aim.steps], [aim.accuracy_percent] * 2, color=MUTED, lw=0.8)
-        limit = max(point.mean_steps for points in network.curves().values() for point in points)
+        limit = max(point.mean_steps for points in curves.values() for point in points)
         axes.set(title=network.name, xlabel="mean time steps", ylabel="validation accuracy, %")
         axes.set(ylim=(lowest - 1.5, None), xlim=(0, limit))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
