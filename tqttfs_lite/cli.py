@@ -26,7 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     # Otherwise OpenMP's threads spin while they wait, which costs minutes on a busy machine; read when PyTorch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    options = _parser(words).parse_args(words)
+    parser = _parser(words)
+    options, others = parser.parse_known_args(words)
+    if options.command == "study":
+        options.snakemake = others
+    elif others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     from tqttfs_lite import commands
 
     run: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
@@ -145,11 +150,9 @@ def _study(parser: ArgumentParser) -> None:
     _device(parser)
     _side_by_side(parser, "each core trains one network")
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
-    parser.add_argument(
-        "snakemake",
-        nargs=argparse.REMAINDER,
-        metavar="...",
-        help="in a checkout: options for Snakemake, such as --dry-run, --cores 1 or --profile profiles/slurm",
+    parser.epilog = (
+        "In a checkout, all other options are Snakemake's, such as --dry-run, --cores 1 or --profile profiles/slurm;"
+        " they follow STUDY."
     )
 
 
