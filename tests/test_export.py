@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nir
@@ -50,6 +51,15 @@ def trained(config: TrainingConfig) -> tuple[SpikingNetwork, Result]:
     digest = checkpoints.write(network, results.checkpoint_file(config, released=False))
     layers = (1,) * len(network.layers)
     return network, Result(config, EPOCHS[: config.epochs], Evaluation(1, 1, 1, 0, 1, layers), digest, {}, {})
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("write", [export.to_numpy, export.to_nir])
+def test_an_output_that_waits_is_not_exported(write: Callable[[Result, Path], Path], tmp_path: Path) -> None:
+    _, result = trained(TrainingConfig("784-16-10", "mnist", 8, earliest_output=4))
+    with pytest.raises(InputError, match="whose output may not fire from the start cannot be exported"):
+        write(result, tmp_path / "travels")
+    assert not (tmp_path / "travels").exists()
 
 
 @pytest.mark.parametrize("config", NETWORKS, ids=lambda config: config.architecture)

@@ -244,6 +244,30 @@ def test_the_losses_are_computed_where_the_potentials_are() -> None:
     assert temporal_weighting_loss(V, labels, (1, 3), 4, (1.0, 0.5), 4.0, step_cost=0.1).device.type == "meta"
 
 
+@pytest.mark.parametrize("silence_costs", [False, True])
+def test_few_ticks_are_those_of_a_coarser_clock_whose_phase_is_the_images_place(silence_costs: bool) -> None:
+    settings = recipe("784-16-10", "mnist", 8, loss="few-ticks", step_cost=0.1, silence_costs=silence_costs)
+    V = torch.randn(8, 5, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    labels = torch.arange(5)
+    found = losses.few_ticks(Output(V, V > 1, tuple(range(8)), range(8)), labels, settings)
+    found.backward()
+    assert V.grad is not None and V.grad.isfinite().all()
+    each = []
+    for image in range(5):
+        read = [t for t in range(8) if t % 2 == image % 2 or t == 7]
+        assert not V.grad[[t for t in range(8) if t not in read], image].any()
+        alone = V[read, image : image + 1], labels[image : image + 1], read
+        each.append(soft_decoder_loss(*alone, 1.0, 4.0, step_cost=0.1, silence_costs=silence_costs))
+    assert found.item() == pytest.approx(sum(each).item() / 5, rel=1e-5)
+
+
+def test_four_ticks_are_read_as_they_are() -> None:
+    settings = recipe("784-16-10(4)", "mnist", 16)
+    V = torch.randn(4, 6, 10, generator=torch.Generator().manual_seed(0))
+    output, labels = Output(V, V > 1, (3, 7, 11, 15), range(3, 16, 4)), torch.arange(6)
+    assert torch.equal(losses.few_ticks(output, labels, settings), losses.tick_corrected(output, labels, settings))
+
+
 @pytest.mark.parametrize("loss", losses.LOSSES)
 def test_smoothed_labels_give_a_share_of_the_loss_to_every_class(loss: str) -> None:
     settings = recipe("784-16-10(2)", "mnist", 8, loss=loss, label_smoothing=0.2)
@@ -265,7 +289,7 @@ def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> No
     assert replace(usual, loss="soft-decoder").hash[:8] == "650a2a72"
     others = {recipe("784-400-10(2)", "mnist", 8, loss=name).hash for name in losses.LOSSES}
     assert len(others) == len(losses.LOSSES) and usual.hash in others
-    with pytest.raises(ConfigError, match="or first-spike-time or temporal-weighting, not 'mse'"):
+    with pytest.raises(ConfigError, match="or few-ticks or first-spike-time or temporal-weighting, not 'mse'"):
         recipe("784-400-10", "mnist", 8, loss="mse")
     with pytest.raises(ConfigError, match="silence_costs must be no with the loss first-spike-time"):
         recipe("784-400-10", "mnist", 8, loss="first-spike-time", silence_costs=True)
@@ -283,7 +307,7 @@ def test_a_loss_is_a_setting_and_the_default_leaves_every_hash_as_it_was() -> No
 def test_every_loss_trains_on_every_clock(network: str, loss: str) -> None:
     """Among them one that does not divide T = 8 and one that starts late."""
     config = TrainingConfig(network, "mnist", 8, epochs=4, batch_size=32, initial_gain=2.0, averaging=0.9, loss=loss)
-    config = replace(config, sharpness=4.0 if loss in ("soft-decoder", "tick-corrected") else 8.0)
+    config = replace(config, sharpness=4.0 if loss in ("soft-decoder", "tick-corrected", "few-ticks") else 8.0)
     assert train(config, progress=False).history[-1].validation_accuracy > 95
 
 

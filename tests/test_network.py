@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tqttfs_lite.errors import ConfigError
+from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.experiments.evaluation import evaluate
 from tqttfs_lite.spiking.coding import decode, encode
 from tqttfs_lite.spiking.inference import infer
@@ -114,11 +116,34 @@ def test_gradients_reach_every_layer_through_pooling() -> None:
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
+@pytest.mark.parametrize(("text", "clock"), [("64-20-10", range(5, 8)), ("64-20(2)-10(4)", range(7, 8, 4))])
+def test_an_output_that_waits_has_the_same_potentials_and_fires_later(text: str, clock: range) -> None:
+    usual = network_with_exact_weights(text, 8)
+    late = SpikingNetwork(Architecture.parse(text), 8, earliest_output=6)
+    late.load_state_dict(usual.state_dict())
+    times = encode(torch.randint(0, 256, (40, 8, 8), dtype=torch.uint8), 8)
+    before, after = usual(times), late(times)
+    assert after.clock == clock and after.steps == tuple(clock)
+    at = [before.steps.index(step) for step in clock]
+    assert torch.equal(after.V, before.V[at]) and torch.equal(after.S, before.V[at] > 1)
+    decided = infer(late.eval(), times)
+    assert decided.label.equal(decode(*after[:3], 8).label) and decided.step.equal(decode(*after[:3], 8).step)
+    assert decided.step.min() == clock[0] + 1 > infer(usual.eval(), times).step.min()
+
+
 def test_a_layer_that_could_never_fire_is_refused() -> None:
     with pytest.raises(ValueError, match=r"T = 8 .* layer 10\(9\)"):
         SpikingNetwork(Architecture.parse("784-400-10(9)"), 8)
     with pytest.raises(ValueError, match="too few for layer"):
         SpikingNetwork(Architecture.parse("784-400(4)-10(3)"), 5)  # ticks at 2, before the first spike can be there
+
+
+def test_an_output_that_would_wait_for_ever_is_refused() -> None:
+    recipe("784-400-10(4)", "mnist", 8, earliest_output=8)
+    with pytest.raises(ConfigError, match="earliest_output must be at most 6, the output's last tick, not 7"):
+        recipe("784-400-10(3)", "mnist", 8, earliest_output=7)
+    with pytest.raises(ConfigError, match="earliest_output must be 1, the default, with rate coding"):
+        recipe("784-400-10", "mnist", 8, coding="rate", earliest_output=2)
 
 
 @pytest.mark.parametrize("time_steps", [0, -3, 255])

@@ -137,7 +137,8 @@ class TrainingConfig:
         _in(LOSSES, "loss"),
         Field(
             description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
-            " tick-corrected: the same, with an equal chance of deciding per time step on all clocks; first-spike-time:"
+            " tick-corrected: the same, with an equal chance of deciding per time step on all clocks; few-ticks: the"
+            " same on four ticks of the output's clock, others for each image; first-spike-time:"
             " a softmax over the output neurons' first-spike times; temporal-weighting: a softmax over their spikes,"
             " which weigh less the later they come; rate coding has its own loss, over spike counts"
         ),
@@ -169,6 +170,9 @@ class TrainingConfig:
     label_smoothing: Annotated[
         Real, Field(ge=0, lt=1, description="share of every training label that goes to all classes equally")
     ] = 0.0
+    earliest_output: Annotated[
+        int, Field(ge=1, description="the first time step, counted from 1, on which an output neuron may fire")
+    ] = 1
     dropout: Annotated[
         Real, Field(ge=0, lt=1, description="share of hidden neurons dropped, with the same mask on every time step")
     ] = 0.0
@@ -215,7 +219,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Check the settings, each of which is valid by itself, against one another."""
         architecture = Architecture.parse(self.architecture)
-        first, *_ = clocks(architecture, self.time_steps)
+        ticking = clocks(architecture, self.time_steps)
         ttfs = self.coding == "ttfs"
         if not ttfs:
             check_architecture(architecture)
@@ -225,13 +229,14 @@ class TrainingConfig:
         object.__setattr__(self, "architecture", str(architecture))
         if ttfs and max(architecture.windows) == 1:
             object.__setattr__(self, "pooling", "max")  # without pooling both are the same
-        if ttfs and first[0] == self.time_steps - 1:
+        if ttfs and ticking[0][0] == self.time_steps - 1:
             raise ConfigError(
                 f"T = {self.time_steps} time steps are too few for the first layer, which ticks only on the last one,"
                 " when every pixel of every image has spiked: use a smaller quantization degree or more time steps"
             )
         weights, half_life = sum(architecture.weights()), TrainingConfig.half_life
         images, largest_shift = dataset.sizes.train, min(dataset.shape[1:]) // 2
+        last_output = ticking[-1][-1] + 1
         for name, allowed, valid in (
             ("architecture", f"of at most {MOST_WEIGHTS:,} weights", weights <= MOST_WEIGHTS),
             ("batch_size", f"at most {images}, the training images", self.batch_size <= images),
@@ -248,6 +253,8 @@ class TrainingConfig:
                 f"{half_life:g}, the default, with the loss {self.loss}, which weighs no spikes",
                 self.loss == "temporal-weighting" or self.half_life == half_life,
             ),
+            ("earliest_output", f"at most {last_output}, the output's last tick", self.earliest_output <= last_output),
+            ("earliest_output", "1, the default, with rate coding", ttfs or self.earliest_output == 1),
             ("loss", "soft-decoder, the default, with rate coding", ttfs or self.loss == "soft-decoder"),
             ("pooling", "max, the default, with rate coding, which has none", ttfs or self.pooling == "max"),
         ):

@@ -20,15 +20,17 @@ from tqttfs_lite.spiking.notation import Architecture
 if TYPE_CHECKING:
     import nir
 
+    from tqttfs_lite.experiments.config import TrainingConfig
+
 
 def to_numpy(result: Result, folder: Path) -> Path:
     """Write the network of a result to a new folder, and return the folder.
 
     Its `run.py` is `portable`, whose firing times and decisions are exactly the library's.
-    Raises `InputError` if the folder exists or if the neuron is not the slides', and the same errors as
-    `experiment.trained_network`.
+    Raises `InputError` if the folder exists, if the neuron is not the slides' or if the output may not fire from the
+    start, and the same errors as `experiment.trained_network`.
     """
-    _check_response(result)
+    _check_supported(result.config)
     config = result.config
     network = experiment.trained_network(result)
     layers = zip(network.layers, Architecture.parse(config.architecture).windows, strict=True)
@@ -64,7 +66,7 @@ def to_nir(result: Result, folder: Path) -> Path:
         import nir
     except ImportError:
         raise InputError("NIR needs the package nir: pip install 'tqttfs-lite[nir]'") from None
-    _check_response(result)
+    _check_supported(result.config)
     graph = _graph(result)
     _make(folder)
     with files.atomic_write(folder / "network.nir") as temporary:
@@ -117,9 +119,11 @@ def _fires_once(shape: tuple[int, ...], theta: float, q: int) -> nir.IF:
     return nir.IF(r=ones, v_threshold=theta * ones, v_reset=-np.inf * ones, metadata={"q": q})
 
 
-def _check_response(result: Result) -> None:
-    if RESPONSES[result.config.response] is not None:
-        raise InputError(f"the response {result.config.response} cannot be exported: the formats support only a step")
+def _check_supported(config: TrainingConfig) -> None:
+    if RESPONSES[config.response] is not None:
+        raise InputError(f"the response {config.response} cannot be exported: the formats support only a step")
+    if config.earliest_output > 1:
+        raise InputError("a network whose output may not fire from the start cannot be exported")
 
 
 def _make(folder: Path) -> None:

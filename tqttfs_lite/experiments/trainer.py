@@ -46,7 +46,12 @@ def build(config: TrainingConfig) -> Network:
         network = RateNetwork(architecture, config.time_steps, neuron=config.neuron, dropout=config.dropout)
     else:
         network = SpikingNetwork(
-            architecture, config.time_steps, neuron=config.neuron, pooling=config.pooling, dropout=config.dropout
+            architecture,
+            config.time_steps,
+            neuron=config.neuron,
+            pooling=config.pooling,
+            dropout=config.dropout,
+            earliest_output=config.earliest_output,
         )
     for weight in network.parameters():
         bound = config.initial_gain / math.sqrt(weight[0].numel())

@@ -47,7 +47,8 @@ def layers(config: TrainingConfig) -> DataFrame:
     2: 10(4)        10                  4000           4, 8
     """
     network = Architecture.parse(config.architecture)
-    rows = zip(network.spiking_layers, network.sizes(), clocks(network, config.time_steps), strict=True)
+    ticking = clocks(network, config.time_steps, config.earliest_output)
+    rows = zip(network.spiking_layers, network.sizes(), ticking, strict=True)
     return pd.DataFrame(
         {
             "layer": f"{number}: {layer}",

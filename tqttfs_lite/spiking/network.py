@@ -35,7 +35,8 @@ class Output(NamedTuple):
 class SpikingNetwork(nn.Module):
     """A feed-forward network of TQ-TTFS neurons that turns spike times into output potentials and spikes.
 
-    `dropout` is the share of hidden neurons that are dropped in training.
+    `dropout` is the share of hidden neurons that are dropped in training.  On time steps before `earliest_output`,
+    counted from 1, no output neuron fires.
     Raises `InputError` if T is not from 1 to 254, if a layer's clock never ticks after its first input, if `pooling` is
     neither "max" nor "average", or if `dropout` is not at least 0 and below 1.
     """
@@ -50,13 +51,14 @@ class SpikingNetwork(nn.Module):
         neuron: Neuron = TQ_TTFS,
         pooling: PoolingMode = "max",
         dropout: float = 0.0,
+        earliest_output: int = 1,
     ) -> None:
         super().__init__()
         if pooling not in get_args(PoolingMode) or not 0 <= dropout < 1:
             raise InputError(f"pooling must be max or average, dropout from 0 to below 1, not {pooling} and {dropout}")
         self.architecture, self.time_steps, self.neuron, self.dropout = architecture, time_steps, neuron, dropout
         self.generator: torch.Generator | None = None  # for dropout; None: PyTorch's default generator
-        ticking = clocks(architecture, time_steps)
+        ticking = clocks(architecture, time_steps, earliest_output)
         end = time_steps - 1  # if no output neuron fires, the potentials on the last step decide
         observed = tuple(ticking[-1]) if ticking[-1][-1] == end else (*ticking[-1], end)
         shapes = architecture.input_shapes(), architecture.neuron_shapes()
@@ -170,16 +172,21 @@ def dropout_factors(like: Tensor, share: float, generator: torch.Generator | Non
     return like.bernoulli_(1 - share, generator=generator).div_(1 - share)
 
 
-def clocks(architecture: Architecture, time_steps: int) -> list[range]:
+def clocks(architecture: Architecture, time_steps: int, earliest_output: int = 1) -> list[range]:
     """The steps on which each spiking layer is computed; raises `InputError` for a layer that could never fire.
+
+    The output layer is not computed before the time step `earliest_output`, which counts from 1.
 
     >>> [list(steps) for steps in clocks(Architecture.parse("784-400(1)-10(4)"), time_steps=8)]
     [[0, 1, 2, 3, 4, 5, 6, 7], [3, 7]]
     """
     check_time_steps(time_steps)
     steps: list[range] = []
-    for layer in architecture.spiking_layers:
-        steps.append(ticks(time_steps, layer.quantization, first_input=steps[-1][0] if steps else 0))
+    *hidden, output = architecture.spiking_layers
+    for layer in (*hidden, output):
+        first_input = steps[-1][0] if steps else 0
+        first = max(first_input, earliest_output - 1) if layer is output else first_input
+        steps.append(ticks(time_steps, layer.quantization, first))
         if not steps[-1]:
             raise InputError(
                 f"T = {time_steps} time steps are too few for layer {layer} of {architecture}: its clock never ticks"
