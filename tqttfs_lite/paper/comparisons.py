@@ -10,7 +10,7 @@ from tqttfs_lite.experiments import results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, losses_alike, recipe, unquantized
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import energy_claims, reported
-from tqttfs_lite.paper.seed_statistics import Difference, Group, difference, gain, paired
+from tqttfs_lite.paper.seed_statistics import Difference, Group, gain, gain_at, paired
 from tqttfs_lite.spiking.notation import Architecture
 
 # The loss of our earlier recipe, with which networks with a fine clock decide too early.
@@ -103,12 +103,8 @@ class Comparison(NamedTuple):
         return gain(self.quantized, self.baseline) if self.quantized and self.baseline else None
 
     def gain_at(self, mean_steps: float) -> Difference | None:
-        """The gain at output thresholds that take this many mean time steps on the validation images.
-
-        None if one of the networks has not been measured at other thresholds or does not reach this number of steps.
-        """
-        found = [group and group.at_steps(mean_steps) for group in (self.quantized, self.baseline)]
-        return difference(found[0], found[1]) if found[0] and found[1] else None
+        """The gain at equal mean time steps, as `seed_statistics.gain_at`; None also if a network is not trained yet."""
+        return gain_at(self.quantized, self.baseline, mean_steps) if self.quantized and self.baseline else None
 
 
 def of_claims(groups: Mapping[TrainingConfig, Group], **changes: Any) -> list[Comparison]:

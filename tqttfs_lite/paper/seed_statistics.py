@@ -268,3 +268,12 @@ def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, 
 def gain(quantized: Group, baseline: Group) -> Difference:
     """The gain in accuracy of the quantized network over the baseline, in percentage points."""
     return difference(quantized.accuracy, baseline.accuracy)
+
+
+def gain_at(quantized: Group, baseline: Group, mean_steps: float) -> Difference | None:
+    """The gain at output thresholds that take this many mean time steps on the validation images.
+
+    None if one of the networks has not been measured at other thresholds or does not reach this number of steps.
+    """
+    found = quantized.at_steps(mean_steps), baseline.at_steps(mean_steps)
+    return difference(found[0], found[1]) if found[0] and found[1] else None
