@@ -1,16 +1,15 @@
 """A study file is read into configurations, and every bad input is one sentence that names the key."""
 
 import re
-import shlex
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess, check_output
+from subprocess import CompletedProcess
 
 import pytest
 import yaml
 
 from tqttfs_lite import commands
-from tqttfs_lite.cli import _parser, main
+from tqttfs_lite.cli import main
 from tqttfs_lite.errors import StudyError
 from tqttfs_lite.experiments import experiment, paths, results, study
 from tqttfs_lite.experiments.config import TrainingConfig, follows_recipe, recipe
@@ -213,22 +212,6 @@ def test_options_may_follow_the_file_and_snakemake_gets_only_its_own(
     monkeypatch.setattr(commands.subprocess, "run", run)
     assert main(["study", str(tmp_path / "mine.yml"), *own, "--cores", "1", "--dry-run"]) == 0
     assert calls[0][3:7] == ["study", "--cores", "1", "--dry-run"]
-
-
-def test_what_make_trains_on_a_gpu_is_understood() -> None:
-    make = ["make", "--dry-run", "--old-file=.venv/.installed", "open"]
-    printed = check_output(make, cwd=paths.REPOSITORY, text=True)
-    calls = [shlex.split(line)[1:] for line in printed.splitlines() if "/tqttfs " in line and "--device" in line]
-    assert [words[0] for words in calls] == ["study", "search"]
-    for words in calls:
-        options, others = _parser(words).parse_known_args(words)
-        assert options.device == "cuda" and not others
-
-
-def test_an_option_that_no_command_knows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["energy", "a.safetensors", "--cores", "1"])
-    assert "unrecognized arguments: --cores 1" in capsys.readouterr().err
 
 
 def test_the_committed_schema_is_the_one_of_the_code() -> None:

@@ -368,6 +368,16 @@ def changes(config: TrainingConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if value != usual[name]}
 
 
+def changes_text(config: TrainingConfig, *, epochs: bool = True) -> str:
+    """The `changes`, for a table, with or without that of the epochs.
+
+    >>> changed = recipe("784-400-10", "mnist", 8, epochs=2, flip=True)
+    >>> changes_text(changed), changes_text(changed, epochs=False)
+    ('epochs 2, flip True', 'flip True')
+    """
+    return ", ".join(f"{name} {value}" for name, value in changes(config).items() if epochs or name != "epochs")
+
+
 def training_command(config: TrainingConfig, *options: str, seeds: Sequence[int] = ()) -> str:
     """The command that trains a configuration again, with these seeds or its own, naming what differs from the recipe.
 

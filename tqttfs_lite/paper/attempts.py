@@ -20,7 +20,7 @@ from pandas import DataFrame
 
 from tqttfs_lite.errors import one_sentence
 from tqttfs_lite.experiments import devices, dial, results, used_files
-from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, variant
+from tqttfs_lite.experiments.config import TrainingConfig, changes_text, recipe, variant
 from tqttfs_lite.experiments.dial import Point
 from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.experiment import run_together
@@ -175,7 +175,7 @@ class Network:
             {
                 "network": self.name,
                 "attempt": tried.name,
-                "changed": ", ".join(f"{name} {value}" for name, value in changes(tried.config).items()),
+                "changed": changes_text(tried.config),
                 **{aim.words: " / ".join(_percent(point) for point in tried.points(aim)) for aim in self.aims},
                 "trained": tried.trained,
             }

@@ -103,7 +103,7 @@ class Comparison(NamedTuple):
         return gain(self.quantized, self.baseline) if self.quantized and self.baseline else None
 
     def gain_at(self, mean_steps: float) -> Difference | None:
-        """The gain at equal mean time steps, as `seed_statistics.gain_at`; None also if a network is not trained yet."""
+        """The gain at equal mean time steps, `seed_statistics.gain_at`; None also if a network is not trained yet."""
         return gain_at(self.quantized, self.baseline, mean_steps) if self.quantized and self.baseline else None
 
 

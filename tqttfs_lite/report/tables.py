@@ -15,7 +15,7 @@ from tqttfs_lite.energy.costs import BY_CAPACITY, INTEGERS, VARIANTS
 from tqttfs_lite.energy.models import memory_energies
 from tqttfs_lite.experiments import paths
 from tqttfs_lite.experiments.bit_widths import SCALES, Finished, FixedPoint
-from tqttfs_lite.experiments.config import TrainingConfig, changes
+from tqttfs_lite.experiments.config import TrainingConfig, changes_text
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import gains, reported
 from tqttfs_lite.paper.comparisons import paper_time_steps, short
@@ -133,7 +133,7 @@ def trials(tried: Sequence[Trial]) -> DataFrame:
                 "data": config.dataset,
                 "network": short(config.architecture),
                 "epochs": config.epochs,
-                "changed": _changed(config),
+                "changed": changes_text(config, epochs=False) or "nothing",
                 "validation, %": f"{score.accuracy:.2f}",
                 "steps": f"{score.mean_steps:.2f}",
                 "silent, %": f"{100 * score.silent / score.images:.1f}",
@@ -141,16 +141,6 @@ def trials(tried: Sequence[Trial]) -> DataFrame:
             }
         )
     return DataFrame(rows)
-
-
-def _changed(config: TrainingConfig) -> str:
-    """How a configuration differs from its recipe, apart from the epochs.
-
-    >>> from tqttfs_lite.experiments.config import recipe
-    >>> _changed(recipe("784-400-10", "mnist", 8, epochs=3, flip=True)), _changed(recipe("784-400-10", "mnist", 8))
-    ('flip True', 'nothing')
-    """
-    return ", ".join(f"{name} {value}" for name, value in changes(config).items() if name != "epochs") or "nothing"
 
 
 def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> DataFrame:
@@ -168,7 +158,7 @@ def paired_trials(pairs: Iterable[tuple[Result | Trial, Result | Trial]]) -> Dat
                 "data": config.dataset,
                 "network": short(config.architecture),
                 "epochs": config.epochs,
-                "changed": _changed(config),
+                "changed": changes_text(config, epochs=False) or "nothing",
                 **dict(zip(percents, (plain, quantized, quantized - plain), strict=True)),
             }
         )
