@@ -67,6 +67,8 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         Attempt("larger batches", "gradients with less noise", larger),
         Attempt("a flatter surrogate", "gradients further from the threshold", {"surrogate_alpha": 1.0}),
         Attempt("smoothed labels", "a network that need not be certain can decide sooner", smoothed),
+        Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
+        Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
         Attempt("smoothed labels, rotation and zoom, longer", "together", {**moved, **smoothed, "epochs": 80}),
     )
