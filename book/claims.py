@@ -68,7 +68,8 @@ def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:
 
 def table(records: Sequence[Record]) -> str:
     """The claims as a Markdown table in one element, with the mark of what ours are made from."""
-    header = ["claim", "the paper", "ours", "95 % interval", "one more pair", "seeds", "same direction", "same size"]
+    header = ["claim", "the paper", "ours", "95 % interval", "one more pair", "seeds"]
+    header += ["if nothing changed", "same direction", "same size"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for claim in records:
         shown = [
@@ -76,7 +77,9 @@ def table(records: Sequence[Record]) -> str:
             for interval in ("interval", "one_more")
         ]
         seeds = " and ".join(map(str, claim["seeds"]))
-        numbers = f"{claim['paper']:+} | {claim['ours']:+.2f} | {' | '.join(shown)} | {seeds}"
+        numbers = (
+            f"{claim['paper']:+} | {claim['ours']:+.2f} | {' | '.join(shown)} | {seeds} | {claim['unchanged']:+.1f}"
+        )
         lines.append(f"| {claim['claim']} | {numbers} | {claim['same_direction']} | {claim['same_size']} |")
     files = {file for claim in records for file in claim["files"]} | {reported.CLAIMS, reported.ENERGY}
     return "\n".join(["::::{container} claims", *lines, "::::", "", marks.mark(files)])

@@ -53,9 +53,10 @@ def energy_at_equal_steps_sentence(compared: Sequence[Compared]) -> str:
         return ""
     trained, equal = (rows.loc[name] for name in (energy_views.AS_TRAINED, energy_views.EQUAL_STEPS))
     return (
-        f"The energy of the {name(claim)} depends on its steps, too: by the causal count, seed 0"
-        f" {saved_or_needed(trained[CAUSAL])} as trained and {saved_or_needed(equal[CAUSAL])} at equal steps, on the"
-        f" first {trained['images']:.0f} test images ([chapter 9](../notebooks/09_audit.ipynb))."
+        f"The energy of the {name(claim)} depends on its steps, too: if the additions that arriving spikes cause are"
+        f" counted, the quantized network {saved_or_needed(trained[CAUSAL])} as trained and"
+        f" {saved_or_needed(equal[CAUSAL])} at equal steps, for seed 0 and the first {trained['images']:.0f} test"
+        " images only ([chapter 9](../notebooks/09_audit.ipynb))."
     )
 
 
@@ -117,8 +118,8 @@ def equal_steps_sentence(compared: Sequence[Compared]) -> str:
         return ""
     return (
         "Networks that decide at different times are not directly comparable. The list below therefore gives the gain"
-        " at equal mean time steps, wherever both networks reach them; the output threshold is chosen on the validation"
-        " images.\n\n" + "\n".join(told)
+        " at equal mean time steps, wherever both networks reach them. The threshold of the output neurons, which makes"
+        " a trained network decide earlier or later, is chosen for this on the validation images.\n\n" + "\n".join(told)
     )
 
 

@@ -133,7 +133,8 @@ def steps_part(networks: Networks) -> str:
             dials = networks.dials.get(printed.degrees, [])
             found = [_scores(dials, T, printed, reading), _scores(references, T, printed, reading)]
             body.append([reading.words, printed.degrees, f"{printed.steps:.2f}", f"{printed.accuracy:.1f}", *found])
-    header = ["steps", "degrees", "the slides' steps", "the slides, %", "ours, % (silent, %)", "reference, %"]
+    header = ["how steps are counted", "degrees", "the slides' steps", "the slides, %"]
+    header += ["ours, % (silent, %)", "reference, %"]
     directive = [
         f"```{{figure}} {FIGURE}",
         ":name: fig-readings",
@@ -172,8 +173,10 @@ def possible_sentence(networks: Networks, T: int) -> str:
         if known := operating_points.accuracy_at(dials, T, reading, first.steps):
             (within if known.mean >= first.accuracy else beyond).append(reading.words)
     said = f"{first.accuracy} % after {first.steps:.2f} steps"
+    under = {len(READINGS): "under every reading"}
     words = [
-        f"{said} is {what} the reach of the reference if steps are counted {'; or '.join(readings)}."
+        f"{said} is {what} the reach of the reference"
+        f" {under.get(len(readings)) or 'if steps are counted ' + '; or '.join(readings)}."
         for what, readings in (("within", within), ("beyond", beyond))
         if readings
     ]
@@ -181,7 +184,8 @@ def possible_sentence(networks: Networks, T: int) -> str:
 
 
 def _seeds_sentence(networks: Networks) -> str:
-    counts = [f"{len(dials)} seeds of {degrees}" for degrees, dials in networks.dials.items()]
+    names = {"none": "the unquantized network"}
+    counts = [f"{len(dials)} seeds of {names.get(degrees, degrees)}" for degrees, dials in networks.dials.items()]
     return f"The table is based on {listed([*counts, f'{len(networks.references)} of the reference'])}."
 
 

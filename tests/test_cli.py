@@ -36,6 +36,12 @@ def test_train_stores_a_result_that_evaluate_and_verify_confirm(
     assert main(TRAIN) == 0
 
 
+def test_an_option_that_a_command_does_not_know_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["energy", "a.safetensors", "--cores", "1"])
+    assert "unrecognized arguments: --cores 1" in capsys.readouterr().err
+
+
 def test_energy_is_told_against_the_unquantized_network(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(TRAIN)
     (checkpoint,) = (home / "checkpoints").iterdir()

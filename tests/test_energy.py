@@ -16,12 +16,12 @@ from tqttfs_lite.energy.models import (
     ann_memory_energies,
     causal_energies,
     frequency_coefficients,
-    largest_share,
     layer_energies,
     mean_field_additions,
     memory_energies,
     memory_parts,
     saving_with_clock,
+    shares_that_save,
     supply_voltage,
 )
 from tqttfs_lite.spiking.notation import Architecture, LayerSize
@@ -162,8 +162,17 @@ def test_a_clock_tree_takes_energy_by_its_ticks_and_leakage_by_the_time() -> Non
     assert saving_with_clock(40.0, **slides, leakage=0.25, clock=0.0) == pytest.approx(30)
     everything = saving_with_clock(40.0, **slides, leakage=0.0, clock=1.0)
     assert everything == pytest.approx(100 * (1 - (3 * 1.49 + 0.745) / 4))  # the first layer outweighs the others
-    share = largest_share(40.0, lost=-everything)
-    assert saving_with_clock(40.0, **slides, leakage=0.0, clock=share) == pytest.approx(0)
+    shares = shares_that_save(everything, 40.0)
+    assert shares and shares[0] == 0
+    assert saving_with_clock(40.0, **slides, leakage=0.0, clock=shares[1]) == pytest.approx(0)
+
+
+def test_a_clock_tree_that_needs_less_can_outweigh_operations_that_need_more() -> None:
+    slower = {"alphas": [1.1, 0.5], "neurons": [1, 1]}
+    shares = shares_that_save(saving_with_clock(-10.0, **slower, leakage=0.0, clock=1.0), -10.0)
+    assert shares and shares[1] == 1
+    at, above = (saving_with_clock(-10.0, **slower, leakage=0.0, clock=shares[0] + more) for more in (0, 0.1))
+    assert at == pytest.approx(0) and above > 0
 
 
 @pytest.mark.parametrize("frequency", [0.05, 0.36, 1.0, 1.49, 3.0])

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 
@@ -45,14 +46,25 @@ def documented(program: str) -> list[list[str]]:
     return [words[words.index(program) + 1 :] for words in lines if program in words]
 
 
+def of_make(target: str) -> list[list[str]]:
+    """The words behind `tqttfs` in what `make` would do for a target."""
+    command = ["make", "--dry-run", "--old-file=.venv/.installed", target]
+    printed = subprocess.check_output(command, cwd=paths.REPOSITORY, text=True)
+    return [shlex.split(line)[1:] for line in printed.splitlines() if re.match(r"\S*/tqttfs ", line)]
+
+
 def test_every_documented_command_is_one_that_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the documents and in the Makefile; `tqttfs study` passes on to Snakemake what it does not know itself."""
     commands = documented("tqttfs")
     assert {words[0] for words in commands} == set(cli.COMMANDS)
+    commands += [*of_make("open"), *of_make("queue")]
     for words in [words for words in commands if len(words) > 1]:  # a bare name is in a list of them
         try:
-            cli._parser(words).parse_args(words)
+            _, others = cli._parser(words).parse_known_args(words)
         except SystemExit:
             pytest.fail(f"tqttfs {' '.join(words)}: {capsys.readouterr().err}")
+        passed_on = {"--profile", "--dry-run", "--cores"} if words[0] == "study" else set()
+        assert {word for word in others if word.startswith("-")} <= passed_on, words
 
 
 def test_every_documented_target_is_one_of_the_makefile() -> None:

@@ -263,15 +263,20 @@ def saving_with_clock(
     return (1 - leakage - clock) * saved + 100 * clock * (1 - alpha)
 
 
-def largest_share(saved: float, lost: float) -> float:
-    """The largest share of the energy for which a loss of `lost` percent does not outweigh `saved` percent of the rest.
+def shares_that_save(part: float, rest: float) -> tuple[float, float] | None:
+    """The least and the largest share of a part of the energy at which there is a saving in all; None if at no share.
 
-    >>> largest_share(saved=25.0, lost=75.0), largest_share(saved=25.0, lost=-1.0), largest_share(saved=-5.0, lost=1.0)
-    (0.25, 1.0, 0.0)
+    `part` and `rest` are the percentages saved of the part and of everything else, negative where more is needed.
+
+    >>> shares_that_save(part=-75.0, rest=25.0), shares_that_save(part=75.0, rest=-25.0)
+    ((0.0, 0.25), (0.25, 1.0))
+    >>> shares_that_save(part=1.0, rest=25.0), shares_that_save(part=-1.0, rest=-5.0)
+    ((0.0, 1.0), None)
     """
-    if saved <= 0:
-        return 0.0
-    return saved / (saved + lost) if lost > 0 else 1.0
+    if (part > 0) == (rest > 0):
+        return (0.0, 1.0) if part > 0 else None
+    even = rest / (rest - part)
+    return (0.0, even) if rest > 0 else (even, 1.0)
 
 
 def supply_voltage(frequency: float, threshold: float = 0.3, exponent: float = 1.3) -> float:

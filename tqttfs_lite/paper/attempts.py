@@ -106,7 +106,7 @@ class Tried:
 
     name: str
     config: TrainingConfig
-    trained: str  # in how many minutes, and on what
+    trained: str  # how long, and on what
     thresholds: tuple[float, ...]
     curves: tuple[Curve | None, Curve | None]  # with the degrees of training, and with every degree 1
     files: tuple[str, ...]
@@ -196,7 +196,7 @@ class Outcome(NamedTuple):
     @property
     def run(self) -> str:
         """With which degrees the network runs."""
-        return "as trained" if self.as_trained else "with every degree 1"
+        return "with its own degrees" if self.as_trained else "with every degree 1"
 
 
 def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) -> Outcome | None:
@@ -236,7 +236,7 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
                 {
                     "network": network.name,
                     "aim": aim.words,
-                    "which is": aim.why,
+                    "the aim is": aim.why,
                     "tried": len(network.attempts),
                     "best": best.name if best else "none within the limits",
                     "validation, %": f"{best.best(aim):.2f}" if best else "",
@@ -310,7 +310,9 @@ def _of_trial(name: str, trial: Trial) -> Tried:
 
 
 def _trained(stored: Result | Trial) -> str:
-    return f"{sum(epoch.seconds for epoch in stored.history) / 60:.1f} min, {stored.made.get('processor', '')}"
+    seconds = sum(epoch.seconds for epoch in stored.history)
+    took = f"{seconds / 60:.1f} min" if seconds > 60 else f"{seconds:.0f} s"
+    return f"{took}, {stored.made.get('processor', '')}"
 
 
 def fresh(networks: Sequence[Network]) -> list[TrainingConfig]:

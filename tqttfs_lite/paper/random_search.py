@@ -158,12 +158,12 @@ class Search:
         leads: dict[str, list[str]] = {}
         for target in self.targets:
             _, low, high = self.gain(target)
-            leader = SIDES[1] if low > 0 else SIDES[0] if high < 0 else "neither"
+            leader = f"the {SIDES[low > 0]} side" if low > 0 or high < 0 else "neither side"
             leads.setdefault(leader, []).append(f"{target:g}")
-        said = "; ".join(f"within {' or '.join(steps)} mean time steps, {who}" for who, steps in leads.items())
+        said = "; ".join(f"within {' or '.join(steps)}, {who} is ahead" for who, steps in leads.items())
         return (
             f"{told}, for {random_settings.EPOCHS} epochs and with one seed each."
-            f" Which side is ahead by the best of {self.half} of them, on the validation images: {said}."
+            f" Comparing the best of {self.half} of them on the validation images, by mean time steps: {said}."
         )
 
 

@@ -17,7 +17,7 @@ YEAR = 2024  # of the paper
 
 
 class Verdict(NamedTuple):
-    """A claim, the evidence on it, whether it holds (yes, no or open), and the files behind the evidence."""
+    """A claim, the evidence on it, whether it holds (yes, no, in part or open), and the files behind the evidence."""
 
     claim: str
     found: str
@@ -122,10 +122,11 @@ def largest_saving(groups: Mapping[TrainingConfig, Group], claim: reported.Impro
 def no_more_latency() -> Verdict:
     """Whether the latency can stay the same with no layer's clock faster than the baseline's: every alpha at most 1."""
     alphas = [row.alpha for row in reported.energy() if row.configuration == energy_claims.BEST]
+    no_faster = [float(alpha) <= 1 for alpha in alphas]
     return Verdict(
         f"{energy_claims.BEST} can run at lower clock frequencies without more latency",
         f"by the slides' alpha, the layers' clocks must run {', '.join(alphas)} times as fast as the baseline's",
-        "yes" if all(float(alpha) <= 1 for alpha in alphas) else "no",
+        "yes" if all(no_faster) else "in part" if any(no_faster) else "no",
         _files(reported.ENERGY, reported.LAYERS),
     )
 
