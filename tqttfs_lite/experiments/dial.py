@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from pydantic import BaseModel, with_config
 from torch import Tensor
 
@@ -37,6 +37,11 @@ FACTORS = tuple(n / 20 for n in range(1, 61))  # of θ; they include 1, the netw
 def thresholds_of(config: TrainingConfig) -> tuple[float, ...]:
     """The output thresholds at which a trained network is measured."""
     return tuple(factor * config.theta for factor in FACTORS)
+
+
+def interpolated(thresholds: Sequence[float]) -> Float[np.ndarray, " n"]:
+    """Thresholds among which the best one is looked for: the measured ones, and 39 between any two of them."""
+    return np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
 
 
 class Point(NamedTuple):

@@ -33,7 +33,7 @@ from tqttfs_lite.experiments import checkpoints, devices, dial, experiment, path
 from tqttfs_lite.experiments.checks import STRICT, parse, reading_counts
 from tqttfs_lite.experiments.config import TrainingConfig, losses_alike, unquantized, variant
 from tqttfs_lite.experiments.datasets import data_sums, load
-from tqttfs_lite.experiments.dial import Dial, Point, evaluations
+from tqttfs_lite.experiments.dial import Dial, Point, evaluations, interpolated
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.experiments.shared import DEGREES, SharedTrainer, distinct, on_clocks, settings_of
@@ -204,7 +204,7 @@ def best_within(
     >>> round(best_within((0.5, 1.0), costs=(2.0, 4.0), scores=(10, 20), limit=3.0), 2)
     0.75
     """
-    grid = np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
+    grid = interpolated(thresholds)
     allowed = np.interp(grid, thresholds, costs) <= limit
     best = np.where(allowed, np.interp(grid, thresholds, scores), -1).argmax()
     return float(grid[best]) if allowed.any() else None

@@ -89,7 +89,7 @@ def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | 
     >>> [round(reached((0.5, 1.0), curve, steps).accuracy) for steps in (2.5, 9.0)], reached((0.5, 1.0), curve, 1.9)
     ([82, 85], None)
     """
-    grid = np.linspace(thresholds[0], thresholds[-1], 40 * (len(thresholds) - 1) + 1)
+    grid = dial.interpolated(thresholds)
     correct, means, silent = (
         np.interp(grid, thresholds, counts) / curve.images for counts in (curve.correct, curve.steps, curve.silent)
     )
