@@ -170,6 +170,19 @@ def partly_quantized(
     return known
 
 
+def controlled(
+    groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
+) -> list[tuple[Compared, dict[str, Group]]]:
+    """The comparisons with the controls of a coarse output clock, where any is trained with enough seeds."""
+    known = []
+    for one in compared:
+        found = comparisons.controls(groups, one.claim.dataset, one.claim.network)
+        found = {words: group for words, group in found.items() if len(group.results) >= FEWEST}
+        if found:
+            known.append((one, found))
+    return known
+
+
 def fewer_steps(
     groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
 ) -> list[tuple[Compared, list[Group]]]:

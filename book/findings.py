@@ -16,6 +16,7 @@ from book.compared import (
     Compared,
     Savings,
     all_compared,
+    controlled,
     earlier,
     fewer_steps,
     found,
@@ -27,6 +28,7 @@ from book.compared import (
 from book.findings_sentences import (
     baselines_sentence,
     bounds_sentence,
+    controls_sentence,
     energy_at_equal_steps_sentence,
     energy_sentence,
     equal_steps_sentence,
@@ -88,7 +90,7 @@ def write(folder: Path) -> str:
     points = {
         "Accuracy.": gains_sentence(compared),
         "Energy.": energy_sentence(compared, saved),
-        "Where it comes from.": layers_sentence(groups, compared),
+        "Where it comes from.": f"{layers_sentence(groups, compared)} {controls_sentence(groups, compared)}".strip(),
     }
     parts = [
         "\n".join(f"- **{title}** {said}" for title, said in points.items() if said),
@@ -121,6 +123,7 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
     before = [baseline for _, baseline in earlier(groups, compared)]
     parts = [list(found.values()) for _, found in partly_quantized(groups, compared)]
+    parts += [list(found.values()) for _, found in controlled(groups, compared)]
     parts += [found for _, found in fewer_steps(groups, compared)]
     runs = [
         result.run_on("test") for result in seed_statistics.paired(compared[-1].quantized, compared[-1].baseline)[0]

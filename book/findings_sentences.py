@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from book.compared import Compared, Finding, Savings, by_clocks_alone, fewer_steps, name, partly_quantized
+from book.compared import Compared, Finding, Savings, by_clocks_alone, controlled, fewer_steps, name, partly_quantized
 from book.wording import interval, listed, seeds
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
@@ -85,6 +85,17 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
         " With the hidden layers alone, the output still fires only on the ticks of the layer before it"
         f"{same if alike else ''}."
     )
+
+
+def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What networks gain that share only one property with a coarse output clock; empty where none is trained."""
+    told = []
+    for (claim, _, baseline, *_), found in controlled(groups, compared):
+        gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
+        told.append(f"{name(claim)}: {', '.join(gained)}")
+    if not told:
+        return ""
+    return f"Gains without quantization, from one property of a coarse output clock alone: {'; '.join(told)}."
 
 
 def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:

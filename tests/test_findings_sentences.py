@@ -1,7 +1,10 @@
 """The first page's sentences say what the networks do, whatever that is."""
 
+from dataclasses import replace
+
 from book import findings_sentences
-from tests.test_compared import comparison, finding
+from tests.test_compared import PLAIN, comparison, finding, group
+from tqttfs_lite.paper import comparisons
 from tqttfs_lite.paper.seed_statistics import difference, spread
 
 
@@ -47,3 +50,14 @@ def test_at_equal_steps_it_is_told_where_quantization_is_ahead_and_where_behind(
     assert told.splitlines()[-1].startswith("- MNIST perceptron, ahead at 3 and behind at 2: -1.00 (")
     assert told.endswith("; 2.3 and 2.5 planned, but not reached by both.")
     assert findings_sentences.equal_steps_sentence([one]) == ""
+
+
+def test_what_a_control_gains_is_told_once_it_has_enough_seeds() -> None:
+    one = comparison((986, 988, 987), (981, 981, 982))
+    late, few = (replace(PLAIN, **changes) for changes in comparisons.CONTROLS.values())
+    groups = {late: group(late, (985, 984, 985)), few: group(few, (985, 984))}
+    gained = difference(groups[late].accuracy, one.baseline.accuracy).text(2)
+    assert findings_sentences.controls_sentence(groups, [one]).endswith(
+        f" alone: MNIST perceptron: no output before step 4 {gained}."
+    )
+    assert findings_sentences.controls_sentence({}, [one]) == ""

@@ -342,12 +342,12 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 def losses_alike(config: TrainingConfig) -> tuple[str, ...]:
     """The names of the losses with which a configuration is trained identically, the recipe's first.
 
-    With four output ticks, the tick correction is 0, so the corrected loss and the uncorrected one are the same.
+    With four output ticks, the tick correction is 0 and four ticks are all, so that three losses are the same.
 
     >>> losses_alike(recipe("784-400-10(2)", "mnist", 8)), losses_alike(recipe("784-400-10", "mnist", 8))
-    (('tick-corrected', 'soft-decoder'), ('tick-corrected',))
+    (('tick-corrected', 'soft-decoder', 'few-ticks'), ('tick-corrected',))
     """
-    alike = ("tick-corrected", "soft-decoder")
+    alike = ("tick-corrected", "soft-decoder", "few-ticks")
     *_, q = Architecture.parse(config.architecture).quantization
     uncorrected = config.coding == "ttfs" and tick_correction(config.time_steps, q) == 0
     return alike if uncorrected and config.loss in alike else (config.loss,)

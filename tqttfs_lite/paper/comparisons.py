@@ -22,6 +22,13 @@ EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 
 # The mean time steps at which their curves are drawn.
 CURVE_STEPS = {"mnist": [n / 10 for n in range(12, 46)], "fashion-mnist": [n / 5 for n in range(23, 66)]}
 
+# Unquantized networks that share one property with an output clock of q = 4: its first tick comes late, or the loss has
+# a term for each of few ticks.
+CONTROLS: dict[str, dict[str, Any]] = {
+    "no output before step 4": {"earliest_output": 4},
+    "four ticks in the loss": {"loss": "few-ticks"},
+}
+
 
 def paper_time_steps(dataset: str) -> int:
     """T of the paper's networks on this data set.
@@ -44,6 +51,12 @@ def by_recipe(
     architecture = architecture.with_quantization(degrees) if degrees else architecture
     config = recipe(str(architecture), dataset, paper_time_steps(dataset), **changes)
     return groups.get(replace(config, loss=losses_alike(config)[0]))
+
+
+def controls(groups: Mapping[TrainingConfig, Group], dataset: str, network: str) -> dict[str, Group]:
+    """The `CONTROLS` that are trained with a network of T = 16 time steps, by what they share with the output clock."""
+    found = {words: by_recipe(groups, dataset, network, **changes) for words, changes in CONTROLS.items()}
+    return {words: group for words, group in found.items() if group}
 
 
 def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
