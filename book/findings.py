@@ -123,14 +123,16 @@ def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compare
     stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
     before = [baseline for _, baseline in earlier(groups, compared)]
     parts = [list(found.values()) for _, found in partly_quantized(groups, compared)]
-    parts += [list(found.values()) for _, found in controlled(groups, compared)]
     parts += [found for _, found in fewer_steps(groups, compared)]
+    controls = [(group, group.dials) for _, found in controlled(groups, compared) for group in found.values()]
     runs = [
         result.run_on("test") for result in seed_statistics.paired(compared[-1].quantized, compared[-1].baseline)[0]
     ]
     tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
     tests = {f"{c.claim.dataset}/test" for c in compared}
-    return used_files.names(networks, stored, before, parts, comparisons.maximum_pooled(groups), runs, tables, tests)
+    return used_files.names(
+        networks, stored, before, parts, controls, comparisons.maximum_pooled(groups), runs, tables, tests
+    )
 
 
 def alternative(compared: Sequence[Compared], saved: Savings) -> str:

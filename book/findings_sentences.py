@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from book.compared import Compared, Finding, Savings, by_clocks_alone, controlled, fewer_steps, name, partly_quantized
 from book.wording import interval, listed, seeds
@@ -88,14 +89,23 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
 
 
 def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What networks gain that share only one property with a coarse output clock; empty where none is trained."""
-    told = []
-    for (claim, _, baseline, *_), found in controlled(groups, compared):
+    """What networks gain that share only one property with a coarse output clock, and quantization over these.
+
+    It is empty where none is trained.
+    """
+    said = []
+    for (claim, quantized, baseline, *_), found in controlled(groups, compared):
         gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
-        told.append(f"{name(claim)}: {', '.join(gained)}")
-    if not told:
-        return ""
-    return f"Gains without quantization, from one property of a coarse output clock alone: {'; '.join(told)}."
+        over = [seed_statistics.gain(quantized, group).text(2) for group in found.values()]
+        steps = median(comparisons.EQUAL_STEPS[claim.dataset])
+        there = [seed_statistics.gain_at(quantized, group, steps) for group in found.values()]
+        shown = [gain.text(2) for gain in there if gain]
+        said.append(
+            f"Without quantization, the {name(claim)} gains from one property of a coarse output clock alone:"
+            f" {', '.join(gained)}. Over such networks, {claim.degrees} gains {listed(over)} as trained"
+            + (f", and {listed(shown)} at {steps:g} steps." if len(shown) == len(found) else ".")
+        )
+    return " ".join(said)
 
 
 def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
