@@ -59,6 +59,26 @@ def controls(groups: Mapping[TrainingConfig, Group], dataset: str, network: str)
     return {words: group for words, group in found.items() if group}
 
 
+def control_gains(control: Group, plain: Group, coarse: Group, mean_steps: float | None = None) -> str:
+    """How much of what a coarse output clock gains over the unquantized network a control gains, in words.
+
+    They follow the 95 % intervals over seeds, as trained or at equal mean time steps.  "As much" means that the control is not
+    shown to differ from the network with the coarse clock, and "none shown" that it is not shown to gain.  Empty where
+    the networks are not measured, or do not all reach this number of steps.
+    """
+    if mean_steps is None:
+        over, beside = gain(control, plain), gain(control, coarse)
+    else:
+        at = [gain_at(control, other, mean_steps) for other in (plain, coarse)]
+        if not (at[0] and at[1]):
+            return ""
+        over, beside = at[0], at[1]
+    low, high = beside.interval
+    if not over.interval[0] > 0:
+        return "none shown"
+    return "a part" if high < 0 else "more" if low > 0 else "as much"
+
+
 def scnn_configurations(groups: Mapping[TrainingConfig, Group]) -> dict[str, Group]:
     """Our results for the slides' configurations of the SCNN, by recipe and in the slides' order, "none" first.
 
