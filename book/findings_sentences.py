@@ -101,9 +101,9 @@ def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence
         there = [seed_statistics.gain_at(quantized, group, steps) for group in found.values()]
         shown = [gain.text(2) for gain in there if gain]
         said.append(
-            f"Without quantization, the {name(claim)} gains from one property of a coarse output clock alone:"
-            f" {', '.join(gained)}. Over such networks, {claim.degrees} gains {listed(over)} as trained"
-            + (f", and {listed(shown)} at {steps:g} steps." if len(shown) == len(found) else ".")
+            f"Gains of the unquantized {name(claim)} from mainly one property of a coarse output clock:"
+            f" {', '.join(gained)}. Gains of {claim.degrees} over these networks: {listed(over)} as trained"
+            + (f", {listed(shown)} at {steps:g} mean time steps." if len(shown) == len(found) else ".")
         )
     return " ".join(said)
 

@@ -33,6 +33,7 @@ DEGREES = {energy_claims.UNQUANTIZED: None, energy_claims.BEST: energy_claims.BE
 LOSSES: dict[str, dict[str, Any]] = {  # by what the page calls them, how they differ from the recipe
     "soft decoder": comparisons.EARLIER,
     "soft decoder, tick-corrected": {},
+    "soft decoder, about four ticks": {"loss": "few-ticks"},
     "first spike times": {"loss": "first-spike-time", "sharpness": 16.0},
 }
 Groups = Mapping[TrainingConfig, Group]
@@ -173,13 +174,12 @@ def possible_sentence(networks: Networks, T: int) -> str:
         if known := operating_points.accuracy_at(dials, T, reading, first.steps):
             (within if known.mean >= first.accuracy else beyond).append(reading.words)
     said = f"{first.accuracy} % after {first.steps:.2f} steps"
-    under = {len(READINGS): "under every reading"}
-    words = [
-        f"{said} is {what} the reach of the reference"
-        f" {under.get(len(readings)) or 'if steps are counted ' + '; or '.join(readings)}."
-        for what, readings in (("within", within), ("beyond", beyond))
-        if readings
-    ]
+    words = []
+    for what, readings in (("within", within), ("beyond", beyond)):
+        counted = f"if steps are counted {'; or '.join(readings)}"
+        if readings:
+            where = "under every reading" if len(readings) == len(READINGS) else counted
+            words.append(f"{said} is {what} the reach of the reference {where}.")
     return "\n".join(words)
 
 

@@ -55,10 +55,11 @@ def test_at_equal_steps_it_is_told_where_quantization_is_ahead_and_where_behind(
 def test_what_a_control_gains_is_told_once_it_has_enough_seeds() -> None:
     one = comparison((986, 988, 987), (981, 981, 982))
     late, few = (replace(PLAIN, **changes) for changes in comparisons.CONTROLS.values())
-    groups = {late: group(late, (985, 984, 985)), few: group(few, (985, 984))}
+    groups = {late: group(late, (979, 978, 979)), few: group(few, (985, 984))}
     gained = difference(groups[late].accuracy, one.baseline.accuracy).text(2)
     over = difference(one.quantized.accuracy, groups[late].accuracy).text(2)
     assert findings_sentences.controls_sentence(groups, [one]).endswith(
-        f" alone: no output before step 4 {gained}. Over such networks, 1-2 gains {over} as trained."
+        f" clock: no output before step 4 {gained}. Gains of 1-2 over these networks: {over} as trained."
     )
+    assert gained.startswith("-0.27 (") and over.startswith("+0.83 (")
     assert findings_sentences.controls_sentence({}, [one]) == ""

@@ -102,13 +102,18 @@ def test_networks_are_found_by_their_recipe_and_configurations_by_their_baseline
 @pytest.mark.parametrize(
     ("control", "words"), [(6, "none shown"), (7, "a part"), (9, "as much"), (10, "as much"), (12, "more")]
 )
-def test_a_control_gains_as_much_as_what_it_is_a_control_of_or_less(control: int, words: str) -> None:
+def test_a_control_gains_as_much_as_what_it_is_a_control_of_or_less(
+    control: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, other, coarse = (
         Group(PLAIN, tuple(group(PLAIN, {seed: right + (seed == 2) for seed in range(3)}).results))
         for right in (5, control, 9)
     )
     assert comparisons.control_gains(other, plain, coarse) == words
     assert comparisons.control_gains(other, plain, coarse, 2.0) == ""  # no dials are stored
+    monkeypatch.setattr(comparisons, "gain_at", lambda one, other, steps: gain(one, other) if steps == 2.0 else None)
+    assert comparisons.control_gains(other, plain, coarse, 2.0) == words
+    assert comparisons.control_gains(other, plain, Group(PLAIN, coarse.results[:2])) == "few seeds"
 
 
 def test_a_claimed_improvement_has_a_gain_where_both_networks_are_trained() -> None:

@@ -1,5 +1,6 @@
 """Weights that all choices of degrees share: the very same tensors, and a training that goes on to the last bit."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def test_choices_that_are_not_distinct_count_the_same(degrees: tuple[int, ...]) 
         (twin,) = (other for other in kept if len(distinct(config, [other, setting])) == 1)
         assert counts[setting] == counts[twin]
     assert len(kept) < len(every) and kept[0] == "1-1-1"
+
+
+def test_an_output_that_waits_has_choices_of_its_own() -> None:
+    config = recipe("784-400-400-10", "fashion-mnist", 16)
+    assert distinct(config, ["1-4-1", "1-4-4"]) == ("1-4-4",)
+    late = replace(config, earliest_output=6)  # on steps 5, 6, ... or 7, 11, ..., from spikes on 3, 7, ...
+    assert distinct(late, ["1-4-1", "1-4-4"]) == ("1-4-1", "1-4-4")
 
 
 def test_on_other_clocks_the_weights_are_the_very_same() -> None:

@@ -19,7 +19,7 @@ from tqttfs_lite.experiments.checks import STRICT, Real, sentence
 from tqttfs_lite.experiments.datasets import Dataset
 from tqttfs_lite.spiking.firing import LONGEST_TIME
 from tqttfs_lite.spiking.layers import PoolingMode
-from tqttfs_lite.spiking.losses import LOSSES, tick_correction
+from tqttfs_lite.spiking.losses import LOSSES, tick_correction, ticks_apart
 from tqttfs_lite.spiking.network import clocks
 from tqttfs_lite.spiking.neuron import RESPONSES, Neuron
 from tqttfs_lite.spiking.notation import Architecture, Convolution
@@ -138,7 +138,7 @@ class TrainingConfig:
         Field(
             description="soft-decoder: the likelihood of the right answer under a soft version of the decoder;"
             " tick-corrected: the same, with an equal chance of deciding per time step on all clocks; few-ticks: the"
-            " same on four ticks of the output's clock, others for each image; first-spike-time:"
+            " same on about four ticks of the output's clock, others for each image; first-spike-time:"
             " a softmax over the output neurons' first-spike times; temporal-weighting: a softmax over their spikes,"
             " which weigh less the later they come; rate coding has its own loss, over spike counts"
         ),
@@ -342,15 +342,18 @@ def recipe(architecture: str, dataset: str, time_steps: int, **changes: Any) -> 
 def losses_alike(config: TrainingConfig) -> tuple[str, ...]:
     """The names of the losses with which a configuration is trained identically, the recipe's first.
 
-    With four output ticks, the tick correction is 0 and four ticks are all, so that three losses are the same.
+    With four output ticks, the tick correction is 0; with few, all of them are read.
 
     >>> losses_alike(recipe("784-400-10(2)", "mnist", 8)), losses_alike(recipe("784-400-10", "mnist", 8))
     (('tick-corrected', 'soft-decoder', 'few-ticks'), ('tick-corrected',))
     """
-    alike = ("tick-corrected", "soft-decoder", "few-ticks")
     *_, q = Architecture.parse(config.architecture).quantization
-    uncorrected = config.coding == "ttfs" and tick_correction(config.time_steps, q) == 0
-    return alike if uncorrected and config.loss in alike else (config.loss,)
+    alike = ["tick-corrected"]
+    if tick_correction(config.time_steps, q) == 0:
+        alike.append("soft-decoder")
+    if ticks_apart(config.time_steps, q) == 1:
+        alike.append("few-ticks")
+    return tuple(alike) if config.coding == "ttfs" and config.loss in alike else (config.loss,)
 
 
 def follows_recipe(config: TrainingConfig) -> bool:

@@ -55,7 +55,8 @@ def distinct(config: TrainingConfig, settings: Sequence[str]) -> tuple[str, ...]
     found: dict[tuple[tuple[int, ...], ...], str] = {}
     for setting in settings:
         fires: list[tuple[int, ...]] = [tuple(range(config.time_steps))]  # the input's pixels may on every step
-        for clock in clocks(Architecture.parse(variant(config, setting).architecture), config.time_steps):
+        architecture = Architecture.parse(variant(config, setting).architecture)
+        for clock in clocks(architecture, config.time_steps, config.earliest_output):
             after = [bisect_left(clock, step) for step in fires[-1]]
             fires.append(tuple(clock[tick] for tick in dict.fromkeys(after) if tick < len(clock)))
         found[tuple(fires)] = setting

@@ -10,7 +10,7 @@ from tqttfs_lite.experiments import results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, family, losses_alike, recipe, unquantized
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.paper import energy_claims, reported
-from tqttfs_lite.paper.seed_statistics import Difference, Group, gain, gain_at, paired
+from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, gain, gain_at, paired
 from tqttfs_lite.spiking.notation import Architecture
 
 # The loss of our earlier recipe, with which networks with a fine clock decide too early.
@@ -22,8 +22,8 @@ EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 
 # The mean time steps at which their curves are drawn.
 CURVE_STEPS = {"mnist": [n / 10 for n in range(12, 46)], "fashion-mnist": [n / 5 for n in range(23, 66)]}
 
-# Unquantized networks that share one property with an output clock of q = 4: its first tick comes late, or the loss has
-# a term for each of few ticks.
+# Unquantized networks that share mainly one property with an output clock of q = 4: its first tick comes late, or the
+# loss has a term for each of few ticks.
 CONTROLS: dict[str, dict[str, Any]] = {
     "no output before step 4": {"earliest_output": 4},
     "four ticks in the loss": {"loss": "few-ticks"},
@@ -62,10 +62,12 @@ def controls(groups: Mapping[TrainingConfig, Group], dataset: str, network: str)
 def control_gains(control: Group, plain: Group, coarse: Group, mean_steps: float | None = None) -> str:
     """How much of what a coarse output clock gains over the unquantized network a control gains, in words.
 
-    They follow the 95 % intervals over seeds, as trained or at equal mean time steps.  "As much" means that the control is not
-    shown to differ from the network with the coarse clock, and "none shown" that it is not shown to gain.  Empty where
-    the networks are not measured, or do not all reach this number of steps.
+    The words follow the 95 % intervals over seeds, as trained or at equal mean time steps.  "As much" means that the
+    control is not shown to differ from the network with the coarse clock, and "none shown" that it is not shown to
+    gain.  Empty where the networks are not measured, or do not all reach this number of steps.
     """
+    if min(len(group.results) for group in (control, plain, coarse)) < FEWEST:
+        return "few seeds"
     if mean_steps is None:
         over, beside = gain(control, plain), gain(control, coarse)
     else:

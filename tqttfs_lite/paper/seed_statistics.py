@@ -136,7 +136,7 @@ def combined(mean: float, parts: Sequence[tuple[float, float]], seeds: tuple[int
 class Group(NamedTuple):
     """The results of one configuration, one for each seed, in the order of the seeds.
 
-    If two losses are equivalent for the configuration, results may have either.
+    If several losses are equivalent for the configuration, results may have any of them.
     """
 
     config: TrainingConfig  # with seed 0 and, of equivalent losses, the first
@@ -223,7 +223,7 @@ def released() -> dict[TrainingConfig, Group]:
 def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
     """Results by configuration with seed 0 and, of equivalent losses, the first.
 
-    If a seed was trained with both losses, the result is that of the first.
+    If a seed was trained with several of them, the result is that of the first.
     """
     seeds: defaultdict[TrainingConfig, dict[int, Result]] = defaultdict(dict)
     for result in results:

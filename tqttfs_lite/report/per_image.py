@@ -11,6 +11,7 @@ from pandas import DataFrame
 from tqdm import tqdm
 
 from tqttfs_lite.energy.models import Counts
+from tqttfs_lite.errors import InputError
 from tqttfs_lite.experiments import answers as stored
 from tqttfs_lite.experiments import devices, experiment
 from tqttfs_lite.experiments.datasets import EXAMPLE, get, load
@@ -176,11 +177,15 @@ def soft_decoder(result: Result, count: int = 2000, batch_size: int = 500) -> di
 
     Returns the share of right answers of each, in percent; the mean time steps of each; and the chance, in percent,
     that the soft one decides on a tick, other than the last, on which no output neuron is above its threshold.
+    Raises `InputError` for a loss that does not decide on every tick, and the errors of `experiment.trained_network`.
     """
     config = result.config
     network, test = experiment.trained_network(result).eval(), load(config.dataset, "test")
     q = network.layers[-1].clock.step
-    correction = tick_correction(config.time_steps, q) if config.loss == "tick-corrected" else 0.0
+    corrections = {"soft-decoder": 0.0, "tick-corrected": tick_correction(config.time_steps, q)}
+    if config.loss not in corrections:
+        raise InputError(f"the loss {config.loss} has no soft decoder that decides on every tick")
+    correction = corrections[config.loss]
     sums = torch.zeros(5, dtype=torch.float64)
     batches = (tensor[:count].split(batch_size) for tensor in (test.images, test.labels))
     for images, labels in zip(*batches, strict=True):

@@ -6,7 +6,7 @@
 |---|---|
 | soft-decoder | the negative log-likelihood of the correct class under a soft version of the slides' decoder |
 | tick-corrected | the same, with a chance of deciding per time step that does not grow with the number of ticks |
-| few-ticks | the corrected loss on four ticks of a finer clock; which four depends on the image's place in its batch |
+| few-ticks | the corrected loss on about four ticks of a finer clock, chosen by the image's place in its batch |
 | first-spike-time | cross-entropy of a softmax over the output neurons' first-spike times |
 | temporal-weighting | cross-entropy of a softmax over the outputs' spikes, each weighted less the later it comes |
 """
@@ -88,13 +88,23 @@ def tick_corrected(output: Output, labels: Int64[Tensor, " B"], settings: Settin
     return soft_decoder(output, labels, settings, tick_correction(settings.time_steps, output.clock.step))
 
 
-def few_ticks(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
-    """`soft_decoder_loss` of every image at `REFERENCE_TICKS` ticks only, as of a coarser clock, and at the last step.
+def ticks_apart(time_steps: int, q: int) -> int:
+    """Every how many ticks `few_ticks` reads, so that they are `REFERENCE_TICKS` and the last step, or nearly so.
 
-    Such a clock's phase is the image's place in its batch, which is random.  So the loss has as few terms as that of a
-    coarse output clock, but trains the potentials on all ticks: a control for what such a clock does to training.
+    >>> ticks_apart(16, 1), ticks_apart(16, 4), ticks_apart(8, 1)
+    (4, 1, 2)
     """
-    apart = max(1, round(settings.time_steps / output.clock.step / REFERENCE_TICKS))
+    return max(1, round(time_steps / q / REFERENCE_TICKS))
+
+
+def few_ticks(output: Output, labels: Int64[Tensor, " B"], settings: Settings) -> Float[Tensor, ""]:
+    """`soft_decoder_loss` of every image only at the ticks of a coarser clock, and at the last step.
+
+    Such a clock has about `REFERENCE_TICKS` ticks, and its phase is the image's place in its batch, which is random.
+    So the loss has about as few terms as that of a coarse output clock, but trains the potentials on all ticks: a
+    control for what such a clock does to training.
+    """
+    apart = ticks_apart(settings.time_steps, output.clock.step)
     correction = tick_correction(settings.time_steps, output.clock.step * apart)
     tick = torch.arange(_deciding(output, settings), device=output.V.device)
     image = torch.arange(output.V.shape[1], device=output.V.device)
