@@ -89,7 +89,7 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
 
 
 def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What networks gain that share only one property with a coarse output clock, and quantization over these.
+    """What networks gain that share mainly one property with a coarse output clock, and quantization over these.
 
     It is empty where none is trained.
     """

@@ -176,15 +176,15 @@ def possible_sentence(networks: Networks, T: int) -> str:
     said = f"{first.accuracy} % after {first.steps:.2f} steps"
     words = []
     for what, readings in (("within", within), ("beyond", beyond)):
-        counted = f"if steps are counted {'; or '.join(readings)}"
         if readings:
+            counted = f"if steps are counted {'; or '.join(readings)}"
             where = "under every reading" if len(readings) == len(READINGS) else counted
             words.append(f"{said} is {what} the reach of the reference {where}.")
     return "\n".join(words)
 
 
 def _seeds_sentence(networks: Networks) -> str:
-    names = {"none": "the unquantized network"}
+    names = {energy_claims.UNQUANTIZED: "the unquantized network"}
     counts = [f"{len(dials)} seeds of {names.get(degrees, degrees)}" for degrees, dials in networks.dials.items()]
     return f"The table is based on {listed([*counts, f'{len(networks.references)} of the reference'])}."
 

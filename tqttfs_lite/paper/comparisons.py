@@ -54,7 +54,7 @@ def by_recipe(
 
 
 def controls(groups: Mapping[TrainingConfig, Group], dataset: str, network: str) -> dict[str, Group]:
-    """The `CONTROLS` that are trained with a network of T = 16 time steps, by what they share with the output clock."""
+    """The `CONTROLS` that are trained with a network, by what they share with the coarse output clock."""
     found = {words: by_recipe(groups, dataset, network, **changes) for words, changes in CONTROLS.items()}
     return {words: group for words, group in found.items() if group}
 

@@ -182,11 +182,9 @@ def clocks(architecture: Architecture, time_steps: int, earliest_output: int = 1
     """
     check_time_steps(time_steps)
     steps: list[range] = []
-    *hidden, output = architecture.spiking_layers
-    for layer in (*hidden, output):
-        first_input = steps[-1][0] if steps else 0
-        first = max(first_input, earliest_output - 1) if layer is output else first_input
-        steps.append(ticks(time_steps, layer.quantization, first))
+    layers = architecture.spiking_layers
+    for layer, start in zip(layers, [0] * (len(layers) - 1) + [earliest_output - 1], strict=True):
+        steps.append(ticks(time_steps, layer.quantization, max(start, steps[-1][0] if steps else 0)))
         if not steps[-1]:
             raise InputError(
                 f"T = {time_steps} time steps are too few for layer {layer} of {architecture}: its clock never ticks"
