@@ -41,7 +41,7 @@ from book.findings_sentences import (
     slides_steps_sentence,
     steps_sentence,
 )
-from book.findings_tables import energy_table, findings_table, loss_table, networks_table
+from book.findings_tables import controls_table, energy_table, findings_table, loss_table, networks_table
 from book.wording import folded
 from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
@@ -98,6 +98,7 @@ def write(folder: Path) -> str:
         equal_steps_sentence(compared),
         energy_at_equal_steps_sentence(compared),
         fewer_steps_sentence(groups, compared),
+        controls_table(groups, compared),
         f"{slides_steps_sentence(compared)}\n{baselines_sentence(compared)}",
         folded("The claims one by one", f"{reproduction_sentences(claims)}\n\n{findings_table(claims)}"),
         folded(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from book.compared import Compared, Finding, Savings, by_clocks_alone, controlled, fewer_steps, name, partly_quantized
 from book.wording import interval, listed, seeds
@@ -89,23 +88,17 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
 
 
 def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What networks gain that share mainly one property with a coarse output clock, and quantization over these.
-
-    It is empty where none is trained.
-    """
-    said = []
-    for (claim, quantized, baseline, *_), found in controlled(groups, compared):
+    """What networks gain that share mainly one property with a coarse output clock; empty where none is trained."""
+    told = []
+    for (claim, _, baseline, *_), found in controlled(groups, compared):
         gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
-        over = [seed_statistics.gain(quantized, group).text(2) for group in found.values()]
-        steps = median(comparisons.EQUAL_STEPS[claim.dataset])
-        there = [seed_statistics.gain_at(quantized, group, steps) for group in found.values()]
-        shown = [gain.text(2) for gain in there if gain]
-        said.append(
-            f"Gains of the unquantized {name(claim)} from mainly one property of a coarse output clock:"
-            f" {', '.join(gained)}. Gains of {claim.degrees} over these networks: {listed(over)} as trained"
-            + (f", {listed(shown)} at {steps:g} mean time steps." if len(shown) == len(found) else ".")
-        )
-    return " ".join(said)
+        told.append(f"{name(claim)}: {', '.join(gained)}")
+    if not told:
+        return ""
+    return (
+        "Gains of unquantized networks from mainly one property of a coarse output clock:"
+        f" {'; '.join(told)}. What quantization gains over these stands [below](#stronger-baselines)."
+    )
 
 
 def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:

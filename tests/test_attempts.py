@@ -80,6 +80,8 @@ def test_the_attempts_change_the_recipe_in_different_ways() -> None:
     configs = configurations(*MNIST).values()
     assert len({config.hash for config in configs}) == len(configs)
     assert {Architecture.parse(config.architecture).short_form for config in configs} == {"1-2"}
+    finer = configurations("mnist", "784-400-10", "1-1")
+    assert set(finer) - set(configurations(*MNIST)) == {"smoothed labels, few ticks"}  # four ticks are few already
 
 
 @pytest.mark.usefixtures("own_data")

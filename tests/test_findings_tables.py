@@ -3,12 +3,12 @@
 import re
 
 from book import findings_tables
-from book.compared import all_compared, name
+from book.compared import all_compared, controlled, name
 from tests.test_compared import comparison
 from tests.test_findings import plain
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.paper import comparisons, seed_statistics
-from tqttfs_lite.paper.seed_statistics import gain, spread
+from tqttfs_lite.paper.seed_statistics import gain, gain_at, spread
 
 
 def test_the_networks_stand_with_accuracies_silence_and_seeds() -> None:
@@ -39,3 +39,17 @@ def test_what_the_earlier_loss_made_of_the_baselines_is_told_where_it_is_known()
             (line,) = re.findall(rf".*\| {name(claim)} \| {loss} \|.*", told)
             assert group.steps.text(2) in line and gain(quantized, group).text(2) in line
     assert findings_tables.loss_table({}, compared) == ""
+
+
+def test_what_quantization_gains_over_stronger_baselines_is_told_as_trained_and_at_equal_steps() -> None:
+    groups = seed_statistics.released()
+    compared = all_compared(groups)
+    told = plain(findings_tables.controls_table(groups, compared))
+    assert controlled(groups, compared)
+    for (claim, quantized, baseline, *_), found in controlled(groups, compared):
+        steps = sorted(comparisons.EQUAL_STEPS[claim.dataset])[len(comparisons.EQUAL_STEPS[claim.dataset]) // 2]
+        for words, group in {"the recipe's": baseline, **found}.items():
+            (line,) = re.findall(rf".*\| {name(claim)}, {claim.degrees} \| {words} \|.*", told)
+            there = gain_at(quantized, group, steps)
+            assert there and line.endswith(f"| {gain(quantized, group).text(2)} | {there.text(2)} at {steps:g} |")
+    assert findings_tables.controls_table({}, compared) == ""

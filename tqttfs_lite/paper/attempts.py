@@ -20,7 +20,7 @@ from pandas import DataFrame
 
 from tqttfs_lite.errors import one_sentence
 from tqttfs_lite.experiments import devices, dial, results, used_files
-from tqttfs_lite.experiments.config import TrainingConfig, changes_text, recipe, variant
+from tqttfs_lite.experiments.config import TrainingConfig, changes_text, losses_alike, recipe, variant
 from tqttfs_lite.experiments.dial import Point
 from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.experiment import run_together
@@ -67,6 +67,9 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         Attempt("larger batches", "gradients with less noise", larger),
         Attempt("a flatter surrogate", "gradients further from the threshold", {"surrogate_alpha": 1.0}),
         Attempt("smoothed labels", "a network that need not be certain can decide sooner", smoothed),
+        Attempt(
+            "smoothed labels, few ticks", "together with fewer terms of the loss", {**smoothed, "loss": "few-ticks"}
+        ),
         Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
         Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
@@ -75,9 +78,13 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
 
 
 def configurations(dataset: str, network: str, degrees: str) -> dict[str, TrainingConfig]:
-    """The configuration of each attempt with a network, by the attempt's name."""
+    """The configuration of each attempt with a network, by the attempt's name.
+
+    Attempts with a loss that for this output clock is the recipe's are left out.
+    """
     T = paper_time_steps(dataset)
-    return {tried.name: variant(recipe(network, dataset, T, **tried.changes), degrees) for tried in attempts(dataset)}
+    tried = {each.name: variant(recipe(network, dataset, T, **each.changes), degrees) for each in attempts(dataset)}
+    return {name: config for name, config in tried.items() if losses_alike(config)[0] == config.loss}
 
 
 def reached(thresholds: Sequence[float], curve: Curve, steps: float) -> Point | None:
