@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 
 from book import marks
@@ -70,15 +71,9 @@ def write(folder: Path) -> str:
     compared = all_compared(groups)
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
     saved = savings(groups, images)
-    style.use_style()
-    claimed = {label(c.claim): operating_points.of_comparison(c) for c in comparisons.of_claims(groups)}
-    operating = {name: found for name, found in claimed.items() if found}
-    ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
-    figure = result_figures.findings(operating, ends)
-    style.save_svg(figure, folder / FIGURE)
-    (folder / "_static").mkdir(exist_ok=True)
-    figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
-    draw_method(folder)
+    with plt.rc_context(style.STYLE):
+        draw_result(folder, groups, saved)
+        draw_method(folder)
     directive = [
         f"```{{figure}} {FIGURE}",
         ":name: fig-findings",
@@ -146,6 +141,17 @@ def alternative(compared: Sequence[Compared], saved: Savings) -> str:
     return (
         f"Ours and the paper's. Accuracy gained, in points: {', '.join(gains)}. Energy saved, in %: {', '.join(cuts)}."
     )
+
+
+def draw_result(folder: Path, groups: Mapping[TrainingConfig, Group], saved: Savings) -> None:
+    """Write the figure of the result, and a copy for link previews."""
+    claimed = {label(c.claim): operating_points.of_comparison(c) for c in comparisons.of_claims(groups)}
+    operating = {name: found for name, found in claimed.items() if found}
+    ends = {key: (min(papers.values()), max(papers.values()), ours) for key, (papers, ours) in saved.items()}
+    figure = result_figures.findings(operating, ends)
+    style.save_svg(figure, folder / FIGURE)
+    (folder / "_static").mkdir(exist_ok=True)
+    figure.savefig(folder / "_static" / PREVIEW, bbox_inches="tight", dpi=200)
 
 
 def draw_method(folder: Path) -> None:

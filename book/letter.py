@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from book import marks
@@ -58,8 +59,8 @@ def write(folder: Path) -> dict[str, str]:
     """Write the figure into `folder`; by mark of the page, the Markdown that takes its place."""
     groups = seed_statistics.released()
     networks = convolutional(groups)
-    style.use_style()
-    style.save_svg(figure(networks), folder / FIGURE)
+    with plt.rc_context(style.STYLE):
+        style.save_svg(figure(networks), folder / FIGURE)
     return {
         LOSS: loss_part(groups),
         STEPS: steps_part(networks),

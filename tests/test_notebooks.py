@@ -158,7 +158,7 @@ def test_a_parameter_that_papermill_does_not_know_ends_the_run(tmp_path: Path) -
 @NOISE
 @pytest.mark.data
 def test_another_quantization_runs(tmp_path: Path) -> None:
-    run("04_mnist_smlp", tmp_path, quantization="2-4")
+    run("04_mnist_smlp", tmp_path, quantization="2-4", epochs=2)
 
 
 @NOISE

@@ -272,7 +272,7 @@ def test_a_random_search_has_a_row_of_panels_for_each_network() -> None:
     best = np.array([[80.0, 85.0], [81.0, 84.0]])
     found = Expected(best, np.stack([best - 1, best + 1]), best[1] - best[0], np.zeros((2, 2)))
     axes = result_figures.random_search({name: {"2 steps": found, "3 steps": found} for name in ("one", "two")}).axes
-    assert [panel.get_title(loc="left") or panel.get_title() for panel in axes] == ["2 steps", "3 steps"] * 2
+    assert [panel.get_title() for panel in axes] == ["2 steps", "3 steps"] * 2
     assert [list(line.get_ydata()) for line in axes[0].lines] == best.tolist()
     assert list(axes[0].lines[0].get_xdata()) == [1, 2]
     assert [line.get_label() for line in axes[0].lines] == ["unquantized", "quantized"]
