@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import NamedTuple
 
 from book.marks import DATASETS
@@ -12,6 +13,8 @@ from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, gains, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread
 from tqttfs_lite.spiking.notation import Architecture
+
+RECIPE = "the recipe's"  # baseline, beside the controls' names
 
 
 class FindingsError(Exception):
@@ -181,6 +184,21 @@ def controlled(
         if found:
             known.append((one, found))
     return known
+
+
+def strongest(one: Compared, found: Mapping[str, Group]) -> str:
+    """Which of the controls, or of these and `RECIPE`, is the best baseline on the validation images at equal steps."""
+    accuracies = {
+        words: accuracy.mean
+        for words, group in {RECIPE: one.baseline, **found}.items()
+        if (accuracy := group.at_steps(middle_steps(one.claim), split="validation"))
+    }
+    return max(accuracies, key=accuracies.__getitem__, default=RECIPE)
+
+
+def middle_steps(claim: reported.Improvement) -> float:
+    """The middle one of the mean time steps at which the networks of a claim are compared."""
+    return median(comparisons.EQUAL_STEPS[claim.dataset])
 
 
 def fewer_steps(

@@ -41,6 +41,7 @@ from book.findings_sentences import (
     reproduction_sentences,
     slides_steps_sentence,
     steps_sentence,
+    strongest_sentence,
 )
 from book.findings_tables import controls_table, energy_table, findings_table, loss_table, networks_table
 from book.wording import folded
@@ -83,7 +84,7 @@ def write(folder: Path) -> str:
     ]
     claims = found(compared, saved)
     points = {
-        "Accuracy.": gains_sentence(compared),
+        "Accuracy.": f"{gains_sentence(compared)} {strongest_sentence(groups, compared)}".strip(),
         "Energy.": energy_sentence(compared, saved),
         "Where it comes from.": f"{layers_sentence(groups, compared)} {controls_sentence(groups, compared)}".strip(),
     }

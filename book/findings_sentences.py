@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from book.compared import Compared, Finding, Savings, by_clocks_alone, controlled, fewer_steps, name, partly_quantized
+from book.compared import (
+    RECIPE,
+    Compared,
+    Finding,
+    Savings,
+    by_clocks_alone,
+    controlled,
+    fewer_steps,
+    middle_steps,
+    name,
+    partly_quantized,
+    strongest,
+)
 from book.wording import interval, listed, seeds
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
@@ -99,6 +111,23 @@ def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence
         "Gains of unquantized networks from mainly one property of a coarse output clock:"
         f" {'; '.join(told)}. What quantization gains over these stands [below](#stronger-baselines)."
     )
+
+
+def strongest_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+    """What quantization gains over the best baseline, where that is not the recipe's; empty where there is none."""
+    said = []
+    for one, found in controlled(groups, compared):
+        words = strongest(one, found)
+        if words == RECIPE:
+            continue
+        over, steps = found[words], middle_steps(one.claim)
+        there = seed_statistics.gain_at(one.quantized, over, steps)
+        said.append(
+            f"The [best baseline](#stronger-baselines) of the {name(one.claim)} on the validation images is that with"
+            f" {words}: over it, the gain is {seed_statistics.gain(one.quantized, over).text(2)} as trained"
+            + (f" and {there.text(2)} at {steps:g} mean time steps." if there else ".")
+        )
+    return " ".join(said)
 
 
 def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:

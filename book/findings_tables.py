@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isnan
-from statistics import median
 
-from book.compared import Compared, Finding, Savings, controlled, earlier, name
+from book.compared import RECIPE, Compared, Finding, Savings, controlled, earlier, middle_steps, name
 from book.wording import rows
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
+from tqttfs_lite.paper import energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -85,19 +84,38 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
 
 
 def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
-    """What quantization gains over baselines with one property of a coarse output clock; empty where none is trained.
+    """What quantization gains over baselines that share mainly one property with a coarse output clock.
 
-    "At equal steps" is at the middle one of the mean steps that were planned for the data set.
+    Empty where none is trained.
     """
-    header = ["network", "its baseline", "baseline, %", "steps", "silent, %", "seeds", "gain, points", "at equal steps"]
+    header = [
+        "network",
+        "its baseline",
+        "baseline, %",
+        "steps",
+        "silent, %",
+        "seeds",
+        "gain, points",
+        "gain at equal steps",
+        "baseline there, validation, %",
+    ]
     body = []
-    for (claim, quantized, baseline, *_), found in controlled(groups, compared):
-        steps = median(comparisons.EQUAL_STEPS[claim.dataset])
-        for words, group in {"the recipe's": baseline, **found}.items():
+    for one, found in controlled(groups, compared):
+        steps = middle_steps(one.claim)
+        for words, group in {RECIPE: one.baseline, **found}.items():
             known = [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
-            there = seed_statistics.gain_at(quantized, group, steps)
-            gained = [seed_statistics.gain(quantized, group).text(2), f"{there.text(2)} at {steps:g}" if there else ""]
-            body.append([f"{name(claim)}, {claim.degrees}", words, *known, *gained])
+            there = seed_statistics.gain_at(one.quantized, group, steps)
+            chosen = group.at_steps(steps, split="validation")
+            body.append(
+                [
+                    f"{name(one.claim)}, {one.claim.degrees}",
+                    words,
+                    *known,
+                    seed_statistics.gain(one.quantized, group).text(2),
+                    f"{there.text(2)} at {steps:g}" if there else "",
+                    chosen.text(2) if chosen else "",
+                ]
+            )
     if not body:
         return ""
     return (

@@ -87,6 +87,7 @@ def test_between_thresholds_a_point_is_interpolated() -> None:
 
 def test_equal_steps_are_chosen_on_the_validation_images() -> None:
     assert DIAL.at_steps(3.0) == DIAL.point(0.75)  # 3.1 steps on the test images
+    assert DIAL.at_steps(3.0, split="validation").mean_steps == pytest.approx(3.0)
     with pytest.raises(ValueError, match=r"mean time steps must be from 2\.00 to 5\.00, which output thresholds"):
         DIAL.at_steps(6.0)
     with pytest.raises(ValueError, match=r"the output threshold must be from 0\.5 to 1\.5, not 2"):

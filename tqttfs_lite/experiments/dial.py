@@ -97,8 +97,8 @@ class Dial:
         unquantized = self.unquantized and self.unquantized.only(thresholds)
         return Dial(tuple(compress(self.thresholds, kept)), validation, test, unquantized)
 
-    def at_steps(self, mean_steps: float) -> Point:
-        """The score on the test images at the threshold that takes this many mean time steps on the validation images.
+    def at_steps(self, mean_steps: float, *, split: str = "test") -> Point:
+        """The score at the threshold that takes this many mean time steps on the validation images.
 
         Raises `InputError` if no threshold does.
         """
@@ -108,7 +108,7 @@ class Dial:
                 f"mean time steps must be from {means[0]:.2f} to {means[-1]:.2f}, which output thresholds from"
                 f" {self.thresholds[0]:g} to {self.thresholds[-1]:g} give, not {mean_steps:g}"
             )
-        return self.point(float(np.interp(mean_steps, means, self.thresholds)))
+        return self.point(float(np.interp(mean_steps, means, self.thresholds)), split=split)
 
 
 @torch.no_grad()

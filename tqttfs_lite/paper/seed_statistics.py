@@ -187,7 +187,7 @@ class Group(NamedTuple):
         """The stored dials, in the order of the seeds; raises `ResultError` if one is damaged."""
         return [dial.read(result) for result in self.results if beside(result, *DIALS).exists()]
 
-    def at_steps(self, mean_steps: float) -> Spread | None:
+    def at_steps(self, mean_steps: float, *, split: str = "test") -> Spread | None:
         """The accuracy in percent at output thresholds that take this many mean time steps on the validation images.
 
         It covers the seeds with a stored dial.  It is None if there are none, or if one of them does not reach this
@@ -195,7 +195,7 @@ class Group(NamedTuple):
         """
         dials = self.read_dials()
         try:
-            return spread([found.at_steps(mean_steps).accuracy for found in dials]) if dials else None
+            return spread([found.at_steps(mean_steps, split=split).accuracy for found in dials]) if dials else None
         except InputError:
             return None
 
