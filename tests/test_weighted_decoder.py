@@ -64,19 +64,18 @@ def judged(**differences: Difference | None) -> Any:
     [
         (
             {"steps": -1.0, "silent": -5.0, "points": -1.0, "points_there": -0.5},
-            "With weights that halve, 1 of 1 networks decide in fewer steps as trained, and 1 leave fewer images"
-            " silent; 1 of the 1 that decide sooner are less accurate. At equal mean steps, 1 of 1 are less accurate"
-            " than the recipe's network, and 0 more"
-            " accurate. So",
+            "With weights that halve, 1 of 1 networks decided in fewer steps as trained, and 1 left fewer images"
+            " silent; 1 of the 1 that decided sooner lost accuracy. At equal mean steps, 1 of 1 lost accuracy"
+            " against the recipe's network, and 0 gained. So",
         ),
         (
             {"steps": -1.0, "silent": 0.0, "points": 0.0, "points_there": 0.5},
-            "and 0 leave fewer images silent; 0 of the 1 that decide sooner are less accurate. At equal mean steps,"
-            " 0 of 1 are less accurate than the recipe's network, and 1 more accurate.",
+            "and 0 left fewer images silent; 0 of the 1 that decided sooner lost accuracy. At equal mean steps,"
+            " 0 of 1 lost accuracy against the recipe's network, and 1 gained.",
         ),
         (
             {"steps": 0.0, "silent": 5.0, "points": -1.0, "points_there": None},
-            "0 of 1 networks decide in fewer steps as trained, and 0 leave fewer images silent.",
+            "0 of 1 networks decided in fewer steps as trained, and 0 left fewer images silent.",
         ),
     ],
 )

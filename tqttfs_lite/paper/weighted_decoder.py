@@ -145,16 +145,16 @@ def _of_form(form: str, judged: Sequence[Case]) -> str:
     worse = [case for case in sooner if case.points.interval[1] < 0]
     louder = [case for case in judged if case.silent.interval[1] < 0]
     said = (
-        f"With {form}, {len(sooner)} of {len(judged)} networks decide in fewer steps as trained, and {len(louder)}"
-        " leave fewer images silent"
+        f"With {form}, {len(sooner)} of {len(judged)} networks decided in fewer steps as trained, and {len(louder)}"
+        " left fewer images silent"
     )
-    said += f"; {len(worse)} of the {len(sooner)} that decide sooner are less accurate." if sooner else "."
+    said += f"; {len(worse)} of the {len(sooner)} that decided sooner lost accuracy." if sooner else "."
     there = [points for case in judged if (points := case.points_there)]
     behind = sum(points.interval[1] < 0 for points in there)
     ahead = sum(points.interval[0] > 0 for points in there)
     if there:
         said += (
-            f" At equal mean steps, {behind} of {len(there)} are less accurate than the recipe's network, and {ahead}"
-            " more accurate."
+            f" At equal mean steps, {behind} of {len(there)} lost accuracy against the recipe's network, and {ahead}"
+            " gained."
         )
     return said
