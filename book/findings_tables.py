@@ -91,13 +91,13 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
     header = [
         "network",
         "its baseline",
+        "gain, points",
+        "gain at equal steps",
+        "baseline there, validation, %",
         "baseline, %",
         "steps",
         "silent, %",
         "seeds",
-        "gain, points",
-        "gain at equal steps",
-        "baseline there, validation, %",
     ]
     body = []
     for one, found in controlled(groups, compared):
@@ -110,10 +110,10 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
                 [
                     f"{name(one.claim)}, {one.claim.degrees}",
                     words,
-                    *known,
                     seed_statistics.gain(one.quantized, group).text(2),
                     f"{there.text(2)} at {steps:g}" if there else "",
                     chosen.text(2) if chosen else "",
+                    *known,
                 ]
             )
     if not body:
