@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import median
 from typing import NamedTuple
 
 from book.marks import DATASETS
@@ -186,19 +185,20 @@ def controlled(
     return known
 
 
+def baselines(one: Compared, found: Mapping[str, Group]) -> dict[str, Group]:
+    """The recipe's baseline and then its controls, as `controlled` has them, by what is said of them."""
+    return {RECIPE: one.baseline, **found}
+
+
 def strongest(one: Compared, found: Mapping[str, Group]) -> str:
-    """Which of the controls, or of these and `RECIPE`, is the best baseline on the validation images at equal steps."""
+    """Which of the `baselines` is the best on the validation images at equal steps."""
+    steps = comparisons.middle_steps(one.claim.dataset)
     accuracies = {
         words: accuracy.mean
-        for words, group in {RECIPE: one.baseline, **found}.items()
-        if (accuracy := group.at_steps(middle_steps(one.claim), split="validation"))
+        for words, group in baselines(one, found).items()
+        if (accuracy := group.at_steps(steps, split="validation"))
     }
     return max(accuracies, key=accuracies.__getitem__, default=RECIPE)
-
-
-def middle_steps(claim: reported.Improvement) -> float:
-    """The middle one of the mean time steps at which the networks of a claim are compared."""
-    return median(comparisons.EQUAL_STEPS[claim.dataset])
 
 
 def fewer_steps(

@@ -12,7 +12,6 @@ from book.compared import (
     by_clocks_alone,
     controlled,
     fewer_steps,
-    middle_steps,
     name,
     partly_quantized,
     strongest,
@@ -87,8 +86,7 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
     for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
         *_, before, output = claim.degrees.split("-")
         alike += [name(claim)] * (before == output)  # with that clock, the output behaves as if it had its input's
-        gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
-        told.append(f"{name(claim)}: {', '.join(gained)}")
+        told.append(_gained(claim, baseline, found))
     if not told:
         return ""
     same = f", so the {listed(alike)} then runs as if all of it were quantized, and differs only in its training"
@@ -99,12 +97,15 @@ def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[C
     )
 
 
+def _gained(claim: reported.Improvement, baseline: Group, found: Mapping[str, Group]) -> str:
+    """The network, and what each of these gains over its baseline."""
+    gains_over = (f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items())
+    return f"{name(claim)}: {', '.join(gains_over)}"
+
+
 def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
     """What networks gain that share mainly one property with a coarse output clock; empty where none is trained."""
-    told = []
-    for (claim, _, baseline, *_), found in controlled(groups, compared):
-        gained = [f"{words} {seed_statistics.gain(group, baseline).text(2)}" for words, group in found.items()]
-        told.append(f"{name(claim)}: {', '.join(gained)}")
+    told = [_gained(one.claim, one.baseline, found) for one, found in controlled(groups, compared)]
     if not told:
         return ""
     return (
@@ -120,7 +121,7 @@ def strongest_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequenc
         words = strongest(one, found)
         if words == RECIPE:
             continue
-        over, steps = found[words], middle_steps(one.claim)
+        over, steps = found[words], comparisons.middle_steps(one.claim.dataset)
         there = seed_statistics.gain_at(one.quantized, over, steps)
         said.append(
             f"The [best baseline](#stronger-baselines) of the {name(one.claim)} on the validation images is that with"

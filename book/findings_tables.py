@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from book.compared import RECIPE, Compared, Finding, Savings, controlled, earlier, middle_steps, name
+from book.compared import RECIPE, Compared, Finding, Savings, baselines, controlled, earlier, name
 from book.wording import rows
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.paper import energy_claims, reported, seed_statistics
+from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
 
@@ -66,10 +66,11 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
     ]
     body = []
     for (claim, quantized, baseline, *_), before in earlier(groups, compared):
-        for words, group in (("earlier", before), ("the recipe's", baseline)):
-            known = [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
+        for words, group in (("earlier", before), (RECIPE, baseline)):
             saved = energy_claims.reductions(quantized, group)[CAUSAL]
-            body.append([name(claim), words, *known, seed_statistics.gain(quantized, group).text(2), saved.text(1)])
+            body.append(
+                [name(claim), words, *_known(group), seed_statistics.gain(quantized, group).text(2), saved.text(1)]
+            )
     if not body:
         return ""
     return (
@@ -101,9 +102,8 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
     ]
     body = []
     for one, found in controlled(groups, compared):
-        steps = middle_steps(one.claim)
-        for words, group in {RECIPE: one.baseline, **found}.items():
-            known = [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
+        steps = comparisons.middle_steps(one.claim.dataset)
+        for words, group in baselines(one, found).items():
             there = seed_statistics.gain_at(one.quantized, group, steps)
             chosen = group.at_steps(steps, split="validation")
             body.append(
@@ -113,7 +113,7 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
                     seed_statistics.gain(one.quantized, group).text(2),
                     f"{there.text(2)} at {steps:g}" if there else "",
                     chosen.text(2) if chosen else "",
-                    *known,
+                    *_known(group),
                 ]
             )
     if not body:
@@ -125,6 +125,11 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
         "\nThe table shows what quantization gains over unquantized networks that were trained with mainly one of these"
         " ([chapter 7](../notebooks/07_accuracy.ipynb#where-the-improvement-comes-from)):\n\n" + rows(header, body)
     )
+
+
+def _known(group: Group) -> list[str]:
+    """Its accuracy in percent, its steps, its silent images in percent and its seeds."""
+    return [group.accuracy.text(2), group.steps.text(2), f"{group.silent.mean:.1f}", str(len(group.results))]
 
 
 def energy_table(saved: Savings) -> str:

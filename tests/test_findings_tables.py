@@ -3,7 +3,7 @@
 import re
 
 from book import findings_tables
-from book.compared import RECIPE, all_compared, controlled, middle_steps, name
+from book.compared import RECIPE, all_compared, controlled, name
 from tests.test_compared import comparison
 from tests.test_findings import plain
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
@@ -47,7 +47,7 @@ def test_what_quantization_gains_over_stronger_baselines_is_told_as_trained_and_
     told = plain(findings_tables.controls_table(groups, compared))
     assert controlled(groups, compared)
     for (claim, quantized, baseline, *_), found in controlled(groups, compared):
-        steps = middle_steps(claim)
+        steps = comparisons.middle_steps(claim.dataset)
         for words, group in {RECIPE: baseline, **found}.items():
             (line,) = re.findall(rf".*\| {name(claim)}, {claim.degrees} \| {words} \|.*", told)
             there = gain_at(quantized, group, steps)

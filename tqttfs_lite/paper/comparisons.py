@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any, NamedTuple
 
 from tqttfs_lite.experiments import results, used_files
@@ -17,7 +18,7 @@ from tqttfs_lite.spiking.notation import Architecture
 EARLIER = {"loss": "soft-decoder"}
 # How our networks with max pooling differ from the recipe.
 MAXIMUM_POOLING = {**EARLIER, "pooling": "max", "epochs": 40}
-# The mean time steps at which networks are compared, by data set; the middle value represents all.
+# The mean time steps at which networks are compared, by data set; `middle_steps` represents all.
 EQUAL_STEPS = {"mnist": (2.3, 2.5, 3.0), "fashion-mnist": (7.0, 8.0, 9.0, 10.0, 11.0)}
 # The mean time steps at which their curves are drawn.
 CURVE_STEPS = {"mnist": [n / 10 for n in range(12, 46)], "fashion-mnist": [n / 5 for n in range(23, 66)]}
@@ -38,6 +39,15 @@ def paper_time_steps(dataset: str) -> int:
     """
     claim = {"mnist": "mnist_smlp_time_steps", "fashion-mnist": "fashion_smlp_time_steps"}[dataset]
     return int(reported.claims()[claim].value)
+
+
+def middle_steps(dataset: str) -> float:
+    """The one of the mean time steps at which networks are compared that represents all.
+
+    >>> middle_steps("mnist"), middle_steps("fashion-mnist")
+    (2.5, 9.0)
+    """
+    return median(EQUAL_STEPS[dataset])
 
 
 def by_recipe(
