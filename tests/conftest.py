@@ -13,6 +13,9 @@ import torch
 # Before anything imports Triton: where there is no GPU its interpreter runs the kernels.
 os.environ["TRITON_INTERPRET"] = "0" if torch.cuda.is_available() else "1"
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
 from hypothesis import settings
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -24,12 +27,23 @@ from tqttfs_lite.experiments.datasets import Images
 # A busy machine is no failure.  CI tries the same cases every time; a developer's runs look for new ones.
 settings.register_profile("tqttfs", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("tqttfs")
+mpl.use("Agg")  # also where there is a screen
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Tests run side by side on few cores; a thread each is fastest, and makes sums come out alike."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_style_and_no_figure_from_another_test() -> Iterator[None]:
+    """Neither passes on, or what is tested would depend on the order of tests."""
+    limits = (f"display.{name}" for name in ("max_colwidth", "max_rows", "max_columns"))
+    with mpl.rc_context(), pd.option_context({limit: pd.get_option(limit) for limit in limits}):
+        mpl.rcdefaults()
+        yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The figures show the data that they are given, in one style, and come out the same every time."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -49,12 +47,8 @@ EVERY_FIGURE: dict[str, Callable[[], Figure]] = {
 
 
 @pytest.fixture(autouse=True)
-def styled() -> Iterator[None]:
-    mpl.use("Agg")
-    with mpl.rc_context():
-        style.use_style()
-        yield
-    plt.close("all")
+def styled() -> None:
+    style.use_style()
 
 
 def svg(figure: Figure) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import nbformat
-import pandas as pd
 import papermill
 import pytest
 import torch
@@ -132,11 +131,10 @@ class Log:
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     monkeypatch.setattr(Architecture, "parse", cache(Architecture.parse))  # slow where types are checked
-    with plt.rc_context(), pd.option_context("display.max_colwidth", 50):
-        yield Log(monkeypatch)
+    return Log(monkeypatch)
 
 
 def uncited(cells: list[nbformat.NotebookNode], log: Log) -> Iterator[str]:

@@ -1,8 +1,5 @@
 """The data behind the figures of results."""
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,13 +13,6 @@ from tqttfs_lite.paper.operating_points import Operating
 from tqttfs_lite.paper.random_search import Expected
 from tqttfs_lite.paper.seed_statistics import spread
 from tqttfs_lite.report import result_figures, style
-
-
-@pytest.fixture(autouse=True)
-def no_figure_stays_open() -> Iterator[None]:
-    """Matplotlib keeps them, and warns of more than twenty in whichever test comes next."""
-    yield
-    plt.close("all")
 
 
 def test_the_learning_curve_shows_every_epoch() -> None:
