@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import floor, prod
@@ -218,29 +219,33 @@ def spent_on(group: Group) -> list[dict[str, float]]:
     ]
 
 
-def crossed(quantized: Group, baseline: Group) -> dict[str, Spread]:
-    """Percent saved with `BEST` by the slides' formula, for combinations of our and the paper's spikes and alpha.
+def crossed(quantized: Group, baseline: Group) -> dict[str, dict[str, Spread]]:
+    """Percent saved with `BEST` by the slides' formula, for spikes (the outer keys) combined with alphas (the inner).
 
-    In the last two cases, spikes and steps are those of the unquantized network: alpha is then 1 / q, and this alone
-    gives a saving by the formula.
+    Unchanged spikes are those of the unquantized network.  If the steps are unchanged, alpha is 1 / q; alpha 1 leaves
+    the spikes alone to save.
+    Empty if the two groups share no seed.
     """
     printed = reported_spikes(UNQUANTIZED), reported_spikes(BEST)
-    found = []
+    found = defaultdict(list)
     for result, base in paired(quantized, baseline):
         counted = base.test.mean_spikes, result.test.mean_spikes
         degrees = Architecture.parse(result.config.architecture).quantization
-        alphas = frequency_coefficients(result.test.mean_steps, base.test.mean_steps, degrees)
-        alone = frequency_coefficients(1, 1, degrees)
-        cases = {
-            "the paper's spikes and alpha": (*printed, reported_alphas(BEST)),
-            "our spikes and alpha": (*counted, alphas),
-            "our spikes, the paper's alpha": (*counted, reported_alphas(BEST)),
-            "the paper's spikes, our alpha": (*printed, alphas),
-            "the paper's unquantized network, nothing changed": (printed[0], printed[0], alone),
-            "our unquantized network, nothing changed": (counted[0], counted[0], alone),
+        spikes = {
+            "the paper's": printed,
+            "ours": counted,
+            "the paper's, unchanged": (printed[0], printed[0]),
+            "ours, unchanged": (counted[0], counted[0]),
         }
-        found.append({words: formula_saves(*case) for words, case in cases.items()})
-    return _spreads(found)
+        alphas = {
+            "the paper's": reported_alphas(BEST),
+            "ours": frequency_coefficients(result.test.mean_steps, base.test.mean_steps, degrees),
+            "of unchanged steps": frequency_coefficients(1, 1, degrees),
+            "1": [1.0] * len(degrees),
+        }
+        for whose, before_and_after in spikes.items():
+            found[whose].append({which: formula_saves(*before_and_after, alpha) for which, alpha in alphas.items()})
+    return {whose: _spreads(saved) for whose, saved in found.items()}
 
 
 def formula_saves(before: Sequence[float], after: Sequence[float], alphas: Sequence[float]) -> float:
