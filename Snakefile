@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from snakemake.exceptions import WorkflowError
 
-from tqttfs_lite.experiments import anytime, conventional, datasets, paths, results, study
+from tqttfs_lite.experiments import anytime, conventional, datasets, paths, results, search, study
 from tqttfs_lite.experiments.config import training_command
 from tqttfs_lite.experiments.results import result_file
 from tqttfs_lite.paper import reported
@@ -62,7 +62,7 @@ STORED = [
     + (paths.benchmarks_directory(), paths.paper_directory(), conventional.directory())
     + tuple(
         paths.data_directory() / kind
-        for kind in (results.ANSWERS[0], results.DIALS[0], results.FIXED_POINT[0], anytime.FOLDER)
+        for kind in (results.ANSWERS[0], results.DIALS[0], results.FIXED_POINT[0], anytime.FOLDER, search.FOLDER)
     )
     for path in sorted(folder.glob("[!.]*"))
 ]

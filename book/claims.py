@@ -8,8 +8,7 @@ from typing import Any
 
 from book import marks
 from book.citing import Citation
-from book.compared import Compared, Finding, all_compared, found, label, savings
-from tqttfs_lite.experiments import used_files
+from book.compared import Finding, all_compared, found, savings
 from tqttfs_lite.paper import comparisons, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Difference
 from tqttfs_lite.report import per_image
@@ -17,14 +16,13 @@ from tqttfs_lite.report import per_image
 Record = dict[str, Any]
 
 
-def record(finding: Finding, compared: Sequence[Compared]) -> Record:
+def record(finding: Finding) -> Record:
     """One claim: what the slides print, ours with its intervals, the verdict and the files behind ours.
 
     The only place that knows what a `Finding` is made of.
     """
     ours = finding.ours
     low, high = ours.interval
-    networks = next(c for c in compared if label(c.claim) in finding.words)
     return {
         "claim": finding.words,
         "paper": float(finding.printed),
@@ -35,7 +33,7 @@ def record(finding: Finding, compared: Sequence[Compared]) -> Record:
         "unchanged": finding.unchanged,
         "same_direction": finding.direction,
         "same_size": finding.size,
-        "files": sorted(used_files.names(networks.quantized, networks.baseline)),
+        "files": list(finding.files),
     }
 
 
@@ -45,9 +43,8 @@ def records() -> list[Record]:
     Raises `FindingsError` where a result is missing.
     """
     groups = seed_statistics.released()
-    compared = all_compared(groups)
     images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
-    return [record(finding, compared) for finding in found(compared, savings(groups, images))]
+    return [record(finding) for finding in found(all_compared(groups), savings(groups, images))]
 
 
 def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:

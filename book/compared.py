@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from book.marks import DATASETS
 from tqttfs_lite.energy.models import SLIDES, frequency_coefficients
+from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, gains, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread
@@ -36,6 +37,7 @@ class Finding(NamedTuple):
     decimals: int
     unchanged: float = 0.0  # what comes out where quantization changes no spike and no decision
     equivalent: bool = False  # to `unchanged`, within the margin of the plan
+    files: tuple[str, ...] = ()  # the names of the files behind ours
 
     @property
     def fewest(self) -> int:
@@ -128,17 +130,19 @@ def found(compared: Sequence[Compared], saved: Savings) -> list[Finding]:
     for c in compared:
         one_more = gains.one_more_pair(c.quantized.accuracy, c.baseline.accuracy).interval
         words = f"accuracy gained, in points, {label(c.claim)}"
-        findings.append(Finding(words, f"+{c.claim.points}", c.gain, one_more, 2, equivalent=c.equivalent))
+        files = tuple(sorted(used_files.names(c.quantized, c.baseline)))
+        findings.append(Finding(words, f"+{c.claim.points}", c.gain, one_more, 2, equivalent=c.equivalent, files=files))
     claim, quantized, baseline, *_ = compared[-1]
     scnn = label(claim)
     percent = reported.claims()[f"energy_reduction_{energy_claims.BEST}"].value
     words, formula = f"energy saved by the paper's formula, in percent, {scnn}", saved[SLIDES][1]
     alone = by_clocks_alone(baseline, quantized)
-    findings.append(Finding(words, f"+{percent}", formula, formula.one_more, 1, alone))
+    findings.append(Finding(words, f"+{percent}", formula, formula.one_more, 1, alone, files=files))
     longer = energy_claims.reported_steps(energy_claims.BEST) - energy_claims.reported_steps(energy_claims.UNQUANTIZED)
     ours = seed_statistics.difference(quantized.steps, baseline.steps)
     one_more = gains.one_more_pair(quantized.steps, baseline.steps).interval
-    findings.append(Finding(f"delay of the decision, in time steps, {scnn}", f"{longer:+.2f}", ours, one_more, 2))
+    words = f"delay of the decision, in time steps, {scnn}"
+    findings.append(Finding(words, f"{longer:+.2f}", ours, one_more, 2, files=files))
     return findings
 
 

@@ -20,10 +20,10 @@ def seeds(count: int) -> str:
 def listed(items: Sequence[str]) -> str:
     """The items as a sentence has them.
 
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> listed([]), listed(["a"]), listed(["a", "b", "c"])
+    ('', 'a', 'a, b and c')
     """
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
 def interval(saved: Spread) -> str:

@@ -149,13 +149,15 @@ def test_peers_pool_as_the_network_does(pooling: PoolingMode, binned: bool) -> N
     assert torch.equal(Peer(network, lambda: neuron, torch.float32, binned=binned)(times), expected)
 
 
-def test_the_targets_are_judged_by_the_stored_benchmarks() -> None:
-    table = benchmarks.targets()
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_targets_are_judged_by_the_stored_benchmarks(dtype: str) -> None:
+    table = benchmarks.targets(dtype)
+    assert table["in"].iloc[0] == dtype
     for _, row in table.iterrows():
         side, aim = row["target"].rsplit(" ", 1)
         value = float(row["measured"].split()[0])
         assert row["reached"] == ("yes" if (value <= float(aim)) == (side == "at most") else "no")
-    scnn = benchmarks.find("train", "fashion-scnn")
+    scnn = benchmarks.find("train", "fashion-scnn", dtype)
     rounds = zip(scnn.measured["ours"], scnn.measured["floor"], strict=True)
     assert table["measured"].iloc[0].startswith(f"{statistics.median(a / b for a, b in rounds):.2f} ")
 

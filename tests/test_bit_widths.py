@@ -260,7 +260,7 @@ def test_a_finish_keeps_the_integers_behind_its_scores(released: Result, finishe
     network = experiment.trained_network(released)
     for scale in bit_widths.SCALES:
         integers = stored_integers(released, scale)
-        again = finish.from_integers(released, integers, 3, per_channel=scale == "channel")
+        again = finish.from_integers(network, integers, 3, per_channel=scale == "channel")
         assert evaluate(again, held_out.images, held_out.labels) == part.scores(scale).validation[1]
         rounded = FixedPointNetwork(network, 3, per_channel=scale == "channel").whole_layers
         for layer, w, before in zip(again.whole_layers, integers, rounded, strict=True):
@@ -305,7 +305,7 @@ def test_a_finish_is_verified_from_its_integers(released: Result, finished: Fixe
     file, part = bit_widths.weights_file(released, "layer"), finished.finished
     assert part
     save_file({name: -w for name, w in load_file(file).items()}, file)
-    with pytest.raises(ResultError, match="is missing or damaged"):
+    with pytest.raises(ResultError, match="is corrupted"):
         bit_widths.read(released)
     digests = part.weights_sha256 | {"layer": sha256(file.read_bytes()).hexdigest()}
     forged = part.model_copy(update={"weights_sha256": digests})

@@ -81,7 +81,9 @@ def test_missing_results_are_an_error_that_names_the_network() -> None:
 def test_steps_are_claimed_as_the_slides_print_them() -> None:
     groups = seed_statistics.released()
     saved = {SLIDES: ({}, spread([20.0]))}
-    steps = compared.found(compared.all_compared(groups), saved)[-1]
+    *gained, _, steps = compared.found(compared.all_compared(groups), saved)
+    for one, data in zip(gained, ("mnist", "fashion-mnist", "fashion-mnist"), strict=True):
+        assert one.files and all(file.startswith(f"results/{data}_") for file in one.files)
     assert float(steps.printed) == pytest.approx(7.102 - 4.767, abs=0.01)
     _, quantized, baseline, *_ = compared.all_compared(groups)[-1]
     assert steps.ours.mean == pytest.approx(quantized.steps.mean - baseline.steps.mean)

@@ -64,6 +64,8 @@ def test_unknown_and_missing_settings_are_named() -> None:
         TrainingConfig(**{**SMLP, "learnin_rate": 0.1})
     with pytest.raises(ConfigError, match="missing key dataset, time_steps"):
         TrainingConfig(**{"architecture": "784-10"})
+    with pytest.raises(ConfigError, match=rf"there are {len(fields(TrainingConfig))} settings, not 99"):
+        TrainingConfig(*["784-10"] * 99)
 
 
 def test_equal_networks_have_equal_configurations_and_different_settings_different_names() -> None:

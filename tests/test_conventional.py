@@ -162,6 +162,24 @@ def test_a_long_program_asked_for_help_does_nothing_else(program: Any, capsys: p
     assert told.startswith(f"usage: {program.COMMAND} ") and "--networks" in told
 
 
+@pytest.mark.parametrize(
+    ("program", "option", "value"),
+    [
+        (random_search, "--seeds", "-1"),
+        (random_search, "--draws", "0"),
+        (random_search, "--at-once", "0"),
+        (attempts, "--seeds", "1.5"),
+        (conventional, "--seeds", "0"),
+    ],
+)
+def test_a_long_program_refuses_a_number_of_nothing(
+    program: Any, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program.main([option, value])
+    assert f"{option}: '{value}' is not an integer of at least" in capsys.readouterr().err
+
+
 def test_a_result_is_trained_once_tested_when_it_is_chosen_and_read_strictly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,13 @@ def test_with_many_bits_the_spikes_are_the_trained_networks() -> None:
     assert [int(layer.threshold.unique()) for layer in rounded.whole_layers] == [64, 64]
 
 
+@pytest.mark.parametrize("q", [1, 3, 4])
+def test_an_output_that_waits_waits_in_fixed_point_too(q: int) -> None:
+    architecture = Architecture.parse(f"784-12(1)-10({q})")
+    trained = SpikingNetwork(architecture, 8, earliest_output=5)
+    assert [layer.clock for layer in FixedPointNetwork(trained, 8).layers] == [layer.clock for layer in trained.layers]
+
+
 def test_a_channel_has_its_own_scale_and_the_output_layer_one() -> None:
     trained = network("784-12(1)-10(2)")
     with torch.no_grad():

@@ -148,9 +148,12 @@ def test_contents_decide_what_is_made_again_in_a_clone_of_any_name(tmp_path: Pat
 
     assert not planned()
     everything = {"notebook", "book_pages", "book"}
-    result = next(clone.glob("data/results/*.json")).relative_to(clone)
+    result, ranking = (
+        str(next(clone.glob(f"data/{kind}/*.json")).relative_to(clone)) for kind in ("results", "rankings")
+    )
     for file, old, new in (
-        (str(result), '"date"', '"date" '),
+        (result, '"date"', '"date" '),
+        (ranking, '"seconds"', '"seconds" '),
         ("tqttfs_lite/errors.py", "errors", "mistakes"),
         ("notebooks/01_coding.ipynb", "time_steps: int = 8", "time_steps: int = 9"),
     ):

@@ -76,7 +76,7 @@ def test_the_sentence_says_which_side_is_ahead() -> None:
     names = "2.3 or 2.5 or 3"
     assert searched(rights, better).sentence().endswith(f"within {names}, the quantized side is ahead.")
     assert searched(better, rights).sentence().endswith(f"within {names}, the unquantized side is ahead.")
-    assert searched(rights, rights).sentence().endswith(f"within {names}, neither side is ahead.")
+    assert searched(rights, rights).sentence().endswith(f"within {names}, neither side is shown to be ahead.")
     assert (
         "8 random settings" in searched(rights, rights).sentence()
         and "best of 4" in searched(rights, rights).sentence()

@@ -245,6 +245,15 @@ def test_what_no_run_writes_is_refused(before: str, after: str, words: str) -> N
         results.read(path)
 
 
+def test_whatever_is_stored_for_a_network_is_in_one_place(tmp_path: Path) -> None:
+    result = Result(CONFIG, HISTORY, SCORE, "0" * 64, {}, {})
+    elsewhere, copied = (replace(result, folder=tmp_path / name) for name in ("mine", "results"))
+    assert elsewhere.checkpoint.parent == tmp_path / "mine"
+    assert results.beside(elsewhere, *results.DIALS).parent == tmp_path / "mine" / "dials"
+    assert copied.checkpoint.parent == tmp_path / "checkpoints"
+    assert results.beside(copied, *results.DIALS).parent == tmp_path / "dials"
+
+
 def test_every_committed_result_is_read_under_its_own_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQTTFS_DATA", str(paths.REPOSITORY / "data"))
     for folder, found in (

@@ -1,5 +1,6 @@
 """Means and spreads over seeds, by hand-computed cases."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import partial
 from math import isnan, sqrt
@@ -149,6 +150,48 @@ def test_with_four_output_ticks_the_corrected_loss_and_the_uncorrected_one_are_t
         assert [result.test.correct for result in found(**comparisons.EARLIER).results] == [1]
         for changes in ({}, comparisons.EARLIER):
             assert [result.test.correct for result in found("1-2", **changes).results] == [7, 8, 6]
+        assert [result.test.correct for result in found("1-2").repeated] == [5]
+
+
+def trained_in(dtype: str, results: Iterable[Result]) -> list[Result]:
+    return [replace(result, made={"training_dtype": dtype}) for result in results]
+
+
+def test_a_gain_is_told_for_all_trainings_and_within_one_precision() -> None:
+    plain, best = recipe("784-400-10", "mnist", 8), recipe("784-400(1)-10(2)", "mnist", 8)
+    repeated = replace(best, loss="soft-decoder")
+    results = [
+        *trained_in("float32", group(plain, {0: 1, 1: 2}).results),
+        *trained_in("float32", group(best, {0: 4}).results),
+        *trained_in("bfloat16", group(best, {1: 6}).results),
+        *trained_in("float32", group(repeated, {1: 7}).results),
+    ]
+    comparison, *_ = comparisons.of_claims(grouped(results))
+    found = {
+        words: tuple([result.test.correct for result in group.results] for group in pair)
+        for words, pair in comparison.by_trainings().items()
+    }
+    assert found == {
+        "all": ([4, 6], [1, 2]),
+        "all, repeated ones too": ([4, 6, 7], [1, 2]),
+        "float32": ([4, 7], [1, 2]),
+    }
+    alike, *_ = comparisons.of_claims(grouped(trained_in("float32", results[:-1])))
+    assert list(alike.by_trainings()) == ["all"]
+    assert comparisons.Comparison(comparison.claim, None, comparison.baseline).by_trainings() == {}
+
+
+def test_a_comparison_is_summarised_with_its_steps() -> None:
+    plain, best = recipe("784-400-10", "mnist", 8), recipe("784-400(1)-10(2)", "mnist", 8)
+    groups = grouped([*group(plain, {0: 5, 1: 5}).results, *group(best, {0: 6, 1: 6}).results])
+    claimed, missing, _ = comparisons.of_claims(groups)
+    assert claimed.summary(1).splitlines() == [
+        "mnist, SMLP 1-2:",
+        "  unquantized: 50.0 ± 0.0 %, 2.05 mean time steps, 5.0 % of the images silent, 2 seeds",
+        "  quantized: 60.0 ± 0.0 %, 2.05 mean time steps, 5.0 % of the images silent, 2 seeds",
+        "  gain as trained: +10.0 (10.0 to 10.0) points (slides: +0.5)",
+    ]
+    assert missing.summary(1) == "fashion-mnist, 784-400-400-10 1-2-4: not trained yet"
 
 
 def test_a_difference_has_welch_s_interval() -> None:

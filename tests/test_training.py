@@ -239,6 +239,7 @@ def test_augmentation_moves_an_image_within_its_reach() -> None:
     assert {place[2] for place in mirrored.nonzero().tolist()} == {12, 15}
 
 
+@pytest.mark.usefixtures("small_data")
 @pytest.mark.parametrize("architecture", ["784-16-10", "28x28-4C3-P2-16-10"])
 def test_centred_weights_keep_a_mean_of_zero(architecture: str) -> None:
     config = replace(TINY, architecture=architecture, centred=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from tqttfs_lite.errors import TqttfsError
+from tqttfs_lite.errors import TqttfsError, at_least
 
 LEVELS = ("arithmetic", "checkpoints", "retrain", "full")  # of verification, explained in `paper.verification`
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     parser = _parser(words)
     options, others = parser.parse_known_args(words)
-    if options.command == "study":
+    if "snakemake" in options:
         options.snakemake = others
     elif others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
@@ -70,16 +70,10 @@ def _device(parser: ArgumentParser) -> None:
     )
 
 
-def _at_once(text: str) -> int:
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
-    return int(text)
-
-
 def _side_by_side(parser: ArgumentParser, on_cpu: str) -> None:
     parser.add_argument(
         "--at-once",
-        type=_at_once,
+        type=at_least(1),
         metavar="N",
         default=8,
         help="on a GPU: number of networks to train in parallel, which must fit into its memory (default: 8); on a CPU,"
@@ -150,6 +144,7 @@ def _study(parser: ArgumentParser) -> None:
     _device(parser)
     _side_by_side(parser, "each core trains one network")
     parser.add_argument("file", type=Path, metavar="STUDY", help="a YAML file such as data/example_study.yml")
+    parser.set_defaults(snakemake=[])  # takes all other options
     parser.epilog = (
         "In a checkout, all other options are Snakemake's, such as --dry-run, --cores 1 or --profile profiles/slurm;"
         " they follow STUDY."
@@ -179,7 +174,7 @@ def _search(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trainings",
-        type=_at_once,
+        type=at_least(1),
         metavar="N",
         default=4,
         help="how many of the best-ranked choices to train individually (default: 4)",
@@ -188,7 +183,7 @@ def _search(parser: ArgumentParser) -> None:
         "--seed", type=_seeds, metavar="N[,N...]", default=[0], help="the seeds of these trainings (default: 0)"
     )
     parser.add_argument(
-        "--epochs", type=_at_once, metavar="N", help="the epochs of each of these trainings (default: the recipe's)"
+        "--epochs", type=at_least(1), metavar="N", help="the epochs of each of these trainings (default: the recipe's)"
     )
     _device(parser)
     _side_by_side(parser, "networks are trained one after another")

@@ -112,7 +112,9 @@ def search(options: Namespace) -> int:
     print(DataFrame(rows).to_string(index=False))
     for result in found.results:
         _report(result.config, result.test)
-        point = experiment.dial_of(result).point(found.finalists[found.chosen][result.config.seed].point.threshold)
+        point = experiment.dial_of(result, device=options.device).point(
+            found.finalists[found.chosen][result.config.seed].point.threshold
+        )
         print(
             f"in budget   {point.accuracy:.2f} %, {point.mean_steps:.3f} steps, at a threshold of {point.threshold:.3g}"
         )

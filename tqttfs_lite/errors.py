@@ -2,7 +2,8 @@
 
 import reprlib
 import sys
-from collections.abc import Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -18,6 +19,21 @@ def is_whole(number: object) -> bool:
     (True, False, False, False)
     """
     return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type for `argparse`: an integer that is not smaller, or an error that says so.
+
+    >>> at_least(1)("8")
+    8
+    """
+
+    def checked(text: str) -> int:
+        if not (text.isdecimal() and int(text) >= least):
+            raise ArgumentTypeError(f"{text!r} is not an integer of at least {least}")
+        return int(text)
+
+    return checked
 
 
 def shown(value: object) -> str:

@@ -62,7 +62,8 @@ def equal() -> None:
         started = time.perf_counter()
         same = experiment.evaluate_again(result, device="cuda") == result.test
         took = time.perf_counter() - started
-        print(f"{config.architecture}: test counts {'equal' if same else 'DIFFER'}, {took:.1f} s")
+        assert same, f"{config.architecture}: test counts differ"
+        print(f"{config.architecture}: test counts equal, {took:.1f} s")
         alone, together = trainers(config, [1]), trainers(config, range(3))
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
@@ -73,8 +74,8 @@ def equal() -> None:
             torch.cuda.set_sync_debug_mode("default")
         torch.cuda.synchronize()
         pairs = zip(alone[0].network.parameters(), together[1].network.parameters(), strict=True)
-        same = all(torch.equal(a, b) for a, b in pairs)
-        print(f"{config.architecture}: weights after 50 steps side by side {'equal' if same else 'DIFFER'}, no waiting")
+        assert all(torch.equal(a, b) for a, b in pairs), f"{config.architecture}: weights differ side by side"
+        print(f"{config.architecture}: weights after 50 steps side by side equal, no waiting")
 
 
 def profile() -> None:

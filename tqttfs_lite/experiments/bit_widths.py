@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
 
@@ -163,7 +162,7 @@ def run(config: TrainingConfig, *, device: str | None = None) -> FixedPoint:
         measured = read(result)
         if not measured.finished:
             write(measured.model_copy(update={"finished": measure_finish(measured, result, device=device)}), result)
-            finish.forget(result)
+        finish.forget(result)  # also what a run that was killed after it had stored the scores left
     return read(result)
 
 
@@ -228,7 +227,7 @@ def scored(measured: FixedPoint, result: Result) -> dict[tuple[str, Scale, str],
             if bits := measured.fewest_bits(part, scale):
                 if isinstance(part, Finished):
                     integers = _read_integers(weights_file(result, scale), part.weights_sha256[scale])
-                    network = finish.from_integers(result, integers, bits, per_channel=scale == "channel")
+                    network = finish.from_integers(trained, integers, bits, per_channel=scale == "channel")
                 else:
                     network = _rounded(trained, scale, bits)
                 for split in ("validation", "test"):
@@ -269,8 +268,7 @@ def weights_file(result: Result, scale: Scale) -> Path:
 
 def _write_integers(network: FixedPointNetwork, path: Path) -> str:
     tensors = {f"layers.{n}.weight": layer.weight.to(torch.int8) for n, layer in enumerate(network.whole_layers)}
-    checkpoints.write_tensors(tensors, {}, path)
-    return sha256(path.read_bytes()).hexdigest()
+    return checkpoints.write_tensors(tensors, {}, path)
 
 
 def _read_integers(path: Path, digest: str) -> list[Tensor]:
@@ -327,13 +325,11 @@ def _check(found: FixedPoint, part: Rounded, scale: Scale) -> None:
 
 
 def _check_weights(finished: Finished, result: Result) -> None:
-    """Raise `ValueError` if the integer weights behind the test counts are not those that were stored."""
+    """Raise an error if the integer weights behind the test counts are not those that were stored."""
     if set(finished.weights_sha256) != {scale for scale in SCALES if finished.scores(scale).test}:
         raise ValueError("there must be weights if and only if there are test counts")
     for scale, digest in finished.weights_sha256.items():
-        path = weights_file(result, scale)
-        if not path.exists() or sha256(path.read_bytes()).hexdigest() != digest:
-            raise ValueError(f"{path.name} is missing or damaged")
+        checkpoints.read_tensors(weights_file(result, scale), digest)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -41,9 +41,7 @@ def round_weights(network: nn.Module) -> None:
 
 def write(network: nn.Module, path: Path) -> str:
     """Store the weights as float16; returns the file's SHA-256."""
-    with files.atomic_write(path) as temporary:
-        temporary.write_bytes(_content(network))
-    return digest_of(network)
+    return _store(_content(network), path)
 
 
 def digest_of(network: nn.Module) -> str:
@@ -75,11 +73,15 @@ def _name(layer: int) -> str:
     return f"synapses.{layer}.weight"
 
 
-def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> None:
-    """Store tensors unchanged, with metadata that JSON can represent."""
-    content = save(tensors, {"json": json.dumps(metadata)})
+def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Path) -> str:
+    """Store tensors unchanged, with metadata that JSON can represent; returns the file's SHA-256."""
+    return _store(save(tensors, {"json": json.dumps(metadata)}), path)
+
+
+def _store(content: bytes, path: Path) -> str:
     with files.atomic_write(path) as temporary:
         temporary.write_bytes(content)
+    return sha256(content).hexdigest()
 
 
 def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from tqttfs_lite.errors import ResultError, shortened, shown
+from tqttfs_lite.errors import CheckpointError, ResultError, shortened, shown
 
 # Types as declared, except that an integer may stand for a real number; no unknown keys, no NaN, no infinities.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -25,7 +25,7 @@ def reading_counts(path: Path, command: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ResultError(f"{path.name} is missing from {path.parent.name}/: `{command}` makes it") from None
-    except (OSError, ValueError) as damage:
+    except (OSError, ValueError, CheckpointError) as damage:
         raise ResultError(f"{path.parent.name}/{path.name} is not a readable file of counts: {damage}") from None
 
 

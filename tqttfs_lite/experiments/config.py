@@ -75,6 +75,8 @@ def _in_one_sentence(cls: type[Config]) -> type[Config]:
 
     @wraps(construct)
     def checked(self: Config, *arguments: Any, **settings: Any) -> None:
+        if len(arguments) > len(names):
+            raise ConfigError(f"there are {len(names)} settings, not {len(arguments)}")
         try:
             construct(self, **dict(zip(names, arguments, strict=False)), **settings)
         except ValidationError as found:

@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tqttfs_lite import files
-from tqttfs_lite.errors import DivergenceError, ResultError, one_sentence
+from tqttfs_lite.errors import DivergenceError, ResultError, at_least, one_sentence
 from tqttfs_lite.experiments import checkpoints, datasets, experiment, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
 from tqttfs_lite.experiments.config import TrainingConfig, recipe
@@ -505,7 +505,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [network for _, network, *_ in NETWORKS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--activations", nargs="+", choices=EVERY, default=EVERY)
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds for each network (default: 5)")
+    parser.add_argument("--seeds", type=at_least(1), default=5, help="number of seeds for each network (default: 5)")
     options = parser.parse_args(arguments)
     reuse_memory()
     for dataset, network, time_steps, kinds in NETWORKS:

@@ -79,17 +79,15 @@ def forget(result: Result) -> None:
         path.unlink()
 
 
-def from_integers(result: Result, integers: Sequence[Tensor], bits: int, *, per_channel: bool) -> FixedPointNetwork:
-    """The network of a finish from its rounded weights, one tensor per layer.
-
-    Raises the same errors as `experiment.trained_network`.
-    """
-    network = experiment.trained_network(result)
-    scale = layer_scales(network, bits, per_channel=per_channel)
+def from_integers(
+    trained: SpikingNetwork, integers: Sequence[Tensor], bits: int, *, per_channel: bool
+) -> FixedPointNetwork:
+    """The network of a finish from its rounded weights, one tensor per layer, and the network that was finished."""
+    network = FixedPointNetwork(trained, bits, per_channel=per_channel)  # with the scales of the finish
     with torch.no_grad():
-        for layer, w, s in zip(network.layers, integers, scale, strict=True):
-            layer.weight.copy_(w * s.view(-1, *[1] * (w.ndim - 1)))
-    return FixedPointNetwork(network, bits, scale=scale)
+        for layer, weight in zip(network.whole_layers, integers, strict=True):
+            layer.weight.copy_(weight)
+    return network
 
 
 def _purpose(result: Result) -> str:

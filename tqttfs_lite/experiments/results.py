@@ -58,8 +58,15 @@ class Result:
         """The file with its weights, which does not exist for released results of further seeds."""
         if self.folder is None:
             return checkpoint_file(self.config, released=self.released)
-        beside = self.folder.parent / "checkpoints" if self.folder.name == "results" else self.folder
-        return beside / f"{self.config.name}.safetensors"
+        folder = self.place / "checkpoints" if self.folder.name == "results" else self.folder
+        return folder / f"{self.config.name}.safetensors"
+
+    @property
+    def place(self) -> Path:
+        """The folder in which the folders of whatever else is stored for its network are."""
+        if self.folder is None:
+            return paths.data_directory() if self.released else paths.runs_directory()
+        return self.folder.parent if self.folder.name == "results" else self.folder
 
     @property
     def seconds(self) -> float:
@@ -100,8 +107,7 @@ def checkpoint_file(config: TrainingConfig, *, released: bool) -> Path:
 
 def beside(result: Result, folder: str, suffix: str) -> Path:
     """The file that stores something else about a result's network, in the same place as the result."""
-    root = result.folder or (paths.data_directory() if result.released else paths.runs_directory())
-    return root / folder / f"{result.config.name}{suffix}"
+    return result.place / folder / f"{result.config.name}{suffix}"
 
 
 def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:

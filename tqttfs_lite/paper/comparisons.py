@@ -143,6 +143,11 @@ class Comparison(NamedTuple):
         return tuple(sorted(used_files.names(reported.CLAIMS, self.quantized, self.baseline)))
 
     @property
+    def dials(self) -> tuple[str, ...]:
+        """The names of the files of our networks' stored dials."""
+        return tuple(file for group in (self.quantized, self.baseline) if group for file in group.dials)
+
+    @property
     def gain(self) -> Difference | None:
         """The gain in accuracy as trained, in percentage points; None if a network is not trained yet."""
         return gain(self.quantized, self.baseline) if self.quantized and self.baseline else None
@@ -150,6 +155,44 @@ class Comparison(NamedTuple):
     def gain_at(self, mean_steps: float) -> Difference | None:
         """The gain at equal mean time steps, `seed_statistics.gain_at`; None also if a network is not trained yet."""
         return gain_at(self.quantized, self.baseline, mean_steps) if self.quantized and self.baseline else None
+
+    def by_trainings(self) -> dict[str, tuple[Group, Group]]:
+        """Our quantized network and baseline from selected trainings, by a name for these.
+
+        All that count in the means; these and the repeated ones, if there are any; and those in one precision, repeated
+        ones included, if the two networks were not all trained in the same.  A training counts like a seed.  Empty if a
+        network is not trained yet.
+        """
+        if not (self.quantized and self.baseline):
+            return {}
+        found = {"all": (self.quantized, self.baseline)}
+        quantized, baseline = (group.with_repeated() for group in found["all"])
+        if (quantized, baseline) != found["all"]:
+            found["all, repeated ones too"] = quantized, baseline
+        if len(quantized.precisions | baseline.precisions) > 1:
+            for dtype in sorted(quantized.precisions & baseline.precisions):
+                found[dtype] = quantized.trained_in(dtype), baseline.trained_in(dtype)
+        return found
+
+    def summary(self, decimals: int) -> str:
+        """The two networks with steps and silent images, and the gain as trained and at equal mean steps, in words.
+
+        Raises `ResultError` if a stored dial is damaged.
+        """
+        if not (self.quantized and self.baseline and self.gain):
+            return f"{self.claim.dataset}, {self.claim.network} {self.claim.degrees}: not trained yet"
+        lines = [f"{self.claim.dataset}, {short(self.quantized.config.architecture)}:"]
+        for words, group in (("unquantized", self.baseline), ("quantized", self.quantized)):
+            lines.append(
+                f"  {words}: {group.accuracy.text(decimals)} %, {group.steps.mean:.2f} mean time steps, "
+                f"{group.silent.mean:.1f} % of the images silent, {len(group.results)} seeds"
+            )
+        lines.append(f"  gain as trained: {self.gain.text(decimals)} points (slides: {float(self.claim.points):+.1f})")
+        at = {steps: self.gain_at(steps) for steps in EQUAL_STEPS[self.claim.dataset]}
+        told = [f"{found.text(decimals)} at {steps:g}" for steps, found in at.items() if found]
+        if told:
+            lines.append(f"  at equal mean time steps: {', '.join(told)}")
+        return "\n".join(lines)
 
 
 def of_claims(groups: Mapping[TrainingConfig, Group], **changes: Any) -> list[Comparison]:

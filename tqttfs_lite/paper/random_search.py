@@ -20,7 +20,7 @@ import yaml
 from jaxtyping import Float
 from pandas import DataFrame
 
-from tqttfs_lite.errors import one_sentence
+from tqttfs_lite.errors import at_least, one_sentence
 from tqttfs_lite.experiments import devices, random_settings, results, used_files
 from tqttfs_lite.experiments.config import TrainingConfig, changes, recipe, unquantized, variant
 from tqttfs_lite.experiments.experiment import run_together
@@ -158,9 +158,9 @@ class Search:
         leads: dict[str, list[str]] = {}
         for target in self.targets:
             _, low, high = self.gain(target)
-            leader = f"the {SIDES[low > 0]} side" if low > 0 or high < 0 else "neither side"
+            leader = f"the {SIDES[low > 0]} side is" if low > 0 or high < 0 else "neither side is shown to be"
             leads.setdefault(leader, []).append(f"{target:g}")
-        said = "; ".join(f"within {' or '.join(steps)}, {who} is ahead" for who, steps in leads.items())
+        said = "; ".join(f"within {' or '.join(steps)}, {who} ahead" for who, steps in leads.items())
         return (
             f"{told}, for {random_settings.EPOCHS} epochs and with one seed each."
             f" Comparing the best of {self.half} of them on the validation images, by mean time steps: {said}."
@@ -228,9 +228,9 @@ def parser_for(command: str, purpose: str | None, networks: Sequence[str], best:
     """The options of a program that tries settings out and then trains the best with several seeds."""
     parser = argparse.ArgumentParser(description=purpose, prog=command)
     parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
-    parser.add_argument("--seeds", type=int, default=0, help=f"{best} (default: print the study that does)")
+    parser.add_argument("--seeds", type=at_least(0), default=0, help=f"{best} (default: print the study that does)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, or auto (default: auto)")
-    parser.add_argument("--at-once", type=int, default=8, help="trainings side by side on a GPU (default: 8)")
+    parser.add_argument("--at-once", type=at_least(1), default=8, help="trainings side by side on a GPU (default: 8)")
     return parser
 
 
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [claim.network for claim in reported.improvements()]
     best_of = "train the best of each side to the end, with so many seeds, and release them"
     parser = parser_for(COMMAND, main.__doc__, names, best_of)
-    parser.add_argument("--draws", type=int, default=32, help="settings for each side (default: 32)")
+    parser.add_argument("--draws", type=at_least(1), default=32, help="settings for each side (default: 32)")
     options = parser.parse_args(arguments)
     at_once = options.at_once if devices.choose(options.device).type != "cpu" else 1
     for claim in reported.improvements():

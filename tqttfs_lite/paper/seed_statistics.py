@@ -141,6 +141,20 @@ class Group(NamedTuple):
 
     config: TrainingConfig  # with seed 0 and, of equivalent losses, the first
     results: tuple[Result, ...]
+    repeated: tuple[Result, ...] = ()  # of the same seeds with equivalent losses, which count in no mean
+
+    def with_repeated(self) -> Group:
+        """The same, where each training counts like a seed of its own."""
+        return Group(self.config, self.results + self.repeated)
+
+    @property
+    def precisions(self) -> set[str]:
+        """The data types in which the networks were trained, such as float32."""
+        return {str(result.made["training_dtype"]) for result in self.results}
+
+    def trained_in(self, dtype: str) -> Group:
+        """The results of the networks that were trained in a data type."""
+        return Group(self.config, tuple(result for result in self.results if result.made["training_dtype"] == dtype))
 
     @property
     def used_files(self) -> tuple[str, ...]:
@@ -223,15 +237,19 @@ def released() -> dict[TrainingConfig, Group]:
 def grouped(results: Iterable[Result]) -> dict[TrainingConfig, Group]:
     """Results by configuration with seed 0 and, of equivalent losses, the first.
 
-    If a seed was trained with several of them, the result is that of the first.
+    If a seed was trained with several of them, the result is that of the first, and the others are repeated.
     """
-    seeds: defaultdict[TrainingConfig, dict[int, Result]] = defaultdict(dict)
+    members: defaultdict[TrainingConfig, list[Result]] = defaultdict(list)
     for result in results:
         loss, *_ = losses_alike(result.config)
-        group = seeds[replace(result.config, seed=0, loss=loss)]
-        if result.config.loss == loss or result.config.seed not in group:
-            group[result.config.seed] = result
-    return {config: Group(config, tuple(found[seed] for seed in sorted(found))) for config, found in seeds.items()}
+        members[replace(result.config, seed=0, loss=loss)].append(result)
+    groups = {}
+    for config, found in members.items():
+        found.sort(key=lambda result: (result.config.seed, result.config.loss != config.loss))
+        seeds = {result.config.seed: result for result in reversed(found)}  # of each seed the first
+        repeated = tuple(result for result in found if result is not seeds[result.config.seed])
+        groups[config] = Group(config, tuple(seeds[seed] for seed in sorted(seeds)), repeated)
+    return groups
 
 
 def table(results: Iterable[Result]) -> DataFrame:

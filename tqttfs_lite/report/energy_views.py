@@ -94,8 +94,8 @@ def _pooled(result: Result, data: Images) -> Counts:
         times = encode(batch, network.time_steps)
         found += torch.tensor(pooled_operations(network, times, infer(network, times)))
     arriving, additions = (found.T / len(data)).tolist()
-    for n, window in enumerate(network.architecture.windows[:-1]):
-        additions[n + 1] += counts.spikes[n] if window > 1 else 0
+    for n, layer in enumerate(network.layers[:-1]):
+        additions[n + 1] += counts.spikes[n] if layer.average_window > 1 else 0
     return counts._replace(arriving=arriving, additions=additions)
 
 

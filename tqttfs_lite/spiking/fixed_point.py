@@ -151,7 +151,10 @@ class FixedPointNetwork(SpikingNetwork):
         windows = [layer.average_window for layer in network.layers]
         pooling: PoolingMode = "average" if max(windows) > 1 else "max"
         neuron = replace(network.neuron, theta=0.0)  # the layers take their thresholds off
-        super().__init__(network.architecture, network.time_steps, neuron=neuron, pooling=pooling)
+        earliest = network.layers[-1].clock[0] + 1  # the layers' clocks count from 0
+        super().__init__(
+            network.architecture, network.time_steps, neuron=neuron, pooling=pooling, earliest_output=earliest
+        )
         self.bits = bits
         scale = layer_scales(network, bits, per_channel=per_channel) if scale is None else scale
         for layer, trained, s, window in zip(self.whole_layers, network.layers, scale, (1, *windows[:-1]), strict=True):
