@@ -97,7 +97,7 @@ def test_the_test_images_are_for_the_chosen_bits_and_read_after_the_choice(
 
 
 def test_a_second_run_reads_and_a_network_that_is_not_released_has_none(
-    measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
+    released: Result, measured: FixedPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bit_widths, "FINISHED_BITS", {"SMLP": (4, 3)})
     monkeypatch.setattr(finish, "EPOCHS", {"SMLP": 1})
@@ -106,7 +106,10 @@ def test_a_second_run_reads_and_a_network_that_is_not_released_has_none(
     assert first.model_copy(update={"finished": None}) == measured
     assert not [*paths.runs_directory().glob("*.state.safetensors")]
     monkeypatch.setattr(bit_widths, "measure_finish", lambda *_: pytest.fail("it was finished before"))
+    left = training.state_file(finish.settings(CONFIG, 1.0), finish._purpose(released))
+    left.touch()  # by a run that was killed between storing the scores and removing its states
     assert bit_widths.run(CONFIG) == first
+    assert not left.exists()
     with pytest.raises(ResultError, match="is not released"):
         bit_widths.run(replace(CONFIG, seed=1))
 

@@ -32,7 +32,7 @@ def counted(right: int, first: int) -> tuple[Evaluation, ...]:
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search whose shared network likes 1-2 best; of its first ones only 1-4 is trained."""
     monkeypatch.setenv("TQTTFS_DATA", str(tmp_path))
-    settings = dict.fromkeys(distinct(CONFIG, settings_of(CONFIG)), counted(800, 7))
+    settings = dict.fromkeys(distinct(CONFIG, settings_of(CONFIG)), counted(800, 6))
     settings |= {"1-1": counted(900, 1), "1-2": counted(940, 2), "1-4": counted(930, 2)}
     shared = Scores(search.shared_config(CONFIG), DEGREES, 1.0, {}, MADE, THRESHOLDS, settings)
     search._write(shared, search.scores_file(shared.config, DEGREES))

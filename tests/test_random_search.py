@@ -28,8 +28,8 @@ IMAGES = 1000
 
 def trial(config: TrainingConfig, correct: int, first: float = 2.0) -> Trial:
     """Right about half of these images after `first` mean steps, about all after one more, and less later."""
-    score = Evaluation(IMAGES, correct, correct, 0, 3 * IMAGES, (0, 0))
     steps = tuple(int(IMAGES * (first + n)) for n in range(3))
+    score = Evaluation(IMAGES, correct, correct, 0, steps[1], (0, 0))
     curve = Curve(IMAGES, (correct // 2, correct, correct - 100), (0, 0, 0), steps)
     return Trial(config, (Epoch(1.0, 90.0, 3.0, 1.0),) * config.epochs, score, {}, (0.5, 1.0, 1.5), curve)
 

@@ -11,7 +11,7 @@ from tqttfs_lite.errors import CheckpointError, ResultError
 from tqttfs_lite.experiments import checkpoints, experiment, paths, results, trainer, training
 from tqttfs_lite.experiments.config import TrainingConfig, as_image
 from tqttfs_lite.experiments.datasets import Images
-from tqttfs_lite.experiments.evaluation import Evaluation
+from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.paper import seed_statistics
@@ -36,6 +36,25 @@ def test_a_trial_is_read_back() -> None:
     trial = Trial(CONFIG, HISTORY, SCORE, {"commit": "abc", "threads": 1})
     assert results.read_trial(results.write_trial(trial)) == trial
     assert results.read_trials() == [trial]
+
+
+@pytest.mark.parametrize(
+    ("curve", "words"),
+    [
+        (Curve(10, (8, 9), (0, 1), (20, 30)), ""),
+        (Curve(10, (8,), (0,), (20,)), "a count of each kind for every threshold"),
+        (Curve(10, (8, 9), (0, 1), (20, 10**9)), "silent after 1000000000 steps"),
+        (Curve(10, (8, 8), (0, 1), (20, 30)), "the counts of the score at the threshold of training"),
+    ],
+)
+def test_a_trial_whose_curve_no_network_can_have_is_refused(curve: Curve, words: str) -> None:
+    trial = Trial(CONFIG, HISTORY, SCORE, {}, (0.5, 1.0), curve)
+    path = results.write_trial(trial)
+    if words:
+        with pytest.raises(ResultError, match=words):
+            results.read_trial(path)
+    else:
+        assert results.read_trial(path) == trial
 
 
 def test_a_trial_is_no_result() -> None:

@@ -1,5 +1,6 @@
 """A search from end to end on the digits: what it chooses, what it tells, what a second one costs, where it goes on."""
 
+import json
 import re
 import shlex
 import shutil
@@ -228,7 +229,13 @@ def test_a_file_that_no_search_wrote_is_refused() -> None:
     config = search.shared_config(CONFIG)
     file = search.scores_file(config, DEGREES)
     assert search.read(file).used_files == (f"rankings/{file.name}",)
-    file.write_text(file.read_text().replace('"epochs": 1', '"epochs": 2'))
+    whole = file.read_text()
+    content = json.loads(whole)
+    content["settings"]["1-1"][0]["correct"] = 10**9
+    file.write_text(json.dumps(content))
+    with pytest.raises(ResultError, match="correct must be from 0 to"):
+        search.read(file)
+    file.write_text(whole.replace('"epochs": 1', '"epochs": 2'))
     with pytest.raises(ResultError, match="its configuration has a different hash"):
         search.read(file)
     file.unlink()

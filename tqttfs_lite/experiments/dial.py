@@ -230,14 +230,7 @@ def read(result: Result) -> Dial:
 def check(dial: Dial, time_steps: int) -> None:
     """Raise `ValueError` for impossible counts."""
     for curve in (dial.validation, dial.test):
-        if not len(curve.correct) == len(curve.silent) == len(curve.steps) == len(dial.thresholds):
-            raise ValueError("there must be a count of each kind for every threshold")
-        for correct, silent, steps in zip(curve.correct, curve.silent, curve.steps, strict=True):
-            least = time_steps * silent + curve.images - silent  # a silent image takes all steps
-            if correct > curve.images or silent > curve.images or not least <= steps <= time_steps * curve.images:
-                raise ValueError(
-                    f"of {curve.images} images {correct} cannot be right and {silent} silent after {steps} steps"
-                )
+        curve.check(len(dial.thresholds), time_steps)
     if any(low >= high for low, high in pairwise(dial.thresholds)):
         raise ValueError("the thresholds must increase")
     if fine := dial.unquantized:

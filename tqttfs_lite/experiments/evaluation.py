@@ -78,6 +78,17 @@ class Curve:
     silent: tuple[Count, ...]
     steps: tuple[Count, ...]  # sum over images of the inference time steps; T if no output neuron fires
 
+    def check(self, thresholds: int, time_steps: int) -> None:
+        """Raise `ValueError` for counts that no network of this T can have, or if there are not as many."""
+        if not len(self.correct) == len(self.silent) == len(self.steps) == thresholds:
+            raise ValueError("there must be a count of each kind for every threshold")
+        for correct, silent, steps in zip(self.correct, self.silent, self.steps, strict=True):
+            least = time_steps * silent + self.images - silent  # a silent image takes all steps
+            if correct > self.images or silent > self.images or not least <= steps <= time_steps * self.images:
+                raise ValueError(
+                    f"of {self.images} images {correct} cannot be right and {silent} silent after {steps} steps"
+                )
+
 
 class Answers(NamedTuple):
     """The answer to each image of a data set, stored in bytes."""

@@ -266,6 +266,8 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
         check_counts(found.test, found.config)
         if isinstance(found, _StoredResult) and found.neurobench:
             _check_metrics(found.neurobench, found.test.counts(Architecture.parse(found.config.architecture)))
+        if isinstance(found, _StoredTrial):
+            _check_curves(found)
         if len(found.history) != found.config.epochs:
             raise ValueError(f"history must have {found.config.epochs} epochs, not {len(found.history)}")
         for epoch in found.history:
@@ -290,6 +292,17 @@ def _check_metrics(found: Mapping[str, float | None], counts: Counts) -> None:
             raise ValueError(f"{name} must be {value} according to the counts, not {stored}")
     if not 0 <= (found["connection_sparsity"] or 0) <= 1:
         raise ValueError(f"connection_sparsity must be from 0 to 1, not {found['connection_sparsity']}")
+
+
+def _check_curves(found: _StoredTrial) -> None:
+    """Raise `ValueError` for impossible curves, and if that of the trial is not its score at the threshold."""
+    for curve in filter(None, (found.curve, found.unquantized)):
+        curve.check(len(found.thresholds), found.config.time_steps)
+    if found.curve:
+        at = found.thresholds.index(found.config.theta)
+        counts = found.curve.correct[at], found.curve.silent[at], found.curve.steps[at]
+        if counts != (found.test.correct, found.test.silent, found.test.steps):
+            raise ValueError("the curve must have the counts of the score at the threshold of training")
 
 
 def check_counts(found: Evaluation, config: TrainingConfig) -> None:

@@ -529,6 +529,9 @@ def read(path: Path) -> Scores:
             raise ValueError("its configuration has a different hash")
         if any(len(each) != len(stored.thresholds) for each in stored.settings.values()):
             raise ValueError("there must be counts for every threshold")
+        for setting, each in stored.settings.items():
+            for counts in each:
+                results.check_counts(counts, variant(stored.config, setting))
     return found
 
 

@@ -141,6 +141,8 @@ def files() -> Generator[Entry, None, list[Result]]:
             yield _whole("arithmetic", f"dials/{path.name}", partial(dial.read, result))
         if results.beside(result, *results.FIXED_POINT).exists():
             yield _whole("arithmetic", f"fixed_point/{path.name}", partial(bit_widths.read, result))
+    for path in sorted(paths.search_directory().glob("*.json")):
+        yield _whole("arithmetic", f"search/{path.name}", partial(results.read_trial, path))
     for kept in (anytime, search, conventional):
         for path in sorted((paths.data_directory() / kept.FOLDER).glob("[!.]*.json")):
             yield _whole("arithmetic", f"{kept.FOLDER}/{path.name}", partial(kept.read, path))
