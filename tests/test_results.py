@@ -9,12 +9,11 @@ import torch
 
 from tqttfs_lite.errors import CheckpointError, ResultError
 from tqttfs_lite.experiments import checkpoints, experiment, paths, results, trainer, training
-from tqttfs_lite.experiments.config import TrainingConfig, as_image
+from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.datasets import Images
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.results import Result, Trial
 from tqttfs_lite.experiments.training import Epoch
-from tqttfs_lite.paper import seed_statistics
 
 CONFIG = TrainingConfig("784-8(1)-10(2)", "mnist", 4, epochs=1, batch_size=32)
 SCORE = Evaluation(10, 9, 9, 1, 30, (5, 6))
@@ -206,27 +205,6 @@ def test_a_result_without_the_sum_of_its_weights_is_refused(digest: str | None) 
     path.write_text(json.dumps(content))
     with pytest.raises(ResultError, match="not a readable result file"):
         results.read(path)
-
-
-def test_a_result_under_the_former_spelling_of_its_network_is_found(
-    splits_read: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`28x28-8(1)-10(2)` was a network of its own, with this hash, before `784-8(1)-10(2)` became its one spelling."""
-    former = as_image(CONFIG)
-    assert former.architecture == "28x28-8(1)-10(2)"
-    assert former.name == "mnist_28x28-8-10_q1-2_T4_seed0_2dbc1572"
-    new = experiment.run(CONFIG, progress=False)
-    old = replace(new, config=former)
-    results.write(old, results.result_file(former, released=False))
-    new.checkpoint.rename(old.checkpoint)
-    results.result_file(CONFIG, released=False).unlink()
-    monkeypatch.setattr(experiment, "train", lambda *_, **__: pytest.fail("trained again"))
-    found = experiment.run(TrainingConfig("28x28-8-10(2)", "mnist", 4, epochs=1, batch_size=32), progress=False)
-    assert found == old and found.checkpoint == old.checkpoint
-    assert experiment.evaluate_again(found) == new.test
-    released = experiment.run(CONFIG, release=True, progress=False)
-    assert released.released and released == old
-    assert list(seed_statistics.grouped([released])) == [CONFIG]
 
 
 @pytest.mark.parametrize(

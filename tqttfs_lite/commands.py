@@ -8,7 +8,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from tqttfs_lite.experiments import answers, cost_file, datasets, devices, exper
 from tqttfs_lite.experiments import export as exporting
 from tqttfs_lite.experiments import search as searches
 from tqttfs_lite.experiments import study as studies
-from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command
+from tqttfs_lite.experiments.config import TrainingConfig, recipe, training_command, unquantized
 from tqttfs_lite.experiments.evaluation import Evaluation
 from tqttfs_lite.experiments.results import Result
 from tqttfs_lite.paper import energy_report, reported, seed_statistics, verification
@@ -181,13 +181,12 @@ def verify(options: Namespace) -> int:
 def energy(options: Namespace) -> int:
     result = _result(options.file)
     architecture = Architecture.parse(result.config.architecture)
-    plain = replace(result.config, architecture=architecture.unquantized)  # in canonical form, all q = 1
+    plain = unquantized(result.config)
     if not (found := options.baseline or results.find(plain)):
         raise ResultError("the unquantized network, to which alpha refers, is not trained: name one with --baseline")
     baseline = _result(found)
     same = ("architecture", "dataset", "time_steps", "coding")
-    theirs = replace(baseline.config)  # in canonical form, too
-    if different := [name for name in same if getattr(theirs, name) != getattr(plain, name)]:
+    if different := [name for name in same if getattr(baseline.config, name) != getattr(plain, name)]:
         raise ResultError(
             f"{baseline.config.name} is not a baseline for {architecture}: it differs in {', '.join(different)}"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import wraps
 from hashlib import sha256
@@ -421,21 +420,6 @@ def _check_fit(architecture: Architecture, dataset: Dataset) -> None:
         raise ConfigError(
             f"{architecture} does not fit {dataset.name}, whose {classes} classes need an output layer of {classes}"
         )
-
-
-def as_image(config: TrainingConfig) -> TrainingConfig:
-    """A perceptron's configuration in the spelling `28x28-…`, with the hash and the name that go with it.
-
-    Results may be stored under these: a row of values, `784-…`, was not always the only spelling of a perceptron's
-    input.
-    A convolutional network's configuration is returned as it is.
-    """
-    if family(Architecture.parse(config.architecture)) == "SCNN":
-        return config
-    former = copy(config)
-    _, _, layers = config.architecture.partition("-")
-    object.__setattr__(former, "architecture", f"{_image_size(datasets.get(config.dataset))}-{layers}")
-    return former
 
 
 def _image_size(dataset: Dataset) -> str:

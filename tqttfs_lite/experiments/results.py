@@ -20,7 +20,7 @@ from tqttfs_lite.energy.models import Counts, metrics
 from tqttfs_lite.errors import CheckpointError, ResultError
 from tqttfs_lite.experiments import checkpoints, paths, used_files
 from tqttfs_lite.experiments.checks import STRICT, parse
-from tqttfs_lite.experiments.config import TrainingConfig, as_image
+from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.experiments.evaluation import Curve, Evaluation
 from tqttfs_lite.experiments.training import Epoch
 from tqttfs_lite.spiking.notation import Architecture
@@ -113,9 +113,8 @@ def beside(result: Result, folder: str, suffix: str) -> Path:
 def find(config: TrainingConfig, *, released_only: bool = False) -> Path | None:
     """The result file of a configuration: the released one, otherwise your own; None if it has not been trained."""
     for released in (True,) if released_only else (True, False):
-        for spelling in (config, as_image(config)):
-            if (path := result_file(spelling, released=released)).exists():
-                return path
+        if (path := result_file(config, released=released)).exists():
+            return path
     return None
 
 
@@ -259,8 +258,6 @@ def _read(path: Path, kind: type[Stored]) -> Stored:
     """The content of a file; the file's name must be that of its configuration."""
     try:
         found = parse(path.read_bytes(), kind)
-        if path.stem != found.config.name:
-            found.config = as_image(found.config)
         if found.config_sha256 != found.config.hash or path.stem != found.config.name:
             raise ResultError(f"{path.name} was edited or renamed: its configuration has a different hash")
         check_counts(found.test, found.config)
