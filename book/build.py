@@ -27,6 +27,7 @@ import yaml
 from book import (
     citing,
     claims,
+    compared,
     core_hours,
     findings,
     how_to_run,
@@ -242,12 +243,13 @@ def stage(executions: list[Execution], site: Site | None = None) -> None:
     fill(STAGE / "book" / "status.md", NUMBERS_MARK, numbers_sentence())
     fill(STAGE / "book" / "status.md", "<!-- last verified -->", last_verified.sentences(VERIFIED))
     try:
-        fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book"))
+        facts = compared.facts()
+        fill(STAGE / "book" / "intro.md", FINDINGS_MARK, findings.write(STAGE / "book", facts))
         for page, parts in (("differences.md", plan.parts()), ("letter.md", letter.write(STAGE / "book"))):
             for mark, text in parts.items():
                 fill(STAGE / "book" / page, mark, text)
         fill_chapter_since_2024()
-        fill_report_and_citation(site)
+        fill_report_and_citation(site, facts)
     except (FindingsError, DatasetError, ResultError, FileNotFoundError) as error:
         raise BookError(str(error)) from error
 
@@ -260,13 +262,13 @@ def fill_chapter_since_2024() -> None:
         fill(page, f"<!-- {theme} -->", since_2024.statements_table(theme))
 
 
-def fill_report_and_citation(site: Site | None) -> None:
+def fill_report_and_citation(site: Site | None, facts: compared.Facts) -> None:
     """Complete the pages for referees and citers, and write what is published beside the pages for programs."""
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
     book = yaml.safe_load((STAGE / "book" / "_config.yml").read_text("utf-8"))
     entries = citing.bibtex(citation, book["copyright"], site, experiment.commit())
     fill(STAGE / "book" / "cite.md", "<!-- bibtex -->", f"```bibtex\n{entries}\n```")
-    records = claims.records()
+    records = claims.records(facts)
     stored, trials = results.read_all(), results.read_trials()
     fill(STAGE / "book" / "report.md", "<!-- claims -->", claims.table(records))
     fill(STAGE / "book" / "report.md", "<!-- hours -->", core_hours.marked(stored, trials))

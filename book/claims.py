@@ -8,10 +8,9 @@ from typing import Any
 
 from book import marks
 from book.citing import Citation
-from book.compared import Finding, all_compared, found, savings
-from tqttfs_lite.paper import comparisons, reported, seed_statistics
+from book.compared import Facts, Finding, found
+from tqttfs_lite.paper import reported
 from tqttfs_lite.paper.seed_statistics import Difference
-from tqttfs_lite.report import per_image
 
 Record = dict[str, Any]
 
@@ -37,14 +36,9 @@ def record(finding: Finding) -> Record:
     }
 
 
-def records() -> list[Record]:
-    """Every claim of the first page's table, in its order.
-
-    Raises `FindingsError` where a result is missing.
-    """
-    groups = seed_statistics.released()
-    images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
-    return [record(finding) for finding in found(all_compared(groups), savings(groups, images))]
+def records(facts: Facts) -> list[Record]:
+    """Every claim of the first page's table, in its order."""
+    return [record(finding) for finding in found(facts.compared, facts.saved)]
 
 
 def document(records: Sequence[Record], citation: Citation) -> dict[str, Any]:

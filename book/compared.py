@@ -12,6 +12,7 @@ from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, gains, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread
+from tqttfs_lite.report import per_image
 from tqttfs_lite.spiking.notation import Architecture
 
 RECIPE = "the recipe's"  # baseline, beside the controls' names
@@ -227,6 +228,54 @@ def earlier(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]
         if baseline and len(baseline.results) >= FEWEST:
             found.append((comparison, baseline))
     return found
+
+
+class Facts(NamedTuple):
+    """Everything that the first page tells, found once."""
+
+    groups: Mapping[TrainingConfig, Group]
+    compared: list[Compared]
+    images: list[float]  # mean input spikes up to each step
+    saved: Savings
+    partly: list[tuple[Compared, dict[str, Group]]]
+    controlled: list[tuple[Compared, dict[str, Group]]]
+    fewer: list[tuple[Compared, list[Group]]]
+    earlier: list[tuple[Compared, Group]]
+    pooled: dict[str, Group]
+
+    @property
+    def used_files(self) -> set[str]:
+        """The names of the files behind them."""
+        networks = [group for c in self.compared for group in (c.quantized, c.baseline)]
+        networks += [group for _, found in (*self.partly, *self.controlled) for group in found.values()]
+        networks += [group for _, found in self.fewer for group in found]
+        networks += [baseline for _, baseline in self.earlier] + [*self.pooled.values()]
+        claimed = [(c.quantized, c.baseline) for c in self.compared]
+        answers = [group.answers for pair in claimed for group in pair]
+        runs = [result.run_on("test") for result in seed_statistics.paired(*claimed[-1])[0]]
+        dials = [group.dials for pair in claimed for group in pair]
+        dials += [group.dials for _, found in self.controlled for group in found.values()]
+        tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
+        tests = {f"{c.claim.dataset}/test" for c in self.compared}
+        return used_files.names(networks, answers, dials, runs, tables, tests)
+
+
+def facts() -> Facts:
+    """What the first page tells, from the released results; raises `FindingsError` where one is missing."""
+    groups = seed_statistics.released()
+    compared = all_compared(groups)
+    images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
+    return Facts(
+        groups,
+        compared,
+        images,
+        savings(groups, images),
+        partly_quantized(groups, compared),
+        controlled(groups, compared),
+        fewer_steps(groups, compared),
+        earlier(groups, compared),
+        comparisons.maximum_pooled(groups),
+    )
 
 
 def name(claim: reported.Improvement) -> str:

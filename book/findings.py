@@ -13,19 +13,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from book import marks
-from book.compared import (
-    Compared,
-    Savings,
-    all_compared,
-    controlled,
-    earlier,
-    fewer_steps,
-    found,
-    label,
-    name,
-    partly_quantized,
-    savings,
-)
+from book.compared import Compared, Facts, Savings, found, label, name
 from book.findings_sentences import (
     baselines_sentence,
     bounds_sentence,
@@ -45,11 +33,10 @@ from book.findings_sentences import (
 )
 from book.findings_tables import controls_table, energy_table, findings_table, loss_table, networks_table
 from book.wording import folded
-from tqttfs_lite.experiments import used_files
 from tqttfs_lite.experiments.config import TrainingConfig
-from tqttfs_lite.paper import comparisons, operating_points, reported, seed_statistics
+from tqttfs_lite.paper import comparisons, operating_points
 from tqttfs_lite.paper.seed_statistics import Group
-from tqttfs_lite.report import method_figures, per_image, result_figures, style
+from tqttfs_lite.report import method_figures, result_figures, style
 
 FIGURE, METHOD, PREVIEW = "findings.svg", "method.svg", "findings.png"
 CAPTION = (
@@ -61,17 +48,12 @@ CAPTION = (
 )
 
 
-def write(folder: Path) -> str:
+def write(folder: Path, facts: Facts) -> str:
     """Write the two figures into `folder`, and a copy of the result's for link previews into its `_static`.
 
     Returns the page's part with the figure, the words and the mark of what they are made from, in MyST Markdown.
-
-    Raises `FindingsError` where a result is missing.
     """
-    groups = seed_statistics.released()
-    compared = all_compared(groups)
-    images = per_image.input_spikes("fashion-mnist", comparisons.paper_time_steps("fashion-mnist"))
-    saved = savings(groups, images)
+    groups, compared, images, saved, partly, controlled, fewer, earlier, pooled = facts
     with plt.rc_context(style.STYLE):
         draw_result(folder, groups, saved)
         draw_method(folder)
@@ -84,24 +66,24 @@ def write(folder: Path) -> str:
     ]
     claims = found(compared, saved)
     points = {
-        "Accuracy.": f"{gains_sentence(compared)} {strongest_sentence(groups, compared)}".strip(),
+        "Accuracy.": f"{gains_sentence(compared)} {strongest_sentence(controlled)}".strip(),
         "Energy.": energy_sentence(compared, saved),
-        "Where it comes from.": f"{layers_sentence(groups, compared)} {controls_sentence(groups, compared)}".strip(),
+        "Where it comes from.": f"{layers_sentence(partly)} {controls_sentence(controlled)}".strip(),
     }
     parts = [
         "\n".join(f"- **{title}** {said}" for title, said in points.items() if said),
         "\n".join(directive),
         equal_steps_sentence(compared),
         energy_at_equal_steps_sentence(compared),
-        fewer_steps_sentence(groups, compared),
-        controls_table(groups, compared),
+        fewer_steps_sentence(fewer),
+        controls_table(controlled),
         f"{slides_steps_sentence(compared)}\n{baselines_sentence(compared)}",
         folded("The claims one by one", f"{reproduction_sentences(claims)}\n\n{findings_table(claims)}"),
         folded(
             "The networks behind them",
-            "\n\n".join(filter(None, [networks_table(compared), steps_sentence(compared), pooling_sentence(groups)])),
+            "\n\n".join(filter(None, [networks_table(compared), steps_sentence(compared), pooling_sentence(pooled)])),
         ),
-        folded("What the loss does", loss_table(groups, compared)),
+        folded("What the loss does", loss_table(earlier)),
         folded(
             "Energy under every accounting",
             f"Energy saved by {label(compared[-1].claim)}, in %, under each accounting. The slides do not say how many"
@@ -111,25 +93,7 @@ def write(folder: Path) -> str:
     ]
     # One element, which the mark is of.
     words = ["::::{container} findings", *"\n\n".join(filter(None, parts)).splitlines(), "::::"]
-    return "\n".join([*words, "", marks.mark(made_from(groups, compared))])
-
-
-def made_from(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> set[str]:
-    """The names of the files behind the figure and the words."""
-    networks = [(c.quantized, c.baseline) for c in compared]
-    stored = [files for c in compared for group in (c.quantized, c.baseline) for files in (group.dials, group.answers)]
-    before = [baseline for _, baseline in earlier(groups, compared)]
-    parts = [list(found.values()) for _, found in partly_quantized(groups, compared)]
-    parts += [found for _, found in fewer_steps(groups, compared)]
-    controls = [(group, group.dials) for _, found in controlled(groups, compared) for group in found.values()]
-    runs = [
-        result.run_on("test") for result in seed_statistics.paired(compared[-1].quantized, compared[-1].baseline)[0]
-    ]
-    tables = (reported.ACCURACY, reported.CLAIMS, reported.ENERGY, reported.LAYERS)
-    tests = {f"{c.claim.dataset}/test" for c in compared}
-    return used_files.names(
-        networks, stored, before, parts, controls, comparisons.maximum_pooled(groups), runs, tables, tests
-    )
+    return "\n".join([*words, "", marks.mark(facts.used_files)])
 
 
 def alternative(compared: Sequence[Compared], saved: Savings) -> str:

@@ -10,18 +10,16 @@ from book.compared import (
     Finding,
     Savings,
     by_clocks_alone,
-    controlled,
-    fewer_steps,
     name,
-    partly_quantized,
     strongest,
 )
 from book.wording import interval, listed, seeds
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
-from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, gains, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.report import energy_views, per_image
+
+Parts = Sequence[tuple[Compared, Mapping[str, Group]]]  # comparisons with other networks, by what is said of them
 
 
 def gains_sentence(compared: Sequence[Compared]) -> str:
@@ -80,10 +78,10 @@ def saved_or_needed(percent: float) -> str:
     return f"saves {percent:.1f} %" if percent >= 0 else f"needs {-percent:.1f} % more"
 
 
-def layers_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def layers_sentence(partly: Parts) -> str:
     """What quantizing the hidden layers alone gains, and the output alone; empty where neither is trained."""
     told, alike = [], []
-    for (claim, _, baseline, *_), found in partly_quantized(groups, compared):
+    for (claim, _, baseline, *_), found in partly:
         *_, before, output = claim.degrees.split("-")
         alike += [name(claim)] * (before == output)  # with that clock, the output behaves as if it had its input's
         told.append(_gained(claim, baseline, found))
@@ -103,9 +101,9 @@ def _gained(claim: reported.Improvement, baseline: Group, found: Mapping[str, Gr
     return f"{name(claim)}: {', '.join(gains_over)}"
 
 
-def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def controls_sentence(controlled: Parts) -> str:
     """What networks gain that share mainly one property with a coarse output clock; empty where none is trained."""
-    told = [_gained(one.claim, one.baseline, found) for one, found in controlled(groups, compared)]
+    told = [_gained(one.claim, one.baseline, found) for one, found in controlled]
     if not told:
         return ""
     return (
@@ -114,10 +112,10 @@ def controls_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence
     )
 
 
-def strongest_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def strongest_sentence(controlled: Parts) -> str:
     """What quantization gains over the best baseline, where that is not the recipe's; empty where there is none."""
     said = []
-    for one, found in controlled(groups, compared):
+    for one, found in controlled:
         words = strongest(one, found)
         if words == RECIPE:
             continue
@@ -131,10 +129,10 @@ def strongest_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequenc
     return " ".join(said)
 
 
-def fewer_steps_sentence(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def fewer_steps_sentence(fewer: Sequence[tuple[Compared, Sequence[Group]]]) -> str:
     """What the unquantized networks reach that were trained with fewer time steps; empty where none was."""
     said = []
-    for (claim, quantized, baseline, *_), found in fewer_steps(groups, compared):
+    for (claim, quantized, baseline, *_), found in fewer:
         shown = [
             f"{group.accuracy.text(2)} % at {group.steps.mean:.2f} steps with T = {group.config.time_steps}"
             for group in [*found, baseline]
@@ -242,9 +240,8 @@ def steps_sentence(compared: Sequence[Compared]) -> str:
     return f"{said} On the images that both networks decide, the quantized one takes {later.text(2)} steps more."
 
 
-def pooling_sentence(groups: Mapping[TrainingConfig, Group]) -> str:
+def pooling_sentence(pooled: Mapping[str, Group]) -> str:
     """How the convolutional network's gain hangs on its pooling, which the slides do not name; empty if untrained."""
-    pooled = comparisons.maximum_pooled(groups)
     if len(pooled) < 2:
         return ""
     before = pooled[energy_claims.UNQUANTIZED]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from book.compared import RECIPE, Compared, Finding, Savings, baselines, controlled, earlier, name
+from book.compared import RECIPE, Compared, Finding, Savings, baselines, name
 from book.wording import rows
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
-from tqttfs_lite.experiments.config import TrainingConfig
 from tqttfs_lite.paper import comparisons, energy_claims, reported, seed_statistics
 from tqttfs_lite.paper.seed_statistics import Group
 from tqttfs_lite.spiking.notation import Architecture
@@ -52,7 +51,7 @@ def networks_table(compared: Sequence[Compared]) -> str:
     return rows(header, body)
 
 
-def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def loss_table(earlier: Sequence[tuple[Compared, Group]]) -> str:
     """What the loss of our earlier recipe made of the baselines; empty where too few were trained with it."""
     header = [
         "network",
@@ -65,7 +64,7 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
         "saved, causal, %",
     ]
     body = []
-    for (claim, quantized, baseline, *_), before in earlier(groups, compared):
+    for (claim, quantized, baseline, *_), before in earlier:
         for words, group in (("earlier", before), (RECIPE, baseline)):
             saved = energy_claims.reductions(quantized, group)[CAUSAL]
             body.append(
@@ -84,7 +83,7 @@ def loss_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compar
     )
 
 
-def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Compared]) -> str:
+def controls_table(controlled: Sequence[tuple[Compared, Mapping[str, Group]]]) -> str:
     """What quantization gains over baselines that share mainly one property with a coarse output clock.
 
     Empty where none is trained.
@@ -101,7 +100,7 @@ def controls_table(groups: Mapping[TrainingConfig, Group], compared: Sequence[Co
         "seeds",
     ]
     body = []
-    for one, found in controlled(groups, compared):
+    for one, found in controlled:
         steps = comparisons.middle_steps(one.claim.dataset)
         for words, group in baselines(one, found).items():
             there = seed_statistics.gain_at(one.quantized, group, steps)

@@ -19,7 +19,7 @@ def plain(table: str) -> str:
 
 @pytest.mark.data
 def test_the_page_shows_the_released_results(tmp_path: Path) -> None:
-    text = plain(findings.write(tmp_path))
+    text = plain(findings.write(tmp_path, compared.facts()))
     assert all((tmp_path / name).read_text("utf-8").count("<svg") == 1 for name in (findings.FIGURE, findings.METHOD))
     for claim, quantized, baseline in comparisons.of_claims(seed_statistics.released()):
         assert quantized and baseline

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from book import findings_sentences
+from book.compared import controlled
 from tests.test_compared import PLAIN, comparison, finding, group
 from tqttfs_lite.paper import comparisons
 from tqttfs_lite.paper.seed_statistics import Group, Spread, difference, spread
@@ -58,10 +59,11 @@ def test_what_a_control_gains_is_told_once_it_has_enough_seeds() -> None:
     one = comparison((986, 988, 987), (981, 981, 982))
     late, few = (replace(PLAIN, **changes) for changes in comparisons.CONTROLS.values())
     groups = {late: group(late, (979, 978, 979)), few: group(few, (985, 984))}
+    known = controlled(groups, [one])
     gained = difference(groups[late].accuracy, one.baseline.accuracy).text(2)
-    told = findings_sentences.controls_sentence(groups, [one])
+    told = findings_sentences.controls_sentence(known)
     assert f"clock: MNIST perceptron: no output before step 4 {gained}. What" in told
-    assert gained.startswith("-0.27 (") and findings_sentences.controls_sentence({}, [one]) == ""
+    assert gained.startswith("-0.27 (") and findings_sentences.controls_sentence(controlled({}, [one])) == ""
 
 
 def test_the_gain_over_a_better_baseline_is_told_if_the_validation_images_prefer_it(
@@ -78,10 +80,11 @@ def test_the_gain_over_a_better_baseline_is_told_if_the_validation_images_prefer
 
     monkeypatch.setattr(Group, "at_steps", at_steps)
     over = difference(one.quantized.accuracy, groups[few].accuracy).text(2)
-    assert findings_sentences.strongest_sentence(groups, [one]) == (
+    known = controlled(groups, [one])
+    assert findings_sentences.strongest_sentence(known) == (
         "The [best baseline](#stronger-baselines) of the MNIST perceptron on the validation images is that with"
         f" four ticks in the loss: over it, the gain is {over} as trained and +0.10 (0.10 to 0.10) at 2.5 mean time"
         " steps."
     )
     at[one.baseline.config] = 98.65
-    assert findings_sentences.strongest_sentence(groups, [one]) == ""
+    assert findings_sentences.strongest_sentence(known) == ""

@@ -3,7 +3,7 @@
 import re
 
 from book import findings_tables
-from book.compared import RECIPE, all_compared, controlled, name
+from book.compared import RECIPE, all_compared, controlled, earlier, name
 from tests.test_compared import comparison
 from tests.test_findings import plain
 from tqttfs_lite.energy.models import CAUSAL, SLIDES
@@ -31,25 +31,25 @@ def test_energy_stands_under_every_accounting_and_every_case() -> None:
 def test_what_the_earlier_loss_made_of_the_baselines_is_told_where_it_is_known() -> None:
     groups = seed_statistics.released()
     compared = all_compared(groups)
-    told = plain(findings_tables.loss_table(groups, compared))
+    told = plain(findings_tables.loss_table(earlier(groups, compared)))
     for claim, quantized, baseline, *_ in compared:
-        earlier = comparisons.by_recipe(groups, claim.dataset, claim.network, loss="soft-decoder")
-        assert earlier is not None and earlier is not baseline
-        for loss, group in (("earlier", earlier), ("the recipe's", baseline)):
+        before = comparisons.by_recipe(groups, claim.dataset, claim.network, loss="soft-decoder")
+        assert before is not None and before is not baseline
+        for loss, group in (("earlier", before), ("the recipe's", baseline)):
             (line,) = re.findall(rf".*\| {name(claim)} \| {loss} \|.*", told)
             assert group.steps.text(2) in line and gain(quantized, group).text(2) in line
-    assert findings_tables.loss_table({}, compared) == ""
+    assert findings_tables.loss_table([]) == ""
 
 
 def test_what_quantization_gains_over_stronger_baselines_is_told_as_trained_and_at_equal_steps() -> None:
     groups = seed_statistics.released()
-    compared = all_compared(groups)
-    told = plain(findings_tables.controls_table(groups, compared))
-    assert controlled(groups, compared)
-    for (claim, quantized, baseline, *_), found in controlled(groups, compared):
+    known = controlled(groups, all_compared(groups))
+    told = plain(findings_tables.controls_table(known))
+    assert known
+    for (claim, quantized, baseline, *_), found in known:
         steps = comparisons.middle_steps(claim.dataset)
         for words, group in {RECIPE: baseline, **found}.items():
             (line,) = re.findall(rf".*\| {name(claim)}, {claim.degrees} \| {words} \|.*", told)
             there = gain_at(quantized, group, steps)
             assert there and f"| {gain(quantized, group).text(2)} | {there.text(2)} at {steps:g} |" in line
-    assert findings_tables.controls_table({}, compared) == ""
+    assert findings_tables.controls_table([]) == ""

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from book import findings
+from book import compared, findings
 from tqttfs_lite.experiments import (
     answers,
     bit_widths,
@@ -189,7 +189,7 @@ def test_a_chapter_about_results_runs_on_a_data_folder_of_ones_own(
 def test_the_first_page_is_made_from_the_released_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").symlink_to(paths.raw_directory().resolve())
     fill(tmp_path, study.read(study.released_file()), monkeypatch)
-    findings.write(tmp_path)
+    findings.write(tmp_path, compared.facts())
     assert (tmp_path / "findings.svg").stat().st_size
 
 
@@ -234,7 +234,7 @@ def test_a_result_that_is_read_and_not_cited_is_found(log: Log) -> None:
 
 def test_the_first_page_cites_what_it_says(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings.marks, "mark", lambda files: log.cited.update(files) or "")
-    findings.write(tmp_path)
+    findings.write(tmp_path, compared.facts())
     assert log.read == log.cited
 
 
