@@ -168,8 +168,7 @@ def verify(options: Namespace) -> int:
     agreeing = sum(entry.agrees for entry in entries)
     if options.record:
         record = {"level": options.level, "numbers": len(entries), "agreeing": agreeing, **origin}
-        with files.atomic_write(options.record) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        files.write_json(options.record, record)
     if options.json:
         print(json.dumps([entry._asdict() for entry in entries], indent=1))
     else:

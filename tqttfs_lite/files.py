@@ -1,9 +1,11 @@
 """Atomic writing of files: completely or not at all."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -31,3 +33,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file as `atomic_write` does; returns it."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write what JSON can represent, one value a line; returns the file."""
+    return write_bytes(path, f"{json.dumps(content, indent=1)}\n".encode())
+
+
+def write_lines(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write the same with one line for each key, so that long lists of counts stay readable; returns the file."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    return write_bytes(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())

@@ -10,7 +10,6 @@ something.  Before anything is timed, every variant has to give the same output 
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -276,8 +275,7 @@ def store(
     content = {**asdict(benchmark), "made": origin, "weights": weights, "seconds": seconds, "measured": measured}
     content |= {"config": benchmarks.configuration(benchmark.network, benchmark.quantization).hash}
     content |= {"kernels": benchmarks.kernels()}
-    with files.atomic_write(paths.benchmarks_directory() / f"{benchmark.name}.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    files.write_json(paths.benchmarks_directory() / f"{benchmark.name}.json", content)
 
 
 def main(wanted: str = "") -> None:

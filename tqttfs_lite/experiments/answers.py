@@ -25,9 +25,7 @@ def write(answers: Answers, result: Result) -> Path:
     """Store the answers of a result's network; returns the file.  Equal answers give identical files."""
     path, content = beside(result, *ANSWERS), io.BytesIO()
     np.savez_compressed(content, **{name: values.numpy() for name, values in answers._asdict().items()})
-    with files.atomic_write(path) as temporary:
-        temporary.write_bytes(content.getvalue())
-    return path
+    return files.write_bytes(path, content.getvalue())
 
 
 def read(result: Result, labels: Int64[Tensor, " n"]) -> Answers:

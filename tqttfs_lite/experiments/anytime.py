@@ -15,7 +15,6 @@ It is a reference, not an upper bound: a larger network, or one that is trained 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -212,13 +211,9 @@ def reference_file(config: TrainingConfig) -> Path:
 
 def write(reference: Reference) -> Path:
     """Store a reference as JSON; returns the file."""
-    path = reference_file(reference.config)
     content = {"config_sha256": reference.config.hash, **asdict(reference), **asdict(reference.dial)}
     del content["dial"], content["unquantized"]  # a conventional network has no degrees
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
-    with files.atomic_write(path) as temporary:
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    return path
+    return files.write_lines(reference_file(reference.config), content)
 
 
 def read(path: Path) -> Reference:

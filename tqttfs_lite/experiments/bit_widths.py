@@ -13,7 +13,6 @@ Results are in `data/fixed_point/`, with the integer weights of the chosen netwo
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -278,11 +277,8 @@ def _read_integers(path: Path, digest: str) -> list[Tensor]:
 
 def write(measured: FixedPoint, result: Result) -> Path:
     """Store scores beside the result of their network; returns the file."""
-    path = beside(result, *FIXED_POINT)
     content = measured.model_dump(mode="json") | {"config": asdict(measured.config)}
-    with files.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
+    return files.write_json(beside(result, *FIXED_POINT), content)
 
 
 def read(result: Result) -> FixedPoint:

@@ -79,8 +79,7 @@ def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, Any], path: Pa
 
 
 def _store(content: bytes, path: Path) -> str:
-    with files.atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    files.write_bytes(path, content)
     return sha256(content).hexdigest()
 
 

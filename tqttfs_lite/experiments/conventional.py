@@ -23,7 +23,6 @@ Results are in `data/conventional/`; the weights stay in `data/runs/`, which git
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -447,8 +446,7 @@ def state_file(config: Conventional) -> Path:
 def write(result: Result) -> Result:
     """Store a result as readable JSON."""
     content = result.model_dump(mode="json") | {"settings": asdict(result.settings)}
-    with files.atomic_write(result_file(result.config)) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    files.write_json(result_file(result.config), content)
     return result
 
 

@@ -8,7 +8,6 @@ can be compared at equal steps.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from itertools import compress, pairwise
@@ -198,12 +197,9 @@ def _up_to_each_step(times: UInt8[Tensor, "B ..."], amount: Tensor | int, T: int
 
 def write(dial: Dial, result: Result) -> Path:
     """Store a dial beside the result of its network; returns the file."""
-    path = beside(result, *DIALS)
     content = {"checkpoint_sha256": result.checkpoint_sha256, **asdict(dial)}
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if value is not None]
-    with files.atomic_write(path) as temporary:
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    return path
+    known = {key: value for key, value in content.items() if value is not None}
+    return files.write_lines(beside(result, *DIALS), known)
 
 
 def read(result: Result) -> Dial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -43,8 +42,7 @@ def to_numpy(result: Result, folder: Path) -> Path:
         "layers": [{"q": layer.clock.step, "pool": pool, "pooling": config.pooling} for layer, pool in layers],
     }
     _make(folder)
-    with files.atomic_write(folder / "network.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    files.write_json(folder / "network.json", content)
     weights = {str(n): layer.weight.detach().cpu().numpy() for n, layer in enumerate(network.layers)}
     np.savez_compressed(folder / "weights.npz", allow_pickle=False, **weights)
     shutil.copyfile(portable.__file__, folder / "run.py")

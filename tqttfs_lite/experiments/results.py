@@ -6,7 +6,6 @@ and weights are in `data/runs/`, which git ignores, so that experiments of your 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import isclose, prod
@@ -124,13 +123,11 @@ def release(result: Result) -> Path:
     Returns the result file.  Raises `CheckpointError` if the weights do not belong to the result.
     """
     checkpoints.read_tensors(result.checkpoint, result.checkpoint_sha256)  # raises if they do not belong to the result
-    with files.atomic_write(checkpoint_file(result.config, released=True)) as temporary:
-        temporary.write_bytes(result.checkpoint.read_bytes())
+    files.write_bytes(checkpoint_file(result.config, released=True), result.checkpoint.read_bytes())
     released = replace(result, released=True)
     for kept in (ANSWERS, DIALS):
         if (own := beside(result, *kept)).exists():
-            with files.atomic_write(beside(released, *kept)) as temporary:
-                temporary.write_bytes(own.read_bytes())
+            files.write_bytes(beside(released, *kept), own.read_bytes())
             own.unlink()
     path = write(result, result_file(result.config, released=True))
     result_file(result.config, released=False).unlink()
@@ -223,9 +220,7 @@ def read_all(*, released: bool = True) -> list[Result]:
 def _write(stored: Result | Trial, path: Path, **scores: Any) -> Path:
     content = {"config_sha256": stored.config.hash, "config": asdict(stored.config), **scores, "made": stored.made}
     content["history"] = [epoch._asdict() for epoch in stored.history]
-    with files.atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
+    return files.write_json(path, content)
 
 
 class _Stored(BaseModel):

@@ -516,8 +516,7 @@ def _write(scores: Scores, path: Path) -> None:
     rows = [f"  {json.dumps(s)}: {json.dumps(list(found))}" for s, found in content.pop("settings").items()]
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     lines.append(' "settings": {\n' + ",\n".join(rows) + "\n }")
-    with files.atomic_write(path) as temporary:
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    files.write_bytes(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def read(path: Path) -> Scores:
