@@ -187,8 +187,8 @@ def test_a_comparison_is_summarised_with_its_steps() -> None:
     claimed, missing, _ = comparisons.of_claims(groups)
     assert claimed.summary(1).splitlines() == [
         "mnist, SMLP 1-2:",
-        "  unquantized: 50.0 ± 0.0 %, 2.05 mean time steps, 5.0 % of the images silent, 2 seeds",
-        "  quantized: 60.0 ± 0.0 %, 2.05 mean time steps, 5.0 % of the images silent, 2 seeds",
+        "  unquantized: 50.0 ± 0.0 %, 2.05 steps, 5.0 % silent, 2 seeds",
+        "  quantized: 60.0 ± 0.0 %, 2.05 steps, 5.0 % silent, 2 seeds",
         "  gain as trained: +10.0 (10.0 to 10.0) points (slides: +0.5)",
     ]
     assert missing.summary(1) == "fashion-mnist, 784-400-400-10 1-2-4: not trained yet"

@@ -184,14 +184,13 @@ class Comparison(NamedTuple):
         lines = [f"{self.claim.dataset}, {short(self.quantized.config.architecture)}:"]
         for words, group in (("unquantized", self.baseline), ("quantized", self.quantized)):
             lines.append(
-                f"  {words}: {group.accuracy.text(decimals)} %, {group.steps.mean:.2f} mean time steps, "
-                f"{group.silent.mean:.1f} % of the images silent, {len(group.results)} seeds"
+                f"  {words}: {group.accuracy.text(decimals)} %, {group.steps.mean:.2f} steps,"
+                f" {group.silent.mean:.1f} % silent, {len(group.results)} seeds"
             )
         lines.append(f"  gain as trained: {self.gain.text(decimals)} points (slides: {float(self.claim.points):+.1f})")
-        at = {steps: self.gain_at(steps) for steps in EQUAL_STEPS[self.claim.dataset]}
-        told = [f"{found.text(decimals)} at {steps:g}" for steps, found in at.items() if found]
-        if told:
-            lines.append(f"  at equal mean time steps: {', '.join(told)}")
+        for steps in EQUAL_STEPS[self.claim.dataset]:
+            if at := self.gain_at(steps):
+                lines.append(f"  gain at {steps:g} mean steps: {at.text(decimals)}")
         return "\n".join(lines)
 
 

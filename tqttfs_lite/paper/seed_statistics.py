@@ -274,6 +274,12 @@ def paired(quantized: Group, baseline: Group) -> list[tuple[Result, Result]]:
     return [(result, by_seed[result.config.seed]) for result in quantized.results if result.config.seed in by_seed]
 
 
+def of_shared_seeds(quantized: Group, baseline: Group) -> tuple[Group, Group]:
+    """The two groups with only the seeds that both have; there must be one."""
+    after, before = zip(*paired(quantized, baseline), strict=True)
+    return Group(quantized.config, after), Group(baseline.config, before)
+
+
 def with_baselines(groups: Mapping[TrainingConfig, Group]) -> list[tuple[Group, Group]]:
     """Pairs of a quantized network and a baseline that differ only in the degrees, the quantized network first."""
     found = []
