@@ -529,8 +529,9 @@ def read(path: Path) -> Scores:
         if any(len(each) != len(stored.thresholds) for each in stored.settings.values()):
             raise ValueError("there must be counts for every threshold")
         for setting, each in stored.settings.items():
+            config = variant(stored.config, setting)
             for counts in each:
-                results.check_counts(counts, variant(stored.config, setting))
+                results.check_counts(counts, config)
     return found
 
 
