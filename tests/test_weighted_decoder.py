@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tqttfs_lite.experiments import results
 from tqttfs_lite.experiments.config import recipe
-from tqttfs_lite.paper import seed_statistics, weighted_decoder
+from tqttfs_lite.paper import attempts, seed_statistics, weighted_decoder
 from tqttfs_lite.paper.seed_statistics import Difference, Group
 from tqttfs_lite.paper.weighted_decoder import RECIPE, Case
 
@@ -88,3 +89,34 @@ def test_the_verdict_follows_the_differences(differences: dict[str, float | None
 def test_one_seed_is_no_verdict() -> None:
     one = Difference(-1.0, float("nan"), float("nan"), (1, 10))
     assert weighted_decoder.verdict([judged(steps=one)]).startswith("No network has been trained with weighted spikes")
+
+
+def test_trials_stand_below_the_recipe_that_is_as_long() -> None:
+    tuned = weighted_decoder.tuning(results.read_trials(), "fashion-mnist", (7.0, 8.0))
+    assert set(tuned["network"]) == {"SMLP 1-1-1", "SMLP 1-2-4"}
+    for _, of_network in tuned.groupby("network"):
+        first, *others = of_network["half-life"]
+        assert first == "none, the recipe"
+        assert len(others) > 2 and all(text.endswith(" T") for text in others)
+        assert others == sorted(others, key=lambda text: float(text.removesuffix(" T")))
+        for earlier, later in zip(of_network["within 7 steps, %"], of_network["within 8 steps, %"], strict=True):
+            assert float(earlier or 0) <= float(later or 0)
+
+
+def test_a_trial_with_another_change_is_no_comparison() -> None:
+    by_recipe = recipe("784-400-10", "mnist", 8, epochs=5)
+    weighted: dict[str, Any] = {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": 4.0, "step_cost": 0.0}
+    only = weighted_decoder._only_weighted
+    assert only(replace(by_recipe, **weighted), by_recipe)
+    assert not only(replace(by_recipe, **weighted, dropout=0.2), by_recipe)
+    assert not only(by_recipe, by_recipe)
+
+
+def test_limits_are_met_by_both_by_one_or_by_neither(found: list[Case]) -> None:
+    example = next(c for c in found if c.dataset == "fashion-mnist")
+    both, neither = example.within(9.0), example.within(0.5)
+    weighted, by_recipe = (attempts.tested(group, 9.0).scores for group in (example.weighted, example.recipe))
+    assert weighted and by_recipe and both.startswith(f"{weighted[0].mean - by_recipe[0].mean:+.2f}")
+    assert neither == "neither"
+    swapped = example._replace(recipe=example.weighted, weighted=example.recipe)
+    assert [case.within(1.5) for case in (example, swapped)] == ["weighted alone", "recipe alone"]

@@ -216,13 +216,13 @@ def outcome(network: Network, aim: Aim, groups: Mapping[TrainingConfig, Group]) 
     if not (best and group):
         return None
     first, second = (-inf if point is None else point.accuracy for point in best.points(aim))
-    return tested(group, aim, as_trained=first >= second)
+    return tested(group, aim.steps, as_trained=first >= second)
 
 
-def tested(group: Group, aim: Aim, *, as_trained: bool = True) -> Outcome:
-    """The outcome of trained seeds, of those that have a dial of the degrees in question."""
+def tested(group: Group, most_steps: float, *, as_trained: bool = True) -> Outcome:
+    """The outcome of trained seeds within mean time steps, of those that have a dial of the degrees in question."""
     dials = [d for d in (d if as_trained else d.unquantized for d in group.read_dials()) if d]
-    chosen = [reached(measured.thresholds, measured.validation, aim.steps) for measured in dials]
+    chosen = [reached(measured.thresholds, measured.validation, most_steps) for measured in dials]
     points = [measured.point(at.threshold) for measured, at in zip(dials, chosen, strict=True) if at]
     if not points or len(points) < len(dials):
         return Outcome(as_trained, len(dials), None)
@@ -238,7 +238,7 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
             best, found = network.best(aim), outcome(network, aim, groups)
             accuracy, steps, silent = (found and found.scores) or (None,) * 3
             usual = by_recipe(groups, network.dataset, network.network, network.degrees)
-            before = usual and tested(usual, aim).scores
+            before = usual and tested(usual, aim.steps).scores
             rows.append(
                 {
                     "network": network.name,

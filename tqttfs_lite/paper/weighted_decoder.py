@@ -8,14 +8,26 @@ networks whose loss is the cross-entropy of the weighted spikes are compared wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tqttfs_lite.experiments.config import TrainingConfig
+from pandas import DataFrame
+
+from tqttfs_lite.experiments.config import TrainingConfig, changes
+from tqttfs_lite.experiments.evaluation import Curve
+from tqttfs_lite.experiments.results import Trial
 from tqttfs_lite.paper import comparisons, operating_points, reported
+from tqttfs_lite.paper.attempts import reached, tested
 from tqttfs_lite.paper.operating_points import READINGS
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread, difference
 
 RECIPE = "first spike, the recipe"
+# Half-lives of weights that halve, in T: of MNIST's networks, of quantized networks and of unquantized ones.
+HALVINGS = {
+    "weights that halve in T / 2": 0.5,
+    "weights that halve in 2 T": 2.0,
+    "weights that halve in 4 T": 4.0,
+}
 # Mean steps at which curves are drawn: these networks decide from the first tick on.
 CURVE_STEPS = {"mnist": [n / 20 for n in range(20, 81)], "fashion-mnist": [n / 5 for n in range(5, 61)]}
 
@@ -24,19 +36,15 @@ def forms(dataset: str) -> dict[str, dict[str, Any]]:
     """How the trainings differ from the recipe, by the form of the weights.
 
     With weights on a straight line, 1 - t / T, the loss is that of first-spike times, whose sharpness was not tuned.
-    Weights that halve do so every T / 2 steps; their sharpness, their half-life and the price of time were chosen on
-    MNIST's validation images.
+    Weights that halve have a half-life; the sharpness and the half-lives were chosen on validation images: `tuning`
+    shows those of FashionMNIST.
     """
-    half_life = comparisons.paper_time_steps(dataset) / 2
-    return {
-        "weights on a straight line": {"loss": "first-spike-time", "sharpness": 16.0},
-        "weights that halve": {
-            "loss": "temporal-weighting",
-            "sharpness": 8.0,
-            "half_life": half_life,
-            "step_cost": 0.0,
-        },
+    time_steps = comparisons.paper_time_steps(dataset)
+    halving = {
+        name: {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": share * time_steps, "step_cost": 0.0}
+        for name, share in HALVINGS.items()
     }
+    return {"weights on a straight line": {"loss": "first-spike-time", "sharpness": 16.0}, **halving}
 
 
 class Case(NamedTuple):
@@ -83,6 +91,13 @@ class Case(NamedTuple):
         found = [group.at_steps(self.meeting) for group in (self.weighted, self.recipe)]
         return difference(found[0], found[1]) if found[0] and found[1] else None
 
+    def within(self, most_steps: float) -> str:
+        """By how many points they are better, each at its best within mean steps and with few silent images."""
+        weighted, recipe = (tested(group, most_steps).scores for group in (self.weighted, self.recipe))
+        if weighted and recipe:
+            return difference(weighted[0], recipe[0]).text(2)
+        return "weighted alone" if weighted else "recipe alone" if recipe else "neither"
+
 
 def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
     """The networks for which the slides claim a gain, and their baselines, that were trained with weighted spikes."""
@@ -91,11 +106,61 @@ def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
         for degrees in (None, claim.degrees):
             names = (claim.dataset, claim.network, degrees)
             recipe = comparisons.by_recipe(groups, *names)
-            for form, changes in forms(claim.dataset).items():
-                weighted = comparisons.by_recipe(groups, *names, **changes)
+            for form, settings in forms(claim.dataset).items():
+                weighted = comparisons.by_recipe(groups, *names, **settings)
                 if recipe and weighted:
                     found.append(Case(claim.dataset, form, recipe, weighted))
     return found
+
+
+def within_limits(found: Sequence[Case], dataset: str) -> DataFrame:
+    """`Case.within` for a data set's networks, at the first of the steps at which the chapter compares networks."""
+    steps = comparisons.EQUAL_STEPS[dataset][:3]
+    return DataFrame(
+        {"network": case.network, "weights": case.form.removeprefix("weights ")}
+        | {f"within {most:g} steps": case.within(most) for most in steps}
+        for case in found
+        if case.dataset == dataset
+    )
+
+
+def tuning(trials: Sequence[Trial], dataset: str, steps: Sequence[float]) -> DataFrame:
+    """A data set's trials with weights that halve, each network's below that of the recipe which is as long.
+
+    For each number of mean steps, the highest validation accuracy in percent within it over the output thresholds,
+    with few silent images (`attempts.reached`); empty where no threshold allows that.
+    Trials without such a trial of the recipe are left out.
+    """
+    scored = {trial.config: trial for trial in trials if trial.config.dataset == dataset}
+    rows = []
+    for config in sorted(scored, key=lambda c: (c.architecture, c.epochs)):
+        if set(changes(config)) <= {"epochs"}:
+            weighted = [c for c in scored if _only_weighted(c, config)]
+            shown = [config, *sorted(weighted, key=lambda c: (c.half_life, c.sharpness))] if weighted else []
+            rows += [_tuned(scored[c], curve, steps) for c in shown if (curve := scored[c].curve)]
+    return DataFrame(rows)
+
+
+def _only_weighted(config: TrainingConfig, by_recipe: TrainingConfig) -> bool:
+    """Whether a configuration is that of the recipe, but for weights that halve."""
+    settings = ("loss", "sharpness", "half_life", "step_cost")
+    undone = replace(config, **{name: getattr(by_recipe, name) for name in settings})
+    return config.loss == "temporal-weighting" and undone == by_recipe
+
+
+def _tuned(trial: Trial, curve: Curve, steps: Sequence[float]) -> dict[str, str]:
+    config, score = trial.config, trial.validation
+    weighted = config.loss == "temporal-weighting"
+    row = {
+        "network": comparisons.short(config.architecture),
+        "half-life": f"{config.half_life / config.time_steps:g} T" if weighted else "none, the recipe",
+        "sharpness": f"{config.sharpness:g}",
+        "as trained, %": f"{score.accuracy:.2f}",
+        "steps": f"{score.mean_steps:.2f}",
+        "silent, %": f"{100 * score.silent / score.images:.1f}",
+    }
+    points = ((most, reached(trial.thresholds, curve, most)) for most in steps)
+    return row | {f"within {most:g} steps, %": f"{point.accuracy:.2f}" if point else "" for most, point in points}
 
 
 def curves(found: Sequence[Case]) -> dict[str, dict[str, Sequence[tuple[float, Spread]]]]:

@@ -527,7 +527,8 @@ def decoder_curves(
     rows = -(-len(networks) // 2)
     figure, grid = panels(rows, 2, height=0.5 + 2.4 * rows)
     names = dict.fromkeys(name for curves in networks.values() for name in curves)
-    looks = dict(zip(names, ((INK, "-"), (LAYERS[4], "--"), (LAYERS[1], "-.")), strict=False))
+    dashed = ((INK, "-"), (LAYERS[4], "--"), (LAYERS[1], "-."), (LAYERS[2], (0, (1, 1))), (LAYERS[3], (0, (5, 1))))
+    looks = dict(zip(names, dashed, strict=False))
     for axes in grid.flat[len(networks) :]:
         axes.axis("off")
     for axes, (title, curves) in zip(grid.flat, networks.items(), strict=False):
@@ -539,7 +540,7 @@ def decoder_curves(
         axes.set(title=title, xlabel="mean time steps", ylabel="test accuracy, %")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in names}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(3, len(handles)))
     return figure
 
 
