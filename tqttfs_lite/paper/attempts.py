@@ -60,6 +60,7 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
     # The mean number of images over which weights are averaged stays the same with larger batches.
     larger = {"batch_size": 512, "learning_rate": 4e-3, "averaging": 0.996}
     smoothed = {"label_smoothing": 0.3}
+    T = paper_time_steps(dataset)
     return (
         Attempt("a higher price of time", "trains earlier decisions", {"step_cost": 0.02}),
         Attempt("rotation and zoom", "further images, instead of dropout", moved),
@@ -70,11 +71,21 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         Attempt(
             "smoothed labels, few ticks", "together with fewer terms of the loss", {**smoothed, "loss": "few-ticks"}
         ),
+        Attempt("weights that halve in 2 T", "late spikes and silence lose by themselves", weights_that_halve(2.0 * T)),
+        Attempt("weights that halve in 4 T", "the same, with less haste", weights_that_halve(4.0 * T)),
         Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
         Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
         Attempt("smoothed labels, rotation and zoom, longer", "together", {**moved, **smoothed, "epochs": 80}),
     )
+
+
+def weights_that_halve(half_life: float) -> dict[str, Any]:
+    """The changes to a recipe for a loss in which an output spike weighs half as much after so many time steps.
+
+    The sharpness was chosen on validation images (`weighted_decoder.tuning`); time needs no price of its own.
+    """
+    return {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": half_life, "step_cost": 0.0}
 
 
 def configurations(dataset: str, network: str, degrees: str) -> dict[str, TrainingConfig]:
@@ -157,6 +168,13 @@ class Network:
     def attempts(self) -> tuple[Tried, ...]:
         """What was tried, apart from the recipe."""
         return tuple(tried for tried in self.tried if tried.name != RECIPE)
+
+    @property
+    def untried(self) -> tuple[TrainingConfig, ...]:
+        """The configurations of the attempts that are not stored."""
+        stored = {tried.name for tried in self.tried}
+        wanted = configurations(self.dataset, self.network, self.degrees)
+        return tuple(config for name, config in wanted.items() if name not in stored)
 
     def best(self, aim: Aim) -> Tried | None:
         """The attempt with the highest validation accuracy within the aim's limits; None if none is within them."""
@@ -295,19 +313,21 @@ def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
         recipes = by_recipe(groups, dataset, network, degrees)
         tried = []
         if recipes and beside(recipes.results[0], *DIALS).exists():
-            tried.append(_of_recipe(recipes.results[0]))
+            tried.append(_of_result(RECIPE, recipes.results[0]))
         for name, config in configurations(dataset, network, degrees).items():
             if trial_file(config).exists():
                 tried.append(_of_trial(name, results.read_trial(trial_file(config))))
+            elif (group := groups.get(config)) and beside(group.results[0], *DIALS).exists():
+                tried.append(_of_result(name, group.results[0]))
         found.append(Network(dataset, network, degrees, tuple(of_network), tuple(tried)))
     return found
 
 
-def _of_recipe(result: Result) -> Tried:
+def _of_result(name: str, result: Result) -> Tried:
     measured = dial.read(result)
     curves = measured.validation, measured.unquantized.validation if measured.unquantized else None
     names = f"results/{result.config.name}.json", used_files.name(beside(result, *DIALS))
-    return Tried(RECIPE, result.config, _trained(result), measured.thresholds, curves, names)
+    return Tried(name, result.config, _trained(result), measured.thresholds, curves, names)
 
 
 def _of_trial(name: str, trial: Trial) -> Tried:
@@ -339,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def chosen() -> list[Network]:
         return [network for network in stored(released()) if network.network in options.networks]
 
-    wanted = [c for n in chosen() for c in configurations(n.dataset, n.network, n.degrees).values()]
+    wanted = [config for network in chosen() for config in network.untried]
     try_out(wanted, at_once=at_once, device=options.device)
     best = fresh(chosen())
     if options.seeds:

@@ -17,7 +17,7 @@ from tqttfs_lite.experiments.config import TrainingConfig, changes
 from tqttfs_lite.experiments.evaluation import Curve
 from tqttfs_lite.experiments.results import Trial
 from tqttfs_lite.paper import comparisons, operating_points, reported
-from tqttfs_lite.paper.attempts import reached, tested
+from tqttfs_lite.paper.attempts import reached, tested, weights_that_halve
 from tqttfs_lite.paper.operating_points import READINGS
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread, difference
 
@@ -40,10 +40,7 @@ def forms(dataset: str) -> dict[str, dict[str, Any]]:
     shows those of FashionMNIST.
     """
     time_steps = comparisons.paper_time_steps(dataset)
-    halving = {
-        name: {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": share * time_steps, "step_cost": 0.0}
-        for name, share in HALVINGS.items()
-    }
+    halving = {name: weights_that_halve(share * time_steps) for name, share in HALVINGS.items()}
     return {"weights on a straight line": {"loss": "first-spike-time", "sharpness": 16.0}, **halving}
 
 
