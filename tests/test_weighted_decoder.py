@@ -8,7 +8,7 @@ import pytest
 from tqttfs_lite.experiments import results
 from tqttfs_lite.experiments.config import recipe
 from tqttfs_lite.paper import attempts, seed_statistics, weighted_decoder
-from tqttfs_lite.paper.seed_statistics import Difference, Group
+from tqttfs_lite.paper.seed_statistics import Difference, Group, spread
 from tqttfs_lite.paper.weighted_decoder import RECIPE, Case
 
 
@@ -86,6 +86,21 @@ def test_the_verdict_follows_the_differences(differences: dict[str, float | None
     assert ("So steps are saved" in said) == words.endswith("So")
 
 
+def test_the_verdict_says_what_holds_with_few_silent_images() -> None:
+    known = {"steps": Difference(-1.0, 0.05, 10.0, (3, 10)), "silent": Difference(-1.0, 0.05, 10.0, (3, 10))}
+    known |= {"points": Difference(-1.0, 0.05, 10.0, (3, 10)), "points_there": Difference(-1.0, 0.05, 10.0, (3, 10))}
+    better, worse = (spread([base, base + 0.1, base + 0.2]) for base in (85.0, 83.0))
+    found = []
+    for scores in ((better, worse), (worse, better), (worse, worse), (better, None)):
+        found.append(judged(**known))
+        type(found[-1]).within = lambda _, most, scores=scores: scores if most == 2.5 else (None, None)
+    said = weighted_decoder.verdict(found)
+    assert said.endswith(
+        "With few silent images, within 2.5 mean steps, 1 of 4 were more accurate than the recipe's network,"
+        " and 1 less."
+    )
+
+
 def test_one_seed_is_no_verdict() -> None:
     one = Difference(-1.0, float("nan"), float("nan"), (1, 10))
     assert weighted_decoder.verdict([judged(steps=one)]).startswith("No network has been trained with weighted spikes")
@@ -114,9 +129,13 @@ def test_a_trial_with_another_change_is_no_comparison() -> None:
 
 def test_limits_are_met_by_both_by_one_or_by_neither(found: list[Case]) -> None:
     example = next(c for c in found if c.dataset == "fashion-mnist")
-    both, neither = example.within(9.0), example.within(0.5)
     weighted, by_recipe = (attempts.tested(group, 9.0).scores for group in (example.weighted, example.recipe))
-    assert weighted and by_recipe and both.startswith(f"{weighted[0].mean - by_recipe[0].mean:+.2f}")
-    assert neither == "neither"
+    assert weighted and by_recipe and example.within(9.0) == (weighted[0], by_recipe[0])
+    assert example.within(0.5) == (None, None)
+    assert example.within(1.5)[0] and not example.within(1.5)[1]
     swapped = example._replace(recipe=example.weighted, weighted=example.recipe)
-    assert [case.within(1.5) for case in (example, swapped)] == ["weighted alone", "recipe alone"]
+    for case, alone in ((example, "weighted alone"), (swapped, "recipe alone")):
+        assert weighted_decoder._points(*case.within(1.5)) == alone
+    told = weighted_decoder.within_limits([example], "fashion-mnist").iloc[0]
+    assert told["within 9 steps"].startswith(f"{weighted[0].mean - by_recipe[0].mean:+.2f}")
+    assert weighted_decoder.within_limits([example], "mnist").empty

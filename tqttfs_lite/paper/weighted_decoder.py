@@ -28,6 +28,8 @@ HALVINGS = {
     "weights that halve in 2 T": 2.0,
     "weights that halve in 4 T": 4.0,
 }
+# Mean steps within which networks with few silent images are compared.
+LIMITS = {dataset: steps[:3] for dataset, steps in comparisons.EQUAL_STEPS.items()}
 # Mean steps at which curves are drawn: these networks decide from the first tick on.
 CURVE_STEPS = {"mnist": [n / 20 for n in range(20, 81)], "fashion-mnist": [n / 5 for n in range(5, 61)]}
 
@@ -88,12 +90,13 @@ class Case(NamedTuple):
         found = [group.at_steps(self.meeting) for group in (self.weighted, self.recipe)]
         return difference(found[0], found[1]) if found[0] and found[1] else None
 
-    def within(self, most_steps: float) -> str:
-        """By how many points they are better, each at its best within mean steps and with few silent images."""
+    def within(self, most_steps: float) -> tuple[Spread | None, Spread | None]:
+        """The accuracies in percent of both, the weighted spikes first, each at its best within mean steps.
+
+        Few images may be silent (`attempts.tested`); None if not every seed is within these limits.
+        """
         weighted, recipe = (tested(group, most_steps).scores for group in (self.weighted, self.recipe))
-        if weighted and recipe:
-            return difference(weighted[0], recipe[0]).text(2)
-        return "weighted alone" if weighted else "recipe alone" if recipe else "neither"
+        return weighted and weighted[0], recipe and recipe[0]
 
 
 def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
@@ -111,14 +114,19 @@ def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
 
 
 def within_limits(found: Sequence[Case], dataset: str) -> DataFrame:
-    """`Case.within` for a data set's networks, at the first of the steps at which the chapter compares networks."""
-    steps = comparisons.EQUAL_STEPS[dataset][:3]
+    """By how many points a data set's weighted networks are better, `Case.within` the steps of the comparisons."""
     return DataFrame(
         {"network": case.network, "weights": case.form.removeprefix("weights ")}
-        | {f"within {most:g} steps": case.within(most) for most in steps}
+        | {f"within {most:g} steps": _points(*case.within(most)) for most in LIMITS[dataset]}
         for case in found
         if case.dataset == dataset
     )
+
+
+def _points(weighted: Spread | None, recipe: Spread | None) -> str:
+    if weighted and recipe:
+        return difference(weighted, recipe).text(2)
+    return "weighted alone" if weighted else "recipe alone" if recipe else "neither"
 
 
 def tuning(trials: Sequence[Trial], dataset: str, steps: Sequence[float]) -> DataFrame:
@@ -199,7 +207,19 @@ def verdict(found: Sequence[Case]) -> str:
             "So steps are saved, as the claim says, but at equal steps no network is more accurate than the recipe's;"
             " these networks cannot show whether that also holds with the follow-up's own training."
         )
-    return " ".join(said)
+    return " ".join([*said, _with_few_silent(judged)])
+
+
+def _with_few_silent(judged: Sequence[Case]) -> str:
+    """The same where few images may be silent, within the middle one of each data set's `LIMITS`."""
+    middle = {case.dataset: LIMITS[case.dataset][1] for case in judged}
+    scores = (case.within(middle[case.dataset]) for case in judged)
+    gains = [difference(weighted, recipe) for weighted, recipe in scores if weighted and recipe]
+    return (
+        f"With few silent images, within {' or '.join(f'{steps:g}' for steps in middle.values())} mean steps,"
+        f" {sum(gain.interval[0] > 0 for gain in gains)} of {len(judged)} were more accurate than the recipe's network,"
+        f" and {sum(gain.interval[1] < 0 for gain in gains)} less."
+    )
 
 
 def _of_form(form: str, judged: Sequence[Case]) -> str:
