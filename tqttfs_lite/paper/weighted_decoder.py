@@ -22,7 +22,7 @@ from tqttfs_lite.paper.operating_points import READINGS
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread, difference
 
 RECIPE = "first spike, the recipe"
-# Half-lives of weights that halve, in T: of MNIST's networks, of quantized networks and of unquantized ones.
+# Half-lives in T, as chosen for MNIST's networks, and for FashionMNIST's quantized and unquantized ones.
 HALVINGS = {
     "weights that halve in T / 2": 0.5,
     "weights that halve in 2 T": 2.0,
