@@ -87,12 +87,10 @@ def test_the_verdict_follows_the_differences(differences: dict[str, float | None
 
 
 def test_the_verdict_says_what_holds_with_few_silent_images() -> None:
-    known = {"steps": Difference(-1.0, 0.05, 10.0, (3, 10)), "silent": Difference(-1.0, 0.05, 10.0, (3, 10))}
-    known |= {"points": Difference(-1.0, 0.05, 10.0, (3, 10)), "points_there": Difference(-1.0, 0.05, 10.0, (3, 10))}
     better, worse = (spread([base, base + 0.1, base + 0.2]) for base in (85.0, 83.0))
     found = []
     for scores in ((better, worse), (worse, better), (worse, worse), (better, None)):
-        found.append(judged(**known))
+        found.append(case(steps=-1.0, silent=-1.0, points=-1.0, points_there=-1.0))
         type(found[-1]).within = lambda _, most, scores=scores: scores if most == 2.5 else (None, None)
     said = weighted_decoder.verdict(found)
     assert said.endswith(

@@ -60,7 +60,6 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
     # The mean number of images over which weights are averaged stays the same with larger batches.
     larger = {"batch_size": 512, "learning_rate": 4e-3, "averaging": 0.996}
     smoothed = {"label_smoothing": 0.3}
-    T = paper_time_steps(dataset)
     return (
         Attempt("a higher price of time", "trains earlier decisions", {"step_cost": 0.02}),
         Attempt("rotation and zoom", "further images, instead of dropout", moved),
@@ -71,8 +70,10 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         Attempt(
             "smoothed labels, few ticks", "together with fewer terms of the loss", {**smoothed, "loss": "few-ticks"}
         ),
-        Attempt("weights that halve in 2 T", "late spikes and silence lose by themselves", weights_that_halve(2.0 * T)),
-        Attempt("weights that halve in 4 T", "the same, with less haste", weights_that_halve(4.0 * T)),
+        Attempt(
+            "weights that halve in 2 T", "late spikes and silence lose by themselves", weights_that_halve(dataset, 2.0)
+        ),
+        Attempt("weights that halve in 4 T", "the same, with less haste", weights_that_halve(dataset, 4.0)),
         Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
         Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
@@ -80,12 +81,13 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
     )
 
 
-def weights_that_halve(half_life: float) -> dict[str, Any]:
-    """The changes to a recipe for a loss in which an output spike weighs half as much after so many time steps.
+def weights_that_halve(dataset: str, half_life: float) -> dict[str, Any]:
+    """The changes to a recipe for a loss in which an output spike weighs half as much after so many times T.
 
     The sharpness was chosen on validation images (`weighted_decoder.tuning`); time needs no price of its own.
     """
-    return {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": half_life, "step_cost": 0.0}
+    steps = half_life * paper_time_steps(dataset)
+    return {"loss": "temporal-weighting", "sharpness": 8.0, "half_life": steps, "step_cost": 0.0}
 
 
 def configurations(dataset: str, network: str, degrees: str) -> dict[str, TrainingConfig]:

@@ -41,8 +41,7 @@ def forms(dataset: str) -> dict[str, dict[str, Any]]:
     Weights that halve have a half-life; the sharpness and the half-lives were chosen on validation images: `tuning`
     shows those of FashionMNIST.
     """
-    time_steps = comparisons.paper_time_steps(dataset)
-    halving = {name: weights_that_halve(share * time_steps) for name, share in HALVINGS.items()}
+    halving = {name: weights_that_halve(dataset, half_life) for name, half_life in HALVINGS.items()}
     return {"weights on a straight line": {"loss": "first-spike-time", "sharpness": 16.0}, **halving}
 
 
@@ -148,9 +147,10 @@ def tuning(trials: Sequence[Trial], dataset: str, steps: Sequence[float]) -> Dat
 
 def _only_weighted(config: TrainingConfig, by_recipe: TrainingConfig) -> bool:
     """Whether a configuration is that of the recipe, but for weights that halve."""
-    settings = ("loss", "sharpness", "half_life", "step_cost")
-    undone = replace(config, **{name: getattr(by_recipe, name) for name in settings})
-    return config.loss == "temporal-weighting" and undone == by_recipe
+    if config.loss != "temporal-weighting":
+        return False
+    changed = weights_that_halve(config.dataset, 1.0)
+    return replace(config, **{name: getattr(by_recipe, name) for name in changed}) == by_recipe
 
 
 def _tuned(trial: Trial, curve: Curve, steps: Sequence[float]) -> dict[str, str]:
