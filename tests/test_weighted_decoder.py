@@ -105,7 +105,9 @@ def test_one_seed_is_no_verdict() -> None:
 
 
 def test_trials_stand_below_the_recipe_that_is_as_long() -> None:
-    tuned = weighted_decoder.tuning(results.read_trials(), "fashion-mnist", (7.0, 8.0))
+    trials = weighted_decoder.tuned(results.read_trials(), "fashion-mnist")
+    tuned = weighted_decoder.tuning(trials, (7.0, 8.0))
+    assert len(tuned) == len(trials)
     assert set(tuned["network"]) == {"SMLP 1-1-1", "SMLP 1-2-4"}
     for _, of_network in tuned.groupby("network"):
         first, *others = of_network["half-life"]

@@ -128,21 +128,27 @@ def _points(weighted: Spread | None, recipe: Spread | None) -> str:
     return "weighted alone" if weighted else "recipe alone" if recipe else "neither"
 
 
-def tuning(trials: Sequence[Trial], dataset: str, steps: Sequence[float]) -> DataFrame:
-    """A data set's trials with weights that halve, each network's below that of the recipe which is as long.
+def tuned(trials: Sequence[Trial], dataset: str) -> list[Trial]:
+    """A data set's trials with weights that halve, each network's after that of the recipe which is as long.
+
+    Trials without such a trial of the recipe are left out, and those that are not scored at several output thresholds.
+    """
+    of = {trial.config: trial for trial in trials if trial.config.dataset == dataset}
+    found: list[TrainingConfig] = []
+    for config in sorted(of, key=lambda c: (c.architecture, c.epochs)):
+        if set(changes(config)) <= {"epochs"}:
+            weighted = sorted((c for c in of if _only_weighted(c, config)), key=lambda c: (c.half_life, c.sharpness))
+            found += [config, *weighted] if weighted else []
+    return [of[config] for config in found if of[config].curve]
+
+
+def tuning(trials: Sequence[Trial], steps: Sequence[float]) -> DataFrame:
+    """What `tuned` trials reached, a row each.
 
     For each number of mean steps, the highest validation accuracy in percent within it over the output thresholds,
     with few silent images (`attempts.reached`); empty where no threshold allows that.
-    Trials without such a trial of the recipe are left out.
     """
-    scored = {trial.config: trial for trial in trials if trial.config.dataset == dataset}
-    rows = []
-    for config in sorted(scored, key=lambda c: (c.architecture, c.epochs)):
-        if set(changes(config)) <= {"epochs"}:
-            weighted = [c for c in scored if _only_weighted(c, config)]
-            shown = [config, *sorted(weighted, key=lambda c: (c.half_life, c.sharpness))] if weighted else []
-            rows += [_tuned(scored[c], curve, steps) for c in shown if (curve := scored[c].curve)]
-    return DataFrame(rows)
+    return DataFrame(_tuned(trial, trial.curve, steps) for trial in trials if trial.curve)
 
 
 def _only_weighted(config: TrainingConfig, by_recipe: TrainingConfig) -> bool:
