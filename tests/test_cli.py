@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -264,6 +265,16 @@ def test_running_out_of_memory_is_one_sentence(
     assert main(["data"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("tqttfs: out of memory: use a smaller batch_size") and "Traceback" not in error
+
+
+def test_a_reader_that_wants_no_more_of_the_output_is_no_error(home: Path) -> None:
+    released = str(paths.REPOSITORY / "data" / "study.yml")  # of which nothing is trained here, so it has much to print
+    words = [sys.executable, "-m", "tqttfs_lite.cli", "study", "--commands", released]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout and run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == ""
+    assert run.returncode == 141
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

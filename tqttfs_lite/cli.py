@@ -36,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     run: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
     try:
-        return run(options)
+        status = run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output wants no more of it, as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        return 128 + 13  # as a shell has it for SIGPIPE
     except (TqttfsError, OSError) as error:
         print(f"tqttfs: {error}", file=sys.stderr)
         return 1
