@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
@@ -441,7 +442,8 @@ def test_torchvision_is_silent_and_has_a_time_limit(raw, published, monkeypatch,
         for file, content in published.items():
             (root / "MNIST" / "raw" / file).write_bytes(content)
 
-    change(monkeypatch, "mnist", sources={"torchvision": partial(datasets._from_torchvision, noisy)})
+    monkeypatch.setattr(torchvision.datasets, "MNIST", noisy)
+    change(monkeypatch, "mnist", sources={"torchvision": partial(datasets._from_torchvision, "MNIST")})
     fetch("mnist")
     assert seen == [datasets.SILENCE_SECONDS]
     assert socket.getdefaulttimeout() is None
@@ -491,6 +493,20 @@ def test_digits_need_no_folder_and_no_network(monkeypatch, tmp_path):
         "digits/test": "4b46076173905c8f9d595b78eb4278c93568a2bec8505cdb9cb0f1e60b22ccaf",
     }
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_is_known_without_torchvision_is_what_it_knows():
+    assert datasets.get("fashion-mnist").classes == tuple(FashionMNIST.classes)
+    color = datasets.get("cifar-10")
+    assert color.folder == CIFAR10.base_folder
+    assert color.files["train"] == {**dict(CIFAR10.train_list), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
+    assert color.files["test"] == dict(CIFAR10.test_list)
+
+
+def test_torchvision_is_imported_only_for_images():
+    script = "import sys, tqttfs_lite.commands; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.fixture

