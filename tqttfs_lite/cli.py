@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status, 0 for success.
 
     An error that a user can cause is printed as one sentence; any other error is a bug and keeps its traceback.
+    The status is 141 if whatever reads the output closes the pipe.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     # Otherwise OpenMP's threads spin while they wait, which costs minutes on a busy machine; read when PyTorch loads.
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = run(options)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever read the output wants no more of it, as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's flush at exit does not fail
         return 128 + 13  # as a shell has it for SIGPIPE
     except (TqttfsError, OSError) as error:
         print(f"tqttfs: {error}", file=sys.stderr)

@@ -339,7 +339,7 @@ def _faults(folder: Path, sums: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_torchvision(name: str) -> Any:
-    """A data set's reader, by its name there."""
+    """The class of this name in `torchvision.datasets`."""
     from torchvision import datasets  # takes as long as PyTorch itself, and is needed only for images
 
     return getattr(datasets, name)
@@ -427,6 +427,18 @@ def _idx_files(*sums: str) -> dict[Part, dict[str, str]]:
     return {"train": dict(zip(train, sums[:2], strict=True)), "test": dict(zip(test, sums[2:], strict=True))}
 
 
+_CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 _MNIST = Sizes(train=55_000, validation=5_000, test=10_000)
 DIGITS = Sizes(train=1_257, validation=180, test=360)
 OURS = {  # those that come with the library
@@ -450,10 +462,7 @@ OURS = {  # those that come with the library
         name="fashion-mnist",
         title="FashionMNIST",
         shape=(1, 28, 28),
-        classes=(
-            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        ),
+        classes=_CLOTHES,
         sizes=_MNIST,
         read=partial(_read_by_torchvision, "FashionMNIST"),
         folder="FashionMNIST/raw",
