@@ -50,7 +50,7 @@ def test_the_aims_that_are_others_numbers_are_those_numbers() -> None:
             assert aim.accuracy_percent == slides
         else:
             assert aim.accuracy_percent > slides
-        if aim.why.endswith("and steps"):
+        if aim.has_slides_steps:
             steps = printed["none" if set(aim.degrees) <= set("1-") else aim.degrees].steps
             assert aim.steps == round(steps, 1)
         if "TSSL" in aim.why or "ETTFS" in aim.why:
@@ -91,7 +91,7 @@ def test_the_best_attempt_is_the_best_within_the_limits_on_either_clock() -> Non
     names, configs = zip(*configurations(*MNIST).items(), strict=True)
     results.write_trial(trial(configs[0], counts(80, 90, 95, first=300), counts(81, 86, 91)))
     results.write_trial(trial(configs[1], counts(85, 86, 87), counts(70, 90, 92, silent=40)))
-    network, *others = attempts.stored({})
+    network, unquantized, *others = attempts.stored({})
     first, second = network.aims[:2]
     assert (first.steps, second.steps) == (2.5, inf) and not any(other.tried for other in others)
     assert [tried.name for tried in network.tried] == list(names[:2])
@@ -102,11 +102,35 @@ def test_the_best_attempt_is_the_best_within_the_limits_on_either_clock() -> Non
     table = network.table()
     assert table[first.words].tolist() == ["– / 83.50", "85.50 / 80.00"]
     assert table["trained"].tolist() == ["40.0 min, ", "40.0 min, "]
-    told = outcomes([network, *others], {})
-    assert told["reached"].tolist()[:3] == ["few seeds"] * 2 + ["not tried"]
-    said = attempts.sentence([network, *others], {})
+    told = outcomes([network, unquantized, *others], {})
+    assert told["reached"].tolist()[:4] == ["few seeds"] * 3 + ["not tried"]
+    said = attempts.sentence([network, unquantized, *others], {})
     assert said.startswith("Not trained with 3 seeds yet: mnist, SMLP 1-2, 98.6 % within 2.5 steps; mnist")
-    assert "any step. Nothing but the recipe was tried yet: mnist, SMLP 1-1, 98.1 % within" in said
+    assert "within 2.5 steps. Nothing but the recipe was tried yet: fashion-mnist, SMLP 1-2-4, 88.1 %" in said
+
+
+@pytest.mark.usefixtures("own_data")
+def test_weights_of_a_coarse_clock_are_tried_as_an_unquantized_network() -> None:
+    (name, config), (alone, other), *_ = configurations(*MNIST).items()
+    results.write_trial(trial(config, counts(80, 90, 95), counts(81, 86, 91)))
+    results.write_trial(replace(trial(other, counts(99, 99, 99), counts(99, 99, 99)), unquantized=None))
+    of_its_own = configurations("mnist", "784-400-10", "1-1")[alone]
+    results.write_trial(replace(trial(of_its_own, counts(70, 80, 90), counts(70, 80, 90)), unquantized=None))
+    quantized, unquantized, *_ = attempts.stored({})
+    assert not any(tried.trained_as for tried in quantized.tried)
+    assert [tried.words for tried in unquantized.tried] == [alone, f"{name}, trained as 1-2"]
+    (aim,) = unquantized.aims
+    assert unquantized.table()[aim.words].tolist() == ["75.00 / –", "– / 83.50"]
+    assert unquantized.best(aim) == unquantized.tried[1] and attempts.fresh([unquantized]) == [config]
+    assert configurations("mnist", "784-400-10", "1-1")[name] in unquantized.untried
+    assert of_its_own not in unquantized.untried
+    assert set(unquantized.curves()) == {(name, False)}
+
+
+def test_aims_with_the_slides_steps_are_a_step_later_if_these_count_from_zero() -> None:
+    later = {aim.accuracy_percent: aim.steps for n in attempts.counted_from_zero(attempts.stored({})) for aim in n.aims}
+    printed = {network.accuracy: round(network.steps, 1) for network in operating_points.printed()}
+    assert later and later == {percent: pytest.approx(printed[percent] + 1) for percent in later}
 
 
 @pytest.mark.usefixtures("own_data")
@@ -141,9 +165,13 @@ def test_the_seeds_of_the_best_are_scored_with_the_thresholds_of_the_validation_
     assert found and found.scores and not found.as_trained and found.seeds == 3
     accuracy, steps, _ = found.scores
     assert accuracy.mean == pytest.approx(98) and steps.mean == pytest.approx(2.6)
+    unquantized = attempts.stored({})[1]
+    (aim,) = unquantized.aims
+    assert outcome(unquantized, aim, released()) == found
+    assert outcomes([unquantized], released())["best"][0] == f"{network.tried[0].name}, trained as 1-2"
     told = outcomes([network], released()).iloc[0]
     assert attempts.sentence([network], released()).startswith(
-        "Not reached: mnist, SMLP 1-2, 98.6 % within 2.5 steps (98.00 with every degree 1)"
+        f"Not reached: mnist, SMLP 1-2, 98.6 % within 2.5 steps (98.00 with every degree 1: {network.tried[0].name})"
     )
     assert told["reached"] == "no" and told["run"] == "with every degree 1" and told["seeds"] == "3"
     late = replace(fine, validation=counts(90, 91, 92, first=260))

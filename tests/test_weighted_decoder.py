@@ -65,25 +65,25 @@ def judged(**differences: Difference | None) -> Any:
     [
         (
             {"steps": -1.0, "silent": -5.0, "points": -1.0, "points_there": -0.5},
-            "With weights that halve, 1 of 1 networks decided in fewer steps as trained, and 1 left fewer images"
-            " silent; 1 of the 1 that decided sooner lost accuracy. At equal mean steps, 1 of 1 lost accuracy"
-            " against the recipe's network, and 0 gained. So",
+            "In 1 of 1 comparisons, the networks trained with weighted spikes decided in fewer steps than the recipe's"
+            " as trained, and in 1 of these they were less accurate; in 1 of 1, they left fewer images silent."
+            " At equal mean steps, they were less accurate in 1 of 1, and more accurate in 0.",
         ),
         (
             {"steps": -1.0, "silent": 0.0, "points": 0.0, "points_there": 0.5},
-            "and 0 left fewer images silent; 0 of the 1 that decided sooner lost accuracy. At equal mean steps,"
-            " 0 of 1 lost accuracy against the recipe's network, and 1 gained.",
+            "and in 0 of these they were less accurate; in 0 of 1, they left fewer images silent. At equal mean steps,"
+            " they were less accurate in 0 of 1, and more accurate in 1.",
         ),
         (
-            {"steps": 0.0, "silent": 5.0, "points": -1.0, "points_there": None},
-            "0 of 1 networks decided in fewer steps as trained, and 0 left fewer images silent.",
+            {"steps": -1.0, "silent": 5.0, "points": -1.0, "points_there": None},
+            "in 0 of 1, they left fewer images silent. At equal mean steps, none could be compared.",
         ),
     ],
 )
 def test_the_verdict_follows_the_differences(differences: dict[str, float | None], words: str) -> None:
     said = weighted_decoder.verdict([case(**differences)])
     assert words in said
-    assert ("So steps are saved" in said) == words.endswith("So")
+    assert ("So fewer steps as trained came with no" in said) == (differences["points_there"] == -0.5)
 
 
 def test_the_verdict_says_what_holds_with_few_silent_images() -> None:
@@ -93,10 +93,10 @@ def test_the_verdict_says_what_holds_with_few_silent_images() -> None:
         found.append(case(steps=-1.0, silent=-1.0, points=-1.0, points_there=-1.0))
         type(found[-1]).within = lambda _, most, scores=scores: scores if most == 2.5 else (None, None)
     said = weighted_decoder.verdict(found)
-    assert said.endswith(
-        "With few silent images, within 2.5 mean steps, 1 of 4 were more accurate than the recipe's network,"
-        " and 1 less."
-    )
+    assert (
+        "With few silent images, within 2.5 mean steps, they were less accurate in 1 of 3, and more accurate in 1."
+        " In 1, only they stayed within these limits. A difference"
+    ) in said
 
 
 def test_one_seed_is_no_verdict() -> None:
@@ -137,5 +137,6 @@ def test_limits_are_met_by_both_by_one_or_by_neither(found: list[Case]) -> None:
     for case, alone in ((example, "weighted alone"), (swapped, "recipe alone")):
         assert weighted_decoder._points(*case.within(1.5)) == alone
     told = weighted_decoder.within_limits([example], "fashion-mnist").iloc[0]
+    assert told["at equal steps"].startswith(f"at {example.meeting:.2f}: {example.points_there.mean:+.2f}")
     assert told["within 9 steps"].startswith(f"{weighted[0].mean - by_recipe[0].mean:+.2f}")
     assert weighted_decoder.within_limits([example], "mnist").empty

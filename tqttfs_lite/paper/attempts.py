@@ -75,6 +75,7 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         ),
         Attempt("weights that halve in 4 T", "the same, with less haste", weights_that_halve(dataset, 4.0)),
         Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
+        Attempt("smoothed labels, a higher price of time", "together", {**smoothed, "step_cost": 0.02}),
         Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
         Attempt("smoothed labels, rotation and zoom, longer", "together", {**moved, **smoothed, "epochs": 80}),
@@ -128,13 +129,19 @@ class Tried:
     config: TrainingConfig
     trained: str  # how long, and on what
     thresholds: tuple[float, ...]
-    curves: tuple[Curve | None, Curve | None]  # with the degrees of training, and with every degree 1
+    curves: tuple[Curve | None, Curve | None]  # with the network's degrees, and with every degree 1
     files: tuple[str, ...]
+    trained_as: str = ""  # the degrees of training, if they are not the network's
 
     @property
     def used_files(self) -> tuple[str, ...]:
         """The names of its files."""
         return self.files
+
+    @property
+    def words(self) -> str:
+        """Its name, with the degrees of training if these are not the network's."""
+        return f"{self.name}, trained as {self.trained_as}" if self.trained_as else self.name
 
     def points(self, aim: Aim) -> tuple[Point | None, Point | None]:
         """What is `reached` with either."""
@@ -148,7 +155,11 @@ class Tried:
 
 @dataclass(frozen=True)
 class Network:
-    """A network with the aims for it and the attempts that are stored."""
+    """A network with the aims for it and the attempts that are stored.
+
+    An unquantized network also has the attempts with quantized networks of its shape: run with every degree 1, their
+    weights make an unquantized network.
+    """
 
     dataset: str
     network: str
@@ -174,7 +185,7 @@ class Network:
     @property
     def untried(self) -> tuple[TrainingConfig, ...]:
         """The configurations of the attempts that are not stored."""
-        stored = {tried.name for tried in self.tried}
+        stored = {tried.name for tried in self.tried if not tried.trained_as}
         wanted = configurations(self.dataset, self.network, self.degrees)
         return tuple(config for name, config in wanted.items() if name not in stored)
 
@@ -184,7 +195,7 @@ class Network:
         return found if found and found.best(aim) > -inf else None
 
     def curves(self) -> dict[tuple[str, bool], list[Point]]:
-        """By name and whether the degrees are those of training, the validation scores at all thresholds.
+        """By name, and whether with the network's own degrees in training and run: validation scores at all thresholds.
 
         They are those of the recipe and of the attempts that are best for an aim.
         """
@@ -199,11 +210,11 @@ class Network:
         return found
 
     def table(self) -> DataFrame:
-        """One row per attempt: the validation accuracies for each aim, with the degrees of training / with 1."""
+        """One row per attempt: the validation accuracies for each aim, with the network's degrees / with 1."""
         return DataFrame(
             {
                 "network": self.name,
-                "attempt": tried.name,
+                "attempt": tried.words,
                 "changed": changes_text(tried.config),
                 **{aim.words: " / ".join(_percent(point) for point in tried.points(aim)) for aim in self.aims},
                 "trained": tried.trained,
@@ -265,7 +276,7 @@ def outcomes(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
                     "aim": aim.words,
                     "the aim is": aim.why,
                     "tried": len(network.attempts),
-                    "best": best.name if best else "none within the limits",
+                    "best": best.words if best else "none within the limits",
                     "validation, %": f"{best.best(aim):.2f}" if best else "",
                     "test, %": accuracy.text(2) if accuracy else "",
                     "run": found.run if found else "",
@@ -284,10 +295,16 @@ def sentence(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
     told: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
     for network in networks:
         for aim in network.aims:
-            found = outcome(network, aim, groups)
-            accuracy = f" ({found.scores[0].mean:.2f} {found.run})" if found and found.scores else ""
-            told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{accuracy}")
+            best, found = network.best(aim), outcome(network, aim, groups)
+            how = f" ({found.scores[0].mean:.2f} {found.run}: {best.words})" if best and found and found.scores else ""
+            told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{how}")
     return " ".join(f"{VERDICTS[verdict]}: {'; '.join(words)}." for verdict, words in told.items() if words)
+
+
+def counted_from_zero(networks: Sequence[Network]) -> list[Network]:
+    """The networks whose aims have the slides' own steps, a step later: as if the slides count them from 0."""
+    own = ((network, [aim for aim in network.aims if aim.has_slides_steps]) for network in networks)
+    return [replace(n, aims=tuple(aim._replace(steps=aim.steps + 1) for aim in aims)) for n, aims in own if aims]
 
 
 def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:
@@ -322,7 +339,21 @@ def stored(groups: Mapping[TrainingConfig, Group]) -> list[Network]:
             elif (group := groups.get(config)) and beside(group.results[0], *DIALS).exists():
                 tried.append(_of_result(name, group.results[0]))
         found.append(Network(dataset, network, degrees, tuple(of_network), tuple(tried)))
-    return found
+    return [_with_those_trained_on_coarse_clocks(network, found) for network in found]
+
+
+def _with_those_trained_on_coarse_clocks(network: Network, others: Sequence[Network]) -> Network:
+    """An unquantized network, with what was tried with the quantized ones of its shape; any other as it is."""
+    if Architecture.parse(network.network).short_form != network.degrees:
+        return network
+    coarse = (
+        replace(tried, curves=(None, tried.curves[1]), trained_as=other.degrees)
+        for other in others
+        if other.network == network.network and other.degrees != network.degrees
+        for tried in other.tried
+        if tried.curves[1]
+    )
+    return replace(network, tried=(*network.tried, *coarse))
 
 
 def _of_result(name: str, result: Result) -> Tried:
@@ -363,7 +394,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     wanted = [config for network in chosen() for config in network.untried]
     try_out(wanted, at_once=at_once, device=options.device)
-    best = fresh(chosen())
+    best = fresh([*chosen(), *counted_from_zero(chosen())])
     if options.seeds:
         seeds = [replace(config, seed=seed) for config in best for seed in range(options.seeds)]
         run_together(seeds, release=True, at_once=at_once, device=options.device)

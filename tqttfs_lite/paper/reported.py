@@ -115,6 +115,11 @@ class Aim(NamedTuple):
         within = "at any step" if self.steps == inf else f"within {self.steps:g} steps"
         return f"{self.accuracy_percent:g} % {within}"
 
+    @property
+    def has_slides_steps(self) -> bool:
+        """Whether the steps are those that the slides print for this accuracy."""
+        return self.why.endswith("and steps")
+
 
 class Coding(NamedTuple):
     """One row of the introduction's comparison of rate coding and TTFS coding, in words."""

@@ -7,7 +7,7 @@ networks whose loss is the cross-entropy of the weighted spikes are compared wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,7 +22,8 @@ from tqttfs_lite.paper.operating_points import READINGS
 from tqttfs_lite.paper.seed_statistics import FEWEST, Difference, Group, Spread, difference
 
 RECIPE = "first spike, the recipe"
-# Half-lives in T, as chosen for MNIST's networks, and for FashionMNIST's quantized and unquantized ones.
+# Half-lives in T, as chosen for MNIST's networks (some of FashionMNIST's were trained with it before theirs were
+# chosen), and for FashionMNIST's quantized and unquantized ones.
 HALVINGS = {
     "weights that halve in T / 2": 0.5,
     "weights that halve in 2 T": 2.0,
@@ -113,9 +114,16 @@ def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
 
 
 def within_limits(found: Sequence[Case], dataset: str) -> DataFrame:
-    """By how many points a data set's weighted networks are better, `Case.within` the steps of the comparisons."""
+    """By how many percentage points a data set's weighted networks are better, as text with 95 % intervals.
+
+    At equal mean steps, and `Case.within` each of the `LIMITS`; a cell says so if one side or both are not within them.
+    """
     return DataFrame(
-        {"network": case.network, "weights": case.form.removeprefix("weights ")}
+        {
+            "network": case.network,
+            "weights": case.form.removeprefix("weights "),
+            "at equal steps": f"at {case.meeting:.2f}: {there.text(2)}" if (there := case.points_there) else "",
+        }
         | {f"within {most:g} steps": _points(*case.within(most)) for most in LIMITS[dataset]}
         for case in found
         if case.dataset == dataset
@@ -131,15 +139,16 @@ def _points(weighted: Spread | None, recipe: Spread | None) -> str:
 def tuned(trials: Sequence[Trial], dataset: str) -> list[Trial]:
     """A data set's trials with weights that halve, each network's after that of the recipe which is as long.
 
-    Trials without such a trial of the recipe are left out, and those that are not scored at several output thresholds.
+    Trials without such a trial of the recipe, and those that are scored at one output threshold only, are left out.
     """
     of = {trial.config: trial for trial in trials if trial.config.dataset == dataset}
     found: list[TrainingConfig] = []
     for config in sorted(of, key=lambda c: (c.architecture, c.epochs)):
         if set(changes(config)) <= {"epochs"}:
-            weighted = sorted((c for c in of if _only_weighted(c, config)), key=lambda c: (c.half_life, c.sharpness))
-            found += [config, *weighted] if weighted else []
-    return [of[config] for config in found if of[config].curve]
+            weighted = [c for c in of if _only_weighted(c, config) and of[c].curve]
+            if weighted and of[config].curve:
+                found += [config, *sorted(weighted, key=lambda c: (c.half_life, c.sharpness))]
+    return [of[config] for config in found]
 
 
 def tuning(trials: Sequence[Trial], steps: Sequence[float]) -> DataFrame:
@@ -198,51 +207,49 @@ def trained(found: Sequence[Case]) -> dict[str, dict[str, tuple[float, float]]]:
 def verdict(found: Sequence[Case]) -> str:
     """What the networks say about the claim, in words that follow the results.
 
-    A difference counts if its 95 % interval is on one side of zero, and each side has at least three seeds.
+    Few images may be silent within the middle one of each data set's `LIMITS`.
     """
     judged = [case for case in found if min(case.steps.seeds) >= FEWEST]
     if not judged:
         return "No network has been trained with weighted spikes and enough seeds for a verdict."
-    said = [
-        _of_form(form, [case for case in judged if case.form == form])
-        for form in dict.fromkeys(case.form for case in judged)
-    ]
-    ahead = any(case.points_there and case.points_there.interval[0] > 0 for case in judged)
-    if any(case.steps.interval[1] < 0 for case in judged) and not ahead:
-        said.append(
-            "So steps are saved, as the claim says, but at equal steps no network is more accurate than the recipe's;"
-            " these networks cannot show whether that also holds with the follow-up's own training."
-        )
-    return " ".join([*said, _with_few_silent(judged)])
-
-
-def _with_few_silent(judged: Sequence[Case]) -> str:
-    """The same where few images may be silent, within the middle one of each data set's `LIMITS`."""
+    sooner = [case for case in judged if _less(case.steps)]
+    there = _settled(case.points_there for case in judged)
     middle = {case.dataset: LIMITS[case.dataset][1] for case in judged}
-    scores = (case.within(middle[case.dataset]) for case in judged)
-    gains = [difference(weighted, recipe) for weighted, recipe in scores if weighted and recipe]
-    return (
-        f"With few silent images, within {' or '.join(f'{steps:g}' for steps in middle.values())} mean steps,"
-        f" {sum(gain.interval[0] > 0 for gain in gains)} of {len(judged)} were more accurate than the recipe's network,"
-        f" and {sum(gain.interval[1] < 0 for gain in gains)} less."
-    )
-
-
-def _of_form(form: str, judged: Sequence[Case]) -> str:
-    sooner = [case for case in judged if case.steps.interval[1] < 0]
-    worse = [case for case in sooner if case.points.interval[1] < 0]
-    louder = [case for case in judged if case.silent.interval[1] < 0]
+    limits = " or ".join(f"{steps:g}" for steps in middle.values())
+    within = [case.within(middle[case.dataset]) for case in judged]
+    with_few_silent = _settled(difference(weighted, recipe) for weighted, recipe in within if weighted and recipe)
+    gains = [*there, *with_few_silent]
     said = (
-        f"With {form}, {len(sooner)} of {len(judged)} networks decided in fewer steps as trained, and {len(louder)}"
-        " left fewer images silent"
+        f"In {len(sooner)} of {len(judged)} comparisons, the networks trained with weighted spikes decided in fewer"
+        f" steps than the recipe's as trained, and in {sum(_less(case.points) for case in sooner)} of these they were"
+        f" less accurate; in {sum(_less(case.silent) for case in judged)} of {len(judged)}, they left fewer images"
+        f" silent. {_compared('At equal mean steps', there)}"
+        f" {_compared(f'With few silent images, within {limits} mean steps', with_few_silent)}"
     )
-    said += f"; {len(worse)} of the {len(sooner)} that decided sooner lost accuracy." if sooner else "."
-    there = [points for case in judged if (points := case.points_there)]
-    behind = sum(points.interval[1] < 0 for points in there)
-    ahead = sum(points.interval[0] > 0 for points in there)
-    if there:
+    for side, count in (
+        ("they", sum(weighted is not None and recipe is None for weighted, recipe in within)),
+        ("the recipe's networks", sum(recipe is not None and weighted is None for weighted, recipe in within)),
+    ):
+        said += f" In {count}, only {side} stayed within these limits." if count else ""
+    said += f" A difference counts if its 95 % interval excludes zero, with at least {FEWEST} seeds on each side."
+    if sooner and gains and not any(gain.interval[0] > 0 for gain in gains):
         said += (
-            f" At equal mean steps, {behind} of {len(there)} lost accuracy against the recipe's network, and {ahead}"
-            " gained."
+            " So fewer steps as trained came with no detectable gain in accuracy at equal steps or with few silent"
+            " images; these networks cannot show whether that also holds with the follow-up's own training."
         )
     return said
+
+
+def _settled(gains: Iterable[Difference | None]) -> list[Difference]:
+    return [gain for gain in gains if gain and min(gain.seeds) >= FEWEST]
+
+
+def _less(change: Difference) -> bool:
+    return change.interval[1] < 0
+
+
+def _compared(where: str, gains: Sequence[Difference]) -> str:
+    if not gains:
+        return f"{where}, none could be compared."
+    more = sum(gain.interval[0] > 0 for gain in gains)
+    return f"{where}, they were less accurate in {sum(map(_less, gains))} of {len(gains)}, and more accurate in {more}."

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from pandas import DataFrame
 from torch import Tensor
@@ -248,16 +249,15 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
     figure, grid = panels(rows, min(2, len(networks)), height=0.8 + 2.6 * rows)
     for axes in grid.flat[len(networks) :]:
         axes.axis("off")
-    labels: dict[str, str] = {}
+    colors: dict[str, str] = {}
     for axes, network in zip(grid.flat, networks, strict=False):
         curves = network.curves()
         for (name, as_trained), points in curves.items():
-            color = labels.setdefault(name, TRIED[len(labels)])
+            color = colors.setdefault(name, TRIED[len(colors)])
             steps, percents = ([getattr(point, of) for point in points] for of in ("mean_steps", "accuracy"))
             allowed = [point.accuracy if point.silent <= MOST_SILENT else np.nan for point in points]
-            axes.plot(steps, percents, color=color, lw=0.6, ls="-" if as_trained else "--")
-            label = name if as_trained else None
-            axes.plot(steps, allowed, color=color, lw=2, ls="-" if as_trained else "--", label=label)
+            for values, width in ((percents, 0.6), (allowed, 2.0)):
+                axes.plot(steps, values, color=color, lw=width, ls="-" if as_trained else "--")
         lowest = min(aim.accuracy_percent for aim in network.aims)
         for aim in network.aims:
             if np.isinf(aim.steps):
@@ -269,8 +269,8 @@ def attempt_curves(networks: Sequence[AimedAt]) -> Figure:
         axes.set(title=network.name, xlabel="mean time steps", ylabel="validation accuracy, %")
         axes.set(ylim=(lowest - 1.5, None), xlim=(0, limit))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    handles = {str(line.get_label()): line for axes in grid.flat for line in axes.lines if line.get_label() in labels}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
+    lines = [Line2D([], [], color=color, lw=2, label=name) for name, color in colors.items()]
+    figure.legend(handles=lines, loc="outside upper center", ncols=2)
     return figure
 
 
