@@ -47,6 +47,22 @@ def test_every_case_has_a_curve_beside_the_recipes(found: list[Case]) -> None:
         assert min(point.mean for _, point in curve) - 1 < accuracy < max(point.mean for _, point in curve) + 1
 
 
+def test_the_table_as_trained_has_the_recipe_first_and_the_types_of_training_are_told(found: list[Case]) -> None:
+    table = weighted_decoder.as_trained(found, 2)
+    assert len(table) == len(found)
+    for case, row in zip(found, table.to_dict("records"), strict=True):
+        assert row["seeds"] == f"{len(case.recipe.results)}, {len(case.weighted.results)}"
+        assert row["steps: recipe, weighted"].split(", ") == [
+            f"{g.steps.mean:.2f}" for g in (case.recipe, case.weighted)
+        ]
+        assert float(row["points"].split()[0]) == pytest.approx(case.points.mean, abs=0.005)
+    said = weighted_decoder.trained_in(found).removeprefix("Precision of the trainings: ").removesuffix(".")
+    told = dict(each.rsplit(" in ", 1) for each in said.split("; "))
+    assert set(told) == {RECIPE, *(case.form for case in found)}
+    assert all(case.weighted.precisions <= set(told[case.form].split(" and ")) for case in found)
+    assert weighted_decoder.trained_in([]) == ""
+
+
 def case(**differences: float | None) -> Any:
     """A case whose differences are these means, known to ± 0.1 or so."""
     found = {

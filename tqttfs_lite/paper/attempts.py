@@ -76,6 +76,7 @@ def attempts(dataset: str) -> tuple[Attempt, ...]:
         Attempt("weights that halve in 4 T", "the same, with less haste", weights_that_halve(dataset, 4.0)),
         Attempt("silence costs", "silent images are what limits the threshold", {"silence_costs": True}),
         Attempt("smoothed labels, a higher price of time", "together", {**smoothed, "step_cost": 0.02}),
+        Attempt("smoothed labels, the highest price of time", "for the earliest aims", {**smoothed, "step_cost": 0.04}),
         Attempt("smoothed labels, silence costs", "together", {**smoothed, "silence_costs": True}),
         Attempt("smoothed labels, longer", "more time to fit uncertain labels", {**smoothed, "epochs": 80}),
         Attempt("smoothed labels, rotation and zoom, longer", "together", {**moved, **smoothed, "epochs": 80}),
@@ -296,15 +297,26 @@ def sentence(networks: Sequence[Network], groups: Mapping[TrainingConfig, Group]
     for network in networks:
         for aim in network.aims:
             best, found = network.best(aim), outcome(network, aim, groups)
-            how = f" ({found.scores[0].mean:.2f} {found.run}: {best.words})" if best and found and found.scores else ""
-            told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{how}")
+            coarse = f", trained as {best.trained_as}" if best and best.trained_as else ""
+            accuracy = f" ({found.scores[0].mean:.2f}{coarse})" if found and found.scores else ""
+            told[_verdict(network, aim, found)].append(f"{network.name}, {aim.words}{accuracy}")
     return " ".join(f"{VERDICTS[verdict]}: {'; '.join(words)}." for verdict, words in told.items() if words)
 
 
 def counted_from_zero(networks: Sequence[Network]) -> list[Network]:
     """The networks whose aims have the slides' own steps, a step later: as if the slides count them from 0."""
-    own = ((network, [aim for aim in network.aims if aim.has_slides_steps]) for network in networks)
-    return [replace(n, aims=tuple(aim._replace(steps=aim.steps + 1) for aim in aims)) for n, aims in own if aims]
+    later = (
+        replace(
+            network,
+            aims=tuple(
+                aim._replace(steps=aim.steps + 1, why=f"{aim.why}, counted from 0")
+                for aim in network.aims
+                if aim.has_slides_steps
+            ),
+        )
+        for network in networks
+    )
+    return [network for network in later if network.aims]
 
 
 def _verdict(network: Network, aim: Aim, found: Outcome | None) -> str:

@@ -60,6 +60,11 @@ class Case(NamedTuple):
         return tuple(file for group in (self.recipe, self.weighted) for file in (*group.used_files, *group.dials))
 
     @property
+    def sides(self) -> tuple[tuple[str, Group], tuple[str, Group]]:
+        """The recipe's networks and those with weighted spikes, each with the name of its decoder."""
+        return (RECIPE, self.recipe), (self.form, self.weighted)
+
+    @property
     def network(self) -> str:
         """The network's name in the book."""
         return f"{self.dataset}, {comparisons.short(self.recipe.config.architecture)}"
@@ -111,6 +116,31 @@ def cases(groups: Mapping[TrainingConfig, Group]) -> list[Case]:
                 if recipe and weighted:
                     found.append(Case(claim.dataset, form, recipe, weighted))
     return found
+
+
+def trained_in(found: Sequence[Case]) -> str:
+    """The data types of training by decoder, as a sentence; empty if there is no case."""
+    types: dict[str, set[str]] = {}
+    for name, group in (side for case in found for side in case.sides):
+        types.setdefault(name, set()).update(group.precisions)
+    said = "; ".join(f"{name} in {' and '.join(sorted(of_name))}" for name, of_name in types.items())
+    return f"Precision of the trainings: {said}." if said else ""
+
+
+def as_trained(found: Sequence[Case], decimals: int) -> DataFrame:
+    """Mean steps, silent images, accuracies and their difference in percentage points, a row for each case."""
+    return DataFrame(
+        {
+            "network": case.network,
+            "weights": case.form.removeprefix("weights "),
+            "steps: recipe, weighted": ", ".join(f"{group.steps.mean:.2f}" for _, group in case.sides),
+            "silent, %": ", ".join(f"{group.silent.mean:.1f}" for _, group in case.sides),
+            "accuracy, %: recipe, weighted": ", ".join(group.accuracy.text(decimals) for _, group in case.sides),
+            "points": case.points.text(decimals),
+            "seeds": ", ".join(f"{len(group.results)}" for _, group in case.sides),
+        }
+        for case in found
+    )
 
 
 def within_limits(found: Sequence[Case], dataset: str) -> DataFrame:
@@ -188,7 +218,7 @@ def curves(found: Sequence[Case]) -> dict[str, dict[str, Sequence[tuple[float, S
     drawn: dict[str, dict[str, Sequence[tuple[float, Spread]]]] = {}
     for case in found:
         panel = drawn.setdefault(case.network, {})
-        for name, group in ((RECIPE, case.recipe), (case.form, case.weighted)):
+        for name, group in case.sides:
             if name not in panel:
                 grid = CURVE_STEPS[case.dataset]
                 panel[name] = operating_points.curve(group.read_dials(), group.config.time_steps, READINGS[0], grid)
@@ -199,7 +229,7 @@ def trained(found: Sequence[Case]) -> dict[str, dict[str, tuple[float, float]]]:
     """By network and decoder, the mean steps and the accuracy in percent, as trained."""
     points: dict[str, dict[str, tuple[float, float]]] = {}
     for case in found:
-        for name, group in ((RECIPE, case.recipe), (case.form, case.weighted)):
+        for name, group in case.sides:
             points.setdefault(case.network, {})[name] = (group.steps.mean, group.accuracy.mean)
     return points
 
