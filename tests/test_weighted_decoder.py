@@ -94,6 +94,11 @@ def judged(**differences: Difference | None) -> Any:
             {"steps": -1.0, "silent": 5.0, "points": -1.0, "points_there": None},
             "in 0 of 1, they left fewer images silent. At equal mean steps, none could be compared.",
         ),
+        (
+            {"steps": 0.0, "silent": 5.0, "points": -1.0, "points_there": -1.0},
+            "In 0 of 1 comparisons, the networks trained with weighted spikes decided in fewer steps than the recipe's"
+            " as trained, and in 0 of these they were less accurate; in 0 of 1, they left fewer images silent.",
+        ),
     ],
 )
 def test_the_verdict_follows_the_differences(differences: dict[str, float | None], words: str) -> None:
