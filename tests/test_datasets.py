@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
 
@@ -442,7 +441,7 @@ def test_torchvision_is_silent_and_has_a_time_limit(raw, published, monkeypatch,
         for file, content in published.items():
             (root / "MNIST" / "raw" / file).write_bytes(content)
 
-    monkeypatch.setattr(torchvision.datasets, "MNIST", noisy)
+    monkeypatch.setattr("torchvision.datasets.MNIST", noisy)
     change(monkeypatch, "mnist", sources={"torchvision": partial(datasets._from_torchvision, "MNIST")})
     fetch("mnist")
     assert seen == [datasets.SILENCE_SECONDS]

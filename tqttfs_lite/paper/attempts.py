@@ -406,7 +406,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     wanted = [config for network in chosen() for config in network.untried]
     try_out(wanted, at_once=at_once, device=options.device)
-    best = fresh([*chosen(), *counted_from_zero(chosen())])
+    networks = chosen()
+    best = fresh([*networks, *counted_from_zero(networks)])
     if options.seeds:
         seeds = [replace(config, seed=seed) for config in best for seed in range(options.seeds)]
         run_together(seeds, release=True, at_once=at_once, device=options.device)
